@@ -1,0 +1,53 @@
+"""meshtest: chaos and verification for service-mesh rollouts.
+
+The public names are re-exported here, and imported only when touched: `import meshtest` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from meshtest.checks import about as about
+    from meshtest.checks import fault_bit as fault_bit
+    from meshtest.checks import latency as latency
+    from meshtest.checks import mirrored as mirrored
+    from meshtest.checks import no_downtime as no_downtime
+    from meshtest.checks import reached as reached
+    from meshtest.checks import split as split
+    from meshtest.errors import ConfigRejected as ConfigRejected
+    from meshtest.errors import ManifestError as ManifestError
+    from meshtest.errors import MeshtestError as MeshtestError
+    from meshtest.errors import ProviderError as ProviderError
+    from meshtest.errors import RolloutFailed as RolloutFailed
+    from meshtest.errors import UsageError as UsageError
+    from meshtest.mesh import Mesh as Mesh
+    from meshtest.mesh import open_mesh as open_mesh
+    from meshtest.model.verdict import Outcome as Outcome
+    from meshtest.settings import Settings as Settings
+
+_HOME = {
+    "Mesh": "mesh",
+    "open_mesh": "mesh",
+    "Settings": "settings",
+    "Outcome": "model.verdict",
+    **dict.fromkeys(("about", "fault_bit", "latency", "mirrored", "no_downtime", "reached", "split"), "checks"),
+    **dict.fromkeys(
+        ("ConfigRejected", "ManifestError", "MeshtestError", "ProviderError", "RolloutFailed", "UsageError"), "errors"
+    ),
+}
+"""Public name to the module it lives in."""
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        import importlib
+
+        return getattr(importlib.import_module(f"meshtest.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

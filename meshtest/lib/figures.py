@@ -1,0 +1,29 @@
+"""Figures for people: durations, percentages, a row of bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+BARS = "▁▂▃▄▅▆▇█"
+ASCII_BARS = ".:-=+*#@"
+
+
+def seconds(value: float) -> str:
+    """`12 ms`, `3.4 ms`, `1.25 s`, `never`."""
+    if value == inf:
+        return "never"
+    if value >= 1:
+        return f"{value:.2f} s"
+    return f"{value * 1e3:.0f} ms" if value >= 0.01 else f"{value * 1e3:.1f} ms"
+
+
+def percent(share: float) -> str:
+    """`9.1 %` of 0.091; three digits say enough."""
+    return f"{share * 100:.3g} %"
+
+
+def bars(values: Sequence[float], top: float, ramp: str = BARS) -> str:
+    """One character a value, its height relative to `top`; blank for zero, and at least the lowest bar above it."""
+    last = len(ramp) - 1
+    return "".join(" " if not v else ramp[min(last, round(v / top * last))] for v in values) if top else ""

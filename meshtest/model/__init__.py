@@ -1,0 +1,1 @@
+"""What the framework talks about, as frozen values. No I/O, no clock, no third party."""

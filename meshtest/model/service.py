@@ -1,0 +1,133 @@
+"""Services and the workloads behind them, as Kubernetes means them.
+
+Not here: how requests find a service (route.py), what runs in place of an image (a provider's matter).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from meshtest.model.diagnostic import NOWHERE, Source
+
+DOMAIN = "cluster.local"
+"""The cluster domain; Istio's and Kubernetes' default."""
+
+VERSION_LABELS = ("version", "app.kubernetes.io/version")
+"""The labels that tell the versions of a service apart, Istio's first."""
+
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServicePort:
+    """One port of a Service. `target` is a container port or its name; `protocol` is http, http2, grpc or tcp."""
+
+    number: int
+    name: str = ""
+    target: int | str
+    protocol: str = "http"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A Kubernetes Service."""
+
+    name: str
+    namespace: str = "default"
+    ports: tuple[ServicePort, ...]
+    selector: Labels
+    headless: bool = False
+    source: Source = NOWHERE
+
+    @property
+    def fqdn(self) -> str:
+        """`reviews.default.svc.cluster.local`"""
+        return f"{self.name}.{self.namespace}.svc.{DOMAIN}"
+
+    def selects(self, workload: Workload) -> bool:
+        """A Service without a selector selects nothing (Kubernetes: its endpoints are made by hand)."""
+        return self.namespace == workload.namespace and bool(self.selector) and within(self.selector, workload.labels)
+
+
+def within(wanted: Labels, labels: Labels) -> bool:
+    """Every wanted label is there with that value."""
+    return all(labels.get(key) == value for key, value in wanted.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handler:
+    """What a probe or a lifecycle hook does: HTTP GET, TCP connect, a command, or (hooks only) a sleep in seconds."""
+
+    kind: Literal["http", "tcp", "exec", "sleep"]
+    path: str = "/"
+    port: int | str = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    command: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A container probe; seconds and defaults are those of Kubernetes (core/v1 Probe)."""
+
+    handler: Handler
+    initial_delay: float = 0.0
+    period: float = 10.0
+    timeout: float = 1.0
+    success_threshold: int = 1
+    failure_threshold: int = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerPort:
+    number: int
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """The parts of a container that matter to a rollout."""
+
+    name: str
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    ports: tuple[ContainerPort, ...] = ()
+    readiness: Probe | None = None
+    liveness: Probe | None = None
+    startup: Probe | None = None
+    pre_stop: Handler | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """A Deployment: one version of a service, as pods of one template."""
+
+    name: str
+    namespace: str = "default"
+    labels: Labels
+    """Labels of the pod template."""
+    annotations: Labels = field(default_factory=dict)
+    """Annotations of the pod template over those of the Deployment."""
+    replicas: int = 1
+    containers: tuple[Container, ...]
+    grace: float = 30.0
+    """terminationGracePeriodSeconds"""
+    max_surge: int | str = "25%"
+    max_unavailable: int | str = "25%"
+    recreate: bool = False
+    """Strategy Recreate: all old pods are gone before the first new one starts."""
+    source: Source = NOWHERE
+
+    @property
+    def version(self) -> str:
+        """The `version` label (Istio's), else `app.kubernetes.io/version`, else the workload's name."""
+        return self.labels.get("version") or self.labels.get("app.kubernetes.io/version") or self.name
+
+    @property
+    def app(self) -> str:
+        """The `app` label (Istio's), else `app.kubernetes.io/name`, else the workload's name."""
+        return self.labels.get("app") or self.labels.get("app.kubernetes.io/name") or self.name

@@ -1,0 +1,45 @@
+"""All that the manifests mean together: the state a provider is asked to bring about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from meshtest.model.policy import HostPolicy, Subset
+from meshtest.model.route import Fault, Gateway, Retry, RouteTable
+from meshtest.model.service import Service, Workload, within
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topology:
+    """The desired state. Tuples are in manifest order; names are unique per namespace (the reader sees to that)."""
+
+    services: tuple[Service, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+    gateways: tuple[Gateway, ...] = ()
+    tables: tuple[RouteTable, ...] = ()
+    policies: Mapping[str, HostPolicy] = field(default_factory=dict)
+    """By fully qualified host."""
+    faults: Mapping[str, Fault] = field(default_factory=dict)
+    """Faults at the destination, by workload key: what the version itself does wrong, seen by mirrored requests too."""
+    default_retry: Retry | None = None
+    """What routes without a word about retries do; set by the dialect (Istio: two retries on connect failures)."""
+
+    def service(self, fqdn: str) -> Service | None:
+        return next((s for s in self.services if s.fqdn == fqdn), None)
+
+    def backends(self, service: Service) -> tuple[Workload, ...]:
+        """Workloads whose pods the service selects."""
+        return tuple(w for w in self.workloads if service.selects(w))
+
+    def subset(self, fqdn: str, name: str) -> Subset | None:
+        policy = self.policies.get(fqdn)
+        return next((s for s in policy.subsets if s.name == name), None) if policy else None
+
+    def subset_backends(self, service: Service, subset: Subset) -> tuple[Workload, ...]:
+        return tuple(w for w in self.backends(service) if within(subset.labels, w.labels))
+
+
+def key(workload: Workload) -> str:
+    """`namespace/name`, how a workload is named in faults, histories and hops."""
+    return f"{workload.namespace}/{workload.name}"
