@@ -1,0 +1,1 @@
+"""From files to meaning: the reader, the dialects, and who can reach what. Pure but for reading files."""

@@ -1,0 +1,50 @@
+"""What documents mean together: every dialect in turn, then a word on each kind that none of them takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from meshtest.errors import ManifestError
+from meshtest.manifests.istio import ISTIO
+from meshtest.manifests.kinds import check
+from meshtest.manifests.kubernetes import KUBERNETES
+from meshtest.manifests.memo import Parsed, per_document
+from meshtest.model.diagnostic import Diagnostic, Severity
+from meshtest.model.document import Document, Documents
+from meshtest.model.topology import Topology
+from meshtest.spi.dialect import Compiled, Dialect
+
+DIALECTS: tuple[Dialect, ...] = (KUBERNETES, ISTIO)
+
+
+def compile(documents: Documents, dialects: Sequence[Dialect] | None = None) -> Compiled:
+    """The topology and all diagnostics; a document that did not change is not read again."""
+    dialects = DIALECTS if dialects is None else dialects
+    check_kind = _checker(frozenset[str]().union(*(dialect.kinds for dialect in dialects)))
+    notes = [note for document in documents for note in check_kind(document).notes]
+    topology = Topology()
+    for dialect in dialects:
+        compiled = dialect.compile(documents, topology)
+        topology = compiled.topology
+        notes += compiled.diagnostics
+    return Compiled(topology, tuple(notes))
+
+
+def compile_or_raise(documents: Documents, dialects: Sequence[Dialect] | None = None) -> Compiled:
+    """As `compile`; raises ManifestError with every ERROR, each with its file:line."""
+    compiled = compile(documents, dialects)
+    errors = [note for note in compiled.diagnostics if note.severity is Severity.ERROR]
+    if errors:
+        raise ManifestError(errors)
+    return compiled
+
+
+@cache
+def _checker(handled: frozenset[str]) -> Callable[[Document], Parsed[None]]:
+    def checked(document: Document, notes: list[Diagnostic]) -> None:
+        found = check(document, handled)
+        if found is not None:
+            notes.append(found)
+
+    return per_document(checked)

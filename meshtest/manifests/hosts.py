@@ -1,0 +1,238 @@
+"""What one caller's proxy, or one gateway port, knows: virtual hosts with the routes that count for it, in order.
+
+Pure. By the rules of Istio (pilot/pkg/networking/core httproute.go, gateway.go), with one difference: a caller has one
+outbound listener for all ports, so domains carry ports where Istio has a listener a port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from meshtest.manifests.memo import per_object
+from meshtest.manifests.wildcards import covers, intersection
+from meshtest.model.route import MESH, Destination, Gateway, Match, Redirect, Route, RouteTable, VirtualHost
+from meshtest.model.service import DOMAIN, Labels, Service, ServicePort, within
+from meshtest.model.topology import Topology
+
+HTTP_PROTOCOLS = frozenset({"http", "http2", "grpc"})
+DEFAULT_PORTS = {80: "http", 443: "https"}
+EXTERNAL_PORT = 80
+"""A table's host that is no service is served on this port only (Istio's hack)."""
+
+Counts = Callable[[Match], bool]
+
+
+def mesh_hosts(topology: Topology, *, namespace: str, labels: Labels) -> tuple[VirtualHost, ...]:
+    """All hosts that a caller in the mesh can name, sorted by name. Callers that see the same get the same tuple."""
+    seen = _seen(topology)
+    caller = (namespace, tuple((name, labels.get(name)) for name in seen.label_names))
+    if caller not in seen.hosts:
+        hosts = _distinct(_mesh_hosts(topology, namespace, labels))
+        seen.hosts[caller] = tuple(sorted(hosts, key=lambda host: host.name))
+    return seen.hosts[caller]
+
+
+def gateway_hosts(topology: Topology, port: int, gateways: Iterable[str] | None = None) -> tuple[VirtualHost, ...]:
+    """All hosts that requests on one gateway port can name, sorted by name; `gateways` are keys, None for all."""
+    wanted = None if gateways is None else set(gateways)
+    chosen = [g for g in topology.gateways if wanted is None or g.key in wanted]
+    found: dict[str, list[Route]] = {}
+    for table in in_order(topology.tables):
+        # A table adds its routes to a host once, however many of its gateways admit it.
+        admitting = {g.key: _admitted(g, port, table) for g in chosen if g.key in table.gateways}
+        keys = {key for key, domains in admitting.items() if domains}
+        routes = list(_routes(table, port, _counts_at(keys))) if keys else []
+        for domain in sorted({domain for domains in admitting.values() for domain in domains}):
+            found.setdefault(domain, []).extend(routes)
+    hosts = (_gateway_host(domain, port, routes) for domain, routes in found.items() if routes)
+    return tuple(sorted(hosts, key=lambda host: host.name))
+
+
+def in_order(tables: Iterable[RouteTable]) -> list[RouteTable]:
+    """Istio's order among tables that claim one host."""
+    return sorted(tables, key=lambda table: (table.created, table.name, table.namespace))
+
+
+def sees(table: RouteTable, namespace: str) -> bool:
+    return not table.visible_to or namespace in table.visible_to
+
+
+def claims(tables: Sequence[RouteTable], fqdn: str) -> list[RouteTable]:
+    """Tables for a service: those that name it first, then by the longest wildcard."""
+
+    def fit(table: RouteTable) -> int:
+        return max(len(host) + (host == fqdn) * 1000 for host in table.hosts if covers(host, fqdn))
+
+    mine = [table for table in tables if any(covers(host, fqdn) for host in table.hosts)]
+    return sorted(mine, key=fit, reverse=True) if len(mine) > 1 else mine
+
+
+# -- hosts of the mesh
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What callers see of one topology, by what tells them apart: namespace and the labels matches ask for."""
+
+    label_names: tuple[str, ...]
+    hosts: dict[tuple[str, tuple[tuple[str, str | None], ...]], tuple[VirtualHost, ...]] = field(default_factory=dict)
+
+
+@per_object
+def _seen(topology: Topology) -> _Seen:
+    routes = (route for table in topology.tables for route in table.routes)
+    return _Seen(tuple(sorted({name for route in routes for name in route.match.caller_labels})))
+
+
+def _mesh_hosts(topology: Topology, namespace: str, labels: Labels) -> Iterator[VirtualHost]:
+    tables = [t for t in in_order(topology.tables) if MESH in t.gateways and sees(t, namespace)]
+
+    def counts(match: Match) -> bool:
+        if match.gateways:
+            return MESH in match.gateways
+        return within(match.caller_labels, labels) and match.caller_namespace in ("", namespace)
+
+    known = [service.fqdn for service in topology.services]
+    taken = {host for table in tables for host in table.hosts if any(covers(host, name) for name in known)}
+    yield from _external_hosts(tables, taken, counts)
+    for service in topology.services:
+        mine = claims(tables, service.fqdn)
+        for port in service.ports:
+            if port.protocol in HTTP_PROTOCOLS:
+                yield _service_host(topology, service, port, mine, counts, namespace)
+
+
+def _distinct(hosts: Iterable[VirtualHost]) -> Iterator[VirtualHost]:
+    """A domain belongs to the first host that has it (Envoy refuses one that stands twice)."""
+    seen: set[str] = set()
+    for host in hosts:
+        if seen.isdisjoint(host.domains):
+            yield host
+        elif domains := tuple(domain for domain in host.domains if domain not in seen):
+            yield replace(host, domains=domains)
+        seen.update(host.domains)
+
+
+def _service_host(
+    topology: Topology, service: Service, port: ServicePort, tables: list[RouteTable], counts: Counts, namespace: str
+) -> VirtualHost:
+    """The first table that has routes for this caller; without one, every request to the service."""
+    routes: tuple[Route, ...] = ()
+    for table in tables:
+        routes = routes or tuple(_routes(table, port.number, counts))
+    return VirtualHost(
+        name=f"{service.fqdn}:{port.number}",
+        domains=tuple(_domains(service, port.number, namespace)),
+        routes=routes or (default_route(topology, service, port.number),),
+    )
+
+
+def default_route(topology: Topology, service: Service, port: int) -> Route:
+    """What requests to a service do when no table says otherwise."""
+    retry, policy = topology.default_retry, topology.policies.get(service.fqdn)
+    balancing = policy.policy_for(port).load_balancing if policy else None
+    if retry and balancing and balancing.hash_on:
+        retry = replace(retry, other_host=False)
+    return Route(name="default", destinations=(Destination(host=service.fqdn, port=port),), retry=retry)
+
+
+def _domains(service: Service, port: int, namespace: str) -> Iterator[str]:
+    """With the port, because one listener serves all ports; without it for 80, which clients leave out."""
+    names = [service.fqdn, f"{service.name}.{service.namespace}.svc", f"{service.name}.{service.namespace}"]
+    if service.namespace == namespace:
+        names.append(service.name)
+    for name in names:
+        yield f"{name}:{port}"
+        if port == EXTERNAL_PORT:
+            yield name
+
+
+def _external_hosts(tables: Sequence[RouteTable], taken: set[str], counts: Counts) -> Iterator[VirtualHost]:
+    """Hosts of tables that are no service; the first table of a host wins."""
+    seen = set(taken)
+    for table in tables:
+        for host in table.hosts:
+            if host in seen:
+                continue
+            routes = tuple(_routes(table, EXTERNAL_PORT, counts))
+            if routes:
+                seen.add(host)
+                domains = tuple(d for name in _spellings(host) for d in (f"{name}:{EXTERNAL_PORT}", name))
+                yield VirtualHost(name=f"{host}:{EXTERNAL_PORT}", domains=domains, routes=routes)
+
+
+def _spellings(host: str) -> list[str]:
+    """A host that only looks like a service (a short name without one) is called by its short name too."""
+    suffix = f".svc.{DOMAIN}"
+    if not host.endswith(suffix) or host.startswith("*"):
+        return [host]
+    return [host, host.removesuffix(f".{DOMAIN}"), host.removesuffix(suffix)]
+
+
+# -- hosts of a gateway
+
+
+def _admitted(gateway: Gateway, port: int, table: RouteTable) -> set[str]:
+    """The table's hosts as far as the gateway's servers on the port admit them: `namespace/host`, `*/host`, `host`."""
+    domains: set[str] = set()
+    for server in gateway.servers if sees(table, gateway.namespace) else ():
+        for admitted in server.hosts if server.port == port else ():
+            scope, slash, pattern = admitted.rpartition("/")
+            if not slash or scope in ("*", table.namespace):
+                domains.update(d for host in table.hosts if (d := intersection(pattern, host)))
+    return domains
+
+
+def _counts_at(gateways: set[str]) -> Counts:
+    """For requests behind these gateways. Their pods have no labels that a `sourceLabels` could mean."""
+    namespaces = {"", *(key.partition("/")[0] for key in gateways)}
+
+    def counts(match: Match) -> bool:
+        if match.gateways:
+            return not gateways.isdisjoint(match.gateways)
+        return not match.caller_labels and match.caller_namespace in namespaces
+
+    return counts
+
+
+def _gateway_host(domain: str, port: int, routes: Sequence[Route]) -> VirtualHost:
+    """Routes of all tables one after the other, those that take everything last (Istio's SortVHostRoutes)."""
+    ordered = sorted(routes, key=lambda route: route.match.is_catch_all)
+    return VirtualHost(name=f"{domain}:{port}", domains=(domain,), routes=tuple(ordered))
+
+
+# -- routes
+
+
+def _routes(table: RouteTable, port: int, counts: Counts) -> Iterator[Route]:
+    """The routes that count here, up to the first that takes every request."""
+    for route in table.routes:
+        match = route.match
+        if match.port in (None, port) and counts(match):
+            yield _arrived(route, port)
+            if match.is_catch_all:
+                return
+
+
+def _arrived(route: Route, port: int) -> Route:
+    """The route with the port of the request filled in where it was left open."""
+    if route.redirect is not None:
+        redirect = _redirected(route.redirect, port)
+        return route if redirect is route.redirect else replace(route, redirect=redirect)
+    if all(d.port for d in route.destinations) and all(m.destination.port for m in route.mirrors):
+        return route
+    destinations = tuple(d if d.port else replace(d, port=port) for d in route.destinations)
+    mirrors = tuple(
+        m if m.destination.port else replace(m, destination=replace(m.destination, port=port)) for m in route.mirrors
+    )
+    return replace(route, destinations=destinations, mirrors=mirrors)
+
+
+def _redirected(redirect: Redirect, port: int) -> Redirect:
+    """A scheme's own port is left out."""
+    if redirect.port is None:
+        return redirect
+    wanted = redirect.port or port
+    elided = DEFAULT_PORTS.get(wanted) == (redirect.scheme or "http")
+    return replace(redirect, port=None if elided else wanted)

@@ -1,0 +1,173 @@
+"""VirtualServices against the other objects: destinations get their ports, and what leads nowhere is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from meshtest.lib.words import listed, nearest
+from meshtest.manifests.hosts import EXTERNAL_PORT
+from meshtest.manifests.istio import names
+from meshtest.model.diagnostic import Diagnostic, Severity, Source
+from meshtest.model.document import Document
+from meshtest.model.policy import HostPolicy
+from meshtest.model.route import MESH, Destination, Gateway, Mirror, Route, RouteTable
+from meshtest.model.service import Service
+from meshtest.model.topology import Topology
+
+
+def link(
+    tables: Sequence[tuple[Document, RouteTable]], topology: Topology
+) -> tuple[list[RouteTable], list[Diagnostic]]:
+    """The tables with every port filled in that does not depend on the caller."""
+    linker = _Linker(
+        services={service.fqdn: service for service in topology.services},
+        gateways={gateway.key: gateway for gateway in topology.gateways},
+        policies=topology.policies,
+    )
+    linked = [linker.table(document, table) for document, table in tables]
+    linker.check_claims([table for _, table in sorted(tables, key=lambda pair: names.age(pair[0]))])
+    return linked, linker.notes
+
+
+@dataclass
+class _Linker:
+    services: Mapping[str, Service]
+    gateways: Mapping[str, Gateway]
+    policies: Mapping[str, HostPolicy]
+    notes: list[Diagnostic] = field(default_factory=list)
+
+    def note(self, severity: Severity, code: str, text: str, source: Source) -> None:
+        self.notes.append(Diagnostic(severity, code, text, source))
+
+    # -- the table itself
+
+    def table(self, document: Document, table: RouteTable) -> RouteTable:
+        for index, gateway in enumerate(table.gateways):
+            self.check_gateway(gateway, table.namespace, document.where("spec", "gateways", index))
+        if MESH in table.gateways:
+            for index, host in enumerate(document.data["spec"]["hosts"]):
+                self.check_host(str(host), table.namespace, document.where("spec", "hosts", index))
+        arrivals = self.arrivals(table)
+        # The routes of one rule share their destinations: looked at once, told once.
+        seen: dict[int, tuple[tuple[Destination, ...], tuple[Mirror, ...]]] = {}
+        routes = []
+        for route in table.routes:
+            if id(route.destinations) not in seen:
+                seen[id(route.destinations)] = self.targets(route, table, arrivals)
+            for gateway in route.match.gateways:
+                self.check_gateway(gateway, table.namespace, route.source)
+            destinations, mirrors = seen[id(route.destinations)] if route.destinations else ((), ())
+            routes.append(self.route(route, destinations, mirrors))
+        return replace(table, routes=tuple(routes))
+
+    def route(self, route: Route, destinations: tuple[Destination, ...], mirrors: tuple[Mirror, ...]) -> Route:
+        retry = route.retry
+        if retry is not None and self.hashes(destinations):
+            retry = replace(retry, other_host=False)
+        if (destinations, mirrors, retry) == (route.destinations, route.mirrors, route.retry):
+            return route
+        return Route(**{**vars(route), "destinations": destinations, "mirrors": mirrors, "retry": retry})
+
+    def hashes(self, destinations: tuple[Destination, ...]) -> bool:
+        """A retry must not leave the pod that consistent hashing chose."""
+        if len(destinations) != 1:
+            return False
+        only = destinations[0]
+        policy = self.policies.get(only.host)
+        if policy is None:
+            return False
+        subset = next((s for s in policy.subsets if s.name == only.subset), None)
+        balancing = (subset or policy).policy_for(only.port).load_balancing
+        return balancing is not None and balancing.hash_on is not None
+
+    def check_gateway(self, gateway: str, namespace: str, source: Source) -> None:
+        if gateway == MESH or gateway in self.gateways:
+            return
+        by_name = {key.partition("/")[2]: key for key in self.gateways}
+        close = nearest(gateway.partition("/")[2], by_name)
+        hint = f"did you mean `{by_name[close]}`?" if close else f"known: {listed(self.gateways) or 'none'}"
+        self.note(Severity.ERROR, "unknown-gateway", f"there is no Gateway `{gateway}`; {hint}", source)
+
+    def check_host(self, written: str, namespace: str, source: Source) -> None:
+        host = names.fqdn(written, namespace)
+        if host in self.services or "." in written or "*" in written:
+            return
+        text = f"host `{written}` is no Service here, so callers in the mesh do not reach this VirtualService by it"
+        self.note(Severity.WARNING, "unknown-host", f"{text}{self.meant(host)}", source)
+
+    def meant(self, host: str) -> str:
+        close = names.meant(host, self.services)
+        if close is None:
+            return f"; Services: {listed(s.name for s in self.services.values()) or 'none'}"
+        same = close.partition(".")[2] == host.partition(".")[2]
+        return f"; did you mean `{close.partition('.')[0] if same else close}`?"
+
+    def check_claims(self, oldest_first: Sequence[RouteTable]) -> None:
+        """In the mesh the oldest VirtualService of a host wins and the others do nothing there (Istio)."""
+        owners: dict[str, RouteTable] = {}
+        for table in oldest_first:
+            for host in table.hosts if MESH in table.gateways else ():
+                owner = owners.setdefault(host, table)
+                if owner is not table and not (owner.visible_to or table.visible_to):
+                    text = f"`{names.short(host, table.namespace)}` is routed by VirtualService `{owner.name}`"
+                    why = f"({owner.source}): this one has no effect on it in the mesh"
+                    self.note(Severity.WARNING, "duplicate-host", f"{text} {why}", table.source)
+
+    # -- where its routes lead
+
+    def arrivals(self, table: RouteTable) -> set[int]:
+        """The ports that requests of this table can come in on."""
+        ports: set[int] = set()
+        for gateway in table.gateways:
+            if gateway in self.gateways:
+                ports.update(server.port for server in self.gateways[gateway].servers)
+        for host in table.hosts if MESH in table.gateways else ():
+            service = self.services.get(host)
+            ports.update(port.number for port in service.ports) if service else ports.add(EXTERNAL_PORT)
+        return ports
+
+    def targets(
+        self, route: Route, table: RouteTable, arrivals: set[int]
+    ) -> tuple[tuple[Destination, ...], tuple[Mirror, ...]]:
+        destinations = tuple(self.destination(d, table.namespace, arrivals) for d in route.destinations)
+        mirrors = tuple(
+            replace(m, destination=self.destination(m.destination, table.namespace, arrivals)) for m in route.mirrors
+        )
+        return destinations, mirrors
+
+    def destination(self, target: Destination, namespace: str, arrivals: set[int]) -> Destination:
+        service = self.services.get(target.host)
+        if service is None:
+            shown = names.short(target.host, namespace)
+            text = f"destination `{shown}` is no Service here{self.meant(target.host)}"
+            self.note(Severity.ERROR, "unknown-host", text, target.source)
+            return target
+        if target.subset:
+            self.check_subset(target, service)
+        if target.port == 0 and len(service.ports) == 1:
+            return replace(target, port=service.ports[0].number)
+        self.check_port(target, service, arrivals)
+        return target
+
+    def check_subset(self, target: Destination, service: Service) -> None:
+        policy = self.policies.get(target.host)
+        known = [subset.name for subset in policy.subsets] if policy else []
+        if target.subset in known:
+            return
+        close = nearest(target.subset, known)
+        hint = f"known: {listed(known)}" if known else "no DestinationRule defines any"
+        text = f"service `{service.name}` has no subset `{target.subset}`; {hint}"
+        self.note(
+            Severity.ERROR, "unknown-subset", text + (f"; did you mean `{close}`?" if close else ""), target.source
+        )
+
+    def check_port(self, target: Destination, service: Service, arrivals: set[int]) -> None:
+        known = [port.number for port in service.ports]
+        ports = listed(str(number) for number in known) or "none"
+        if target.port and target.port not in known:
+            text = f"service `{service.name}` has no port {target.port}; it has {ports}"
+            self.note(Severity.ERROR, "unknown-port", text, target.source)
+        elif not target.port and not arrivals <= set(known):
+            text = f"service `{service.name}` has {len(known)} ports ({ports}): say which by `port.number`"
+            self.note(Severity.ERROR, "unknown-port", text, target.source)

@@ -1,0 +1,153 @@
+"""The http rules that send requests to a host, in the documents as the user wrote them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from meshtest.errors import UsageError
+from meshtest.lib.words import listed, nearest
+from meshtest.manifests import patch
+from meshtest.manifests.istio import names
+from meshtest.model.document import Document, Documents, Path
+from meshtest.model.route import MESH
+
+Json = dict[str, Any]
+
+MATCH_PREFIX = "meshtest-match-"
+FAULT_PREFIX = "meshtest-fault-"
+GENERATED = "<generated>"
+BY_USER = ("headers", "withoutHeaders", "queryParams", "sourceLabels", "sourceNamespace")
+"""Conditions that pick requests by who sends them (Match.selects_users)."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One http rule of one VirtualService."""
+
+    document: Document
+    index: int
+
+    @property
+    def path(self) -> Path:
+        return ("spec", "http", self.index)
+
+    @property
+    def data(self) -> Json:
+        found: Json = self.document.data["spec"]["http"][self.index]
+        return found
+
+    @property
+    def name(self) -> str:
+        """Its name, or its index as text."""
+        return str(self.data.get("name") or self.index)
+
+    @property
+    def hosts(self) -> set[str]:
+        """Where it leads, fully qualified."""
+        routes = self.data.get("route") or []
+        return {names.fqdn(entry["destination"]["host"], self.document.namespace) for entry in routes}
+
+    @property
+    def selects_users(self) -> bool:
+        return any(match.get(key) for match in self.data.get("match") or () for key in BY_USER)
+
+    @property
+    def ours(self) -> bool:
+        """Put there by set_match or set_fault."""
+        return self.name.startswith((MATCH_PREFIX, FAULT_PREFIX))
+
+
+def all_rules(documents: Documents) -> Iterator[Rule]:
+    for document in documents.of(names.VIRTUAL_SERVICE):
+        for index in range(len((document.data.get("spec") or {}).get("http") or ())):
+            yield Rule(document, index)
+
+
+def leading_to(documents: Documents, host: str) -> list[Rule]:
+    """Rules with the host among their destinations."""
+    return [rule for rule in all_rules(documents) if host in rule.hosts]
+
+
+def default_rules(documents: Documents, host: str) -> list[Rule]:
+    """The user's rules that lead to the host alone, and do not select users."""
+    return [r for r in leading_to(documents, host) if r.hosts == {host} and not r.selects_users and not r.ours]
+
+
+def movable(documents: Documents, host: str, name: str = "") -> list[Rule]:
+    """The rules whose split is to be changed: the one of that name, or the default ones with the faults on them."""
+    if name:
+        return [named(documents, host, name)]
+    faulty = [r for r in leading_to(documents, host) if r.hosts == {host} and r.name.startswith(FAULT_PREFIX)]
+    return default_rules(documents, host) + faulty
+
+
+def named(documents: Documents, host: str, name: str) -> Rule:
+    candidates = leading_to(documents, host)
+    found = next((rule for rule in candidates if rule.name == name), None)
+    found = found or next((rule for rule in candidates if str(rule.index) == name), None)
+    if found is None:
+        known = [rule.name for rule in candidates]
+        close = nearest(name, known)
+        hint = f"did you mean {close!r}?" if close else f"known: {listed(known) or 'none'}"
+        raise UsageError(f"no http rule {name!r} leads to {host}; {hint}")
+    return found
+
+
+def change(documents: Documents, rules: Iterable[Rule], edit: Callable[[Document, Rule], Document]) -> Documents:
+    """`edit` applied to each rule; the rules keep their places."""
+    changed: dict[tuple[str, str, str], Document] = {}
+    for rule in rules:
+        document = changed.get(rule.document.key, rule.document)
+        changed[document.key] = edit(document, Rule(document, rule.index))
+    return documents.apply(changed.values())
+
+
+def without(documents: Documents, unwanted: Callable[[Rule], bool]) -> Documents:
+    """The documents without some rules."""
+    changed: dict[tuple[str, str, str], Document] = {}
+    for rule in reversed(list(all_rules(documents))):
+        if unwanted(rule):
+            document = changed.get(rule.document.key, rule.document)
+            changed[document.key] = patch.drop(document, rule.path)
+    return documents.apply(changed.values())
+
+
+def routed(documents: Documents, host: str) -> Documents:
+    """The documents with at least one default rule that leads to the host."""
+    if default_rules(documents, host):
+        return documents
+    owner = next((d for d in documents.of(names.VIRTUAL_SERVICE) if _claims(d, host)), None)
+    if owner is None:
+        return documents.apply([_new(documents, host)])
+    http = owner.data["spec"].get("http") or []
+    if any(not rule.get("match") for rule in http):
+        raise UsageError(
+            f"VirtualService {owner.name!r} ({owner.where()}) has no rule that leads to {host} alone; name a rule"
+        )
+    rule = {"route": [{"destination": {"host": names.short(host, owner.namespace)}}]}
+    return documents.apply([patch.insert(owner, ("spec", "http"), len(http), rule)])
+
+
+def _claims(document: Document, host: str) -> bool:
+    """It is what callers in the mesh get for the host."""
+    spec = document.data.get("spec") or {}
+    hosts = {names.fqdn(h, document.namespace) for h in spec.get("hosts") or ()}
+    return host in hosts and MESH in (spec.get("gateways") or [MESH])
+
+
+def _new(documents: Documents, host: str) -> Document:
+    name, namespace = host.split(".")[:2]
+    spec = {"hosts": [name], "http": [{"route": [{"destination": {"host": name}}]}]}
+    return generated(documents, names.VIRTUAL_SERVICE, name, namespace, spec)
+
+
+def generated(documents: Documents, kind: str, name: str, namespace: str, spec: Json) -> Document:
+    """An object of ours, under a name that is free."""
+    taken = {document.name for document in documents.of(kind) if document.namespace == namespace}
+    while name in taken:
+        name += "-meshtest"
+    metadata = {"name": name, **({} if namespace == "default" else {"namespace": namespace})}
+    data = {"apiVersion": names.API_VERSION, "kind": kind.partition("/")[2], "metadata": metadata, "spec": spec}
+    return Document(data, GENERATED)

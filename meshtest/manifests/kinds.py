@@ -1,0 +1,102 @@
+"""Which kinds there are, so that a misspelt one is told from one that is none of our business."""
+
+from __future__ import annotations
+
+import difflib
+
+from meshtest.lib.words import listed, nearest
+from meshtest.model.diagnostic import Diagnostic, Severity
+from meshtest.model.document import Document
+
+NETWORKING = "networking.istio.io"
+ISTIO_VERSIONS = tuple(f"{NETWORKING}/{version}" for version in ("v1", "v1beta1", "v1alpha3"))
+
+VERSIONS = {
+    "/Service": ("v1",),
+    "apps/Deployment": ("apps/v1",),
+    f"{NETWORKING}/VirtualService": ISTIO_VERSIONS,
+    f"{NETWORKING}/DestinationRule": ISTIO_VERSIONS,
+    f"{NETWORKING}/Gateway": ISTIO_VERSIONS,
+}
+"""Accepted apiVersions of the kinds that are translated."""
+
+TRAFFIC = {
+    NETWORKING: "ServiceEntry Sidecar EnvoyFilter WorkloadEntry WorkloadGroup ProxyConfig",
+    "security.istio.io": "AuthorizationPolicy PeerAuthentication RequestAuthentication",
+    "extensions.istio.io": "WasmPlugin TrafficExtension",
+    "gateway.networking.k8s.io": "Gateway GatewayClass HTTPRoute GRPCRoute TCPRoute TLSRoute UDPRoute ReferenceGrant "
+    "BackendTLSPolicy",
+    "networking.k8s.io": "Ingress NetworkPolicy",
+    "discovery.k8s.io": "EndpointSlice",
+    "": "Pod ReplicationController Endpoints",
+    "apps": "StatefulSet DaemonSet ReplicaSet",
+    "argoproj.io": "Rollout",
+}
+"""Kinds by group that would change where requests go, and are not translated."""
+
+HARMLESS = {
+    "": "ServiceAccount ConfigMap Secret Namespace PersistentVolume PersistentVolumeClaim LimitRange ResourceQuota "
+    "PodTemplate Event Node Binding List",
+    "apps": "ControllerRevision",
+    "networking.k8s.io": "IngressClass IPAddress ServiceCIDR",
+    "telemetry.istio.io": "Telemetry",
+    "batch": "Job CronJob",
+    "autoscaling": "HorizontalPodAutoscaler",
+    "policy": "PodDisruptionBudget PodSecurityPolicy",
+    "rbac.authorization.k8s.io": "Role RoleBinding ClusterRole ClusterRoleBinding",
+}
+"""Kinds by group that do not matter to requests."""
+
+RETIRED_GROUPS = frozenset({"extensions", "config.istio.io"})
+
+
+def _kinds(table: dict[str, str]) -> frozenset[str]:
+    return frozenset(f"{group}/{kind}" for group, kinds in table.items() for kind in kinds.split())
+
+
+_TRAFFIC = _kinds(TRAFFIC)
+_KNOWN = _TRAFFIC | _kinds(HARMLESS) | VERSIONS.keys()
+_GROUPS = frozenset(known.partition("/")[0] for known in _KNOWN)
+
+
+def check(document: Document, handled: frozenset[str]) -> Diagnostic | None:
+    """What there is to say about a document's kind; `handled` are the kinds the dialects take."""
+    kind = str(document.data["kind"])
+    named = f"{kind} `{document.name}`"
+    if versions := _other_versions(document, handled):
+        text = f"{kind} has no apiVersion {document.data['apiVersion']!r}; accepted: {listed(versions)}"
+        return Diagnostic(Severity.ERROR, "unknown-version", text, document.where("apiVersion"))
+    if document.kind in handled:
+        return None
+    if near := _meant(document):
+        text = f"unknown kind `{kind}`; did you mean `{near}`?"
+        return Diagnostic(Severity.ERROR, "unknown-kind", text, document.where("kind"))
+    if document.kind in _TRAFFIC or (document.kind not in _KNOWN and _group(document.kind).endswith("istio.io")):
+        text = f"{named} is not supported: requests may go another way than on a cluster"
+        return Diagnostic(Severity.WARNING, "not-supported", text, document.where())
+    return Diagnostic(Severity.INFO, "unused", f"{named} has no effect here", document.where())
+
+
+def _group(kind: str) -> str:
+    return kind.partition("/")[0]
+
+
+def _other_versions(document: Document, handled: frozenset[str]) -> tuple[str, ...]:
+    """The accepted apiVersions when this one is not among them, though the kind is one of ours."""
+    if document.kind in handled:
+        accepted = VERSIONS.get(document.kind, ())
+        return () if document.data["apiVersion"] in accepted else accepted
+    group, _, kind = document.kind.partition("/")
+    homes = sorted(home for home in handled if home.endswith(f"/{kind}"))
+    close = group in _GROUPS or group in RETIRED_GROUPS or difflib.get_close_matches(group, _GROUPS, cutoff=0.85)
+    if document.kind in _KNOWN or not close:
+        return ()
+    return tuple(version for home in homes for version in VERSIONS.get(home, ()))
+
+
+def _meant(document: Document) -> str | None:
+    """The kind of the same group that was most likely meant."""
+    if document.kind in _KNOWN:
+        return None
+    group, _, kind = document.kind.partition("/")
+    return nearest(kind, sorted(known.partition("/")[2] for known in _KNOWN if _group(known) == group))

@@ -1,0 +1,53 @@
+"""The dialect of Services and Deployments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from meshtest.manifests.kubernetes.deployment import deployment as parse_deployment
+from meshtest.manifests.kubernetes.service import service as parse_service
+from meshtest.model.diagnostic import Diagnostic, Severity
+from meshtest.model.document import Documents
+from meshtest.model.service import VERSION_LABELS, Workload
+from meshtest.model.topology import Topology
+from meshtest.spi.dialect import Compiled
+
+
+class Kubernetes:
+    """core/v1 Service and apps/v1 Deployment."""
+
+    name = "kubernetes"
+    kinds = frozenset({"/Service", "apps/Deployment"})
+
+    def compile(self, documents: Documents, topology: Topology) -> Compiled:
+        services = [parse_service(d) for d in documents.of("/Service")]
+        workloads = [parse_deployment(d) for d in documents.of("apps/Deployment")]
+        notes = [note for s in services for note in s.notes] + [note for w in workloads for note in w.notes]
+        topology = replace(
+            topology,
+            services=(*topology.services, *(p.value for p in services if p.value)),
+            workloads=(*topology.workloads, *(p.value for p in workloads if p.value)),
+        )
+        return Compiled(topology, (*notes, *duplicate_versions(topology)))
+
+
+def duplicate_versions(topology: Topology) -> Iterator[Diagnostic]:
+    """Two Deployments of one service with one version label: no subset could tell them apart."""
+    told: set[tuple[str, str]] = set()
+    for service in topology.services:
+        seen: dict[str, Workload] = {}
+        for workload in topology.backends(service):
+            version = next((workload.labels[name] for name in VERSION_LABELS if name in workload.labels), "")
+            first = seen.setdefault(version, workload) if version else workload
+            if first is workload or (first.name, workload.name) in told:
+                continue
+            told.add((first.name, workload.name))
+            text = (
+                f"Deployments `{first.name}` ({first.source}) and `{workload.name}` are both version {version!r} of "
+                f"service `{service.name}`; give each a `version` label of its own"
+            )
+            yield Diagnostic(Severity.ERROR, "duplicate-version", text, workload.source)
+
+
+KUBERNETES = Kubernetes()

@@ -1,0 +1,103 @@
+"""Field tables of Service and Deployment: the levels that are read, by the Kubernetes API v1.34."""
+
+from __future__ import annotations
+
+from meshtest.manifests.fields import METADATA, Fields, kind, leaves, words
+
+SERVICE = kind(
+    Fields(
+        read={
+            **leaves("selector clusterIP type sessionAffinity"),
+            "ports": Fields(
+                read=leaves("name port targetPort protocol appProtocol"),
+                unused=words("nodePort"),
+            ),
+        },
+        unsupported={
+            "publishNotReadyAddresses": "only ready pods get requests",
+        },
+        unused=words(
+            "allocateLoadBalancerNodePorts clusterIPs externalIPs externalName externalTrafficPolicy "
+            "healthCheckNodePort internalTrafficPolicy ipFamilies ipFamilyPolicy loadBalancerClass loadBalancerIP "
+            "loadBalancerSourceRanges sessionAffinityConfig trafficDistribution"
+        ),
+    )
+)
+
+HTTP_GET = Fields(
+    read={**leaves("path port scheme"), "httpHeaders": Fields(read=leaves("name value"))},
+    unsupported={"host": "the pod's own address is asked"},
+)
+TCP_SOCKET = Fields(read=leaves("port"), unsupported={"host": "the pod's own address is asked"})
+EXEC = Fields(read=leaves("command"))
+
+PROBE = Fields(
+    read={
+        "httpGet": HTTP_GET,
+        "tcpSocket": TCP_SOCKET,
+        "exec": EXEC,
+        **leaves("initialDelaySeconds periodSeconds timeoutSeconds successThreshold failureThreshold"),
+    },
+    unsupported={
+        "grpc": "this probe is left out; use httpGet, tcpSocket or exec",
+        "terminationGracePeriodSeconds": "the pod's grace period counts for its probes too",
+    },
+)
+
+HOOK = Fields(
+    read={"httpGet": HTTP_GET, "tcpSocket": TCP_SOCKET, "exec": EXEC, "sleep": Fields(read=leaves("seconds"))}
+)
+
+CONTAINER = Fields(
+    read={
+        **leaves("name image command args"),
+        "env": Fields(read=leaves("name value"), unsupported={"valueFrom": "the variable is not set"}),
+        "ports": Fields(read=leaves("name containerPort protocol"), unused=words("hostIP hostPort")),
+        "readinessProbe": PROBE,
+        "livenessProbe": PROBE,
+        "startupProbe": PROBE,
+        "lifecycle": Fields(
+            read={"preStop": HOOK},
+            unsupported={"postStart": "it is not run", "stopSignal": "SIGTERM is sent"},
+        ),
+    },
+    unsupported={"envFrom": "these variables are not set"},
+    unused=words(
+        "imagePullPolicy resizePolicy resources restartPolicy restartPolicyRules securityContext stdin stdinOnce "
+        "terminationMessagePath terminationMessagePolicy tty volumeDevices volumeMounts workingDir"
+    ),
+)
+
+POD = Fields(
+    read={"containers": CONTAINER, **leaves("terminationGracePeriodSeconds")},
+    unsupported={
+        "hostNetwork": "pods listen on ports of their own",
+        "readinessGates": "a pod is ready when its probes pass",
+    },
+    unused=words(
+        "activeDeadlineSeconds affinity automountServiceAccountToken dnsConfig dnsPolicy enableServiceLinks "
+        "ephemeralContainers hostAliases hostIPC hostPID hostUsers hostname hostnameOverride imagePullSecrets "
+        "initContainers nodeName nodeSelector os overhead preemptionPolicy priority priorityClassName "
+        "resourceClaims resources restartPolicy runtimeClassName schedulerName schedulingGates securityContext "
+        "serviceAccount serviceAccountName setHostnameAsFQDN shareProcessNamespace subdomain tolerations "
+        "topologySpreadConstraints volumes"
+    ),
+)
+
+DEPLOYMENT = kind(
+    Fields(
+        read={
+            **leaves("replicas"),
+            "selector": Fields(read=leaves("matchLabels"), unused=words("matchExpressions")),
+            "template": Fields(read={"metadata": METADATA, "spec": POD}),
+            "strategy": Fields(
+                read={**leaves("type"), "rollingUpdate": Fields(read=leaves("maxSurge maxUnavailable"))},
+            ),
+        },
+        unsupported={
+            "minReadySeconds": "a pod counts as available as soon as it is ready",
+            "paused": "changes are rolled out at once",
+        },
+        unused=words("progressDeadlineSeconds revisionHistoryLimit"),
+    )
+)

@@ -1,0 +1,53 @@
+"""Which features of a provider a topology needs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from meshtest.model.feature import Feature
+from meshtest.model.policy import TrafficPolicy
+from meshtest.model.route import MESH, Match, Route
+from meshtest.model.topology import Topology
+
+
+def needs(topology: Topology) -> frozenset[Feature]:
+    """Everything the routes, policies and workloads of a topology ask for."""
+    found: set[Feature] = {Feature.PODS} if topology.workloads else set()
+    if topology.faults:
+        found.add(Feature.FAULT_AT_DESTINATION)
+    for table in topology.tables:
+        if any(gateway != MESH for gateway in table.gateways):
+            found.add(Feature.INGRESS)
+        for route in table.routes:
+            found.update(_of_route(route))
+    for host in topology.policies.values():
+        for policy in (host.policy, *(s.policy for s in host.subsets)):
+            found.update(_of_policy(policy))
+    return frozenset(found)
+
+
+def _of_route(route: Route) -> Iterator[Feature]:
+    edits = any((route.request_headers, route.response_headers, *(d.request_headers for d in route.destinations)))
+    asked = {
+        Feature.WEIGHTS: len(route.destinations) > 1,
+        Feature.MATCHES: route.match != Match(),
+        Feature.REWRITES: route.rewrite,
+        Feature.REDIRECTS: route.redirect,
+        Feature.HEADER_EDITS: edits,
+        Feature.RETRIES: route.retry,
+        Feature.TIMEOUTS: route.timeout,
+        Feature.CORS: route.cors,
+        Feature.MIRROR: route.mirrors,
+        Feature.FAULT_DELAY: route.fault and route.fault.delay,
+        Feature.FAULT_ABORT: route.fault and route.fault.abort,
+    }
+    yield from (feature for feature, wanted in asked.items() if wanted)
+
+
+def _of_policy(policy: TrafficPolicy) -> Iterator[Feature]:
+    asked = {
+        Feature.LOAD_BALANCING: policy.load_balancing,
+        Feature.CONNECTION_POOL: policy.connection_pool or policy.retry_budget,
+        Feature.OUTLIER_DETECTION: policy.outlier_detection,
+    }
+    yield from (feature for feature, wanted in asked.items() if wanted)
