@@ -1,0 +1,199 @@
+"""A server that does to each request what its script says, and keeps book of it. Real sockets, threads, no sleeps."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self
+
+from meshtest.model.request import Fate
+
+ABORT = struct.pack("ii", 1, 0)
+HEAD = b"HTTP/1.1 200 OK\r\nX-Meshtest-Served-By: web/v1/web-1\r\nX-ENVOY-attempt-count: 2\r\n"
+CHUNKED = (
+    HEAD + b"transfer-encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n1\r\n \r\nA\r\n0123456789\r\n0\r\nx-trailer: 1\r\n\r\n"
+)
+
+
+class Gone(Exception):
+    """The script has ended the connection."""
+
+
+def ok(sock: socket.socket) -> None:
+    sock.sendall(HEAD + b"content-length: 5\r\n\r\nhello")
+
+
+def unavailable(sock: socket.socket) -> None:
+    sock.sendall(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n")
+
+
+def no_content(sock: socket.socket) -> None:
+    sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
+def chunked(sock: socket.socket) -> None:
+    sock.sendall(CHUNKED)
+
+
+def drip(sock: socket.socket) -> None:
+    """Every byte in a packet of its own."""
+    for byte in CHUNKED:
+        sock.sendall(bytes((byte,)))
+
+
+def interim(sock: socket.socket) -> None:
+    sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n")
+    ok(sock)
+
+
+def says_close(sock: socket.socket) -> None:
+    sock.sendall(HEAD + b"content-length: 2\r\nConnection: Close\r\n\r\nok")
+    raise Gone
+
+
+def until_eof(sock: socket.socket) -> None:
+    sock.sendall(HEAD + b"\r\nno length at all")
+    raise Gone
+
+
+def resets(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+    raise Gone
+
+
+def resets_in_head(sock: socket.socket) -> None:
+    sock.sendall(HEAD)
+    resets(sock)
+
+
+def closes(sock: socket.socket) -> None:
+    raise Gone
+
+
+def closes_in_body(sock: socket.socket) -> None:
+    sock.sendall(HEAD + b"content-length: 50\r\n\r\nhello")
+    raise Gone
+
+
+def closes_in_chunk(sock: socket.socket) -> None:
+    sock.sendall(CHUNKED[:-30])
+    raise Gone
+
+
+def stalls(sock: socket.socket) -> None:
+    """Says nothing; the connection ends when the client gives up."""
+
+
+def stalls_in_body(sock: socket.socket) -> None:
+    sock.sendall(HEAD + b"content-length: 50\r\n\r\nhello")
+
+
+def garbles(sock: socket.socket) -> None:
+    sock.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+
+def garbles_chunks(sock: socket.socket) -> None:
+    sock.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\nhello\r\n")
+
+
+Act = Callable[[socket.socket], None]
+
+FATES: dict[Act, tuple[Fate, int]] = {
+    ok: (Fate.ANSWERED, 200),
+    unavailable: (Fate.ANSWERED, 503),
+    no_content: (Fate.ANSWERED, 204),
+    chunked: (Fate.ANSWERED, 200),
+    drip: (Fate.ANSWERED, 200),
+    interim: (Fate.ANSWERED, 200),
+    says_close: (Fate.ANSWERED, 200),
+    until_eof: (Fate.ANSWERED, 200),
+    resets: (Fate.RESET, 0),
+    resets_in_head: (Fate.RESET, 0),
+    closes: (Fate.CLOSED, 0),
+    closes_in_body: (Fate.CLOSED, 0),
+    closes_in_chunk: (Fate.CLOSED, 0),
+    stalls: (Fate.TIMEOUT, 0),
+    stalls_in_body: (Fate.TIMEOUT, 0),
+    garbles: (Fate.GARBLED, 0),
+    garbles_chunks: (Fate.GARBLED, 0),
+}
+"""What the client must say of each."""
+
+
+class HostileServer:
+    """Request number i gets script[i % len(script)]; `log` has (number, act) in order of arrival."""
+
+    def __init__(self, script: Sequence[Act] = (ok,), *, then: Act | None = None) -> None:
+        self.script, self.then = script, then
+        self.log: list[tuple[int, Act]] = []
+        self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._open: set[socket.socket] = set()
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for sock in list(self._open):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(5)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self._listener.accept()
+                self.connections += 1
+                self._open.add(sock)
+                thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        with sock, contextlib.suppress(Gone, OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for head, body in _requests(sock):
+                found = re.search(rb"x-meshtest-id: [\w.-]+?-(\d+)\r\n", head)
+                assert found
+                index = int(found[1])
+                act = self.script[index % len(self.script)]
+                self.log.append((index, act))
+                self.heads.append(head)
+                self.bodies.append(body)
+                act(sock)
+                if self.then:
+                    self.then(sock)
+        self._open.discard(sock)
+
+
+def _requests(sock: socket.socket) -> Iterator[tuple[bytes, bytes]]:
+    data = b""
+    while True:
+        while b"\r\n\r\n" not in data:
+            more = sock.recv(65536)
+            if not more:
+                return
+            data += more
+        head, _, data = data.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        size = int(length[1]) if length else 0
+        while len(data) < size:
+            data += sock.recv(65536)
+        yield head + b"\r\n", data[:size]
+        data = data[size:]
