@@ -1,0 +1,121 @@
+"""Run folders: how one is made (whole or not at all), told from others, and cleared away.
+
+reports/2026-08-22T01-00-07-canary/
+    run.json        about the run, from its first moment; `ended` and `outcome` once it is over
+    events.jsonl    an Event a line
+    requests/       LOAD.bin (RECORDs), LOAD.names
+    hops.tsv        the proxies' access log, if the provider has one
+    checks.json     what was asked, of which window and cut; verdict.json: the answer
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from meshtest.errors import HistoryError
+from meshtest.lib.journal import write_atomically
+
+RUN, EVENTS, CHECKS, VERDICT, HOPS, REQUESTS = (
+    "run.json", "events.jsonl", "checks.json", "verdict.json", "hops.tsv", "requests",
+)  # fmt: skip
+SCHEMA_VERSION = 1
+_LONGEST_SLUG = 60
+
+
+def slug(name: str) -> str:
+    """`tests/test_canary.py::test_x[v2]` -> `tests-test-canary-py-test-x-v2`, shortened from the left."""
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return words[-_LONGEST_SLUG:].strip("-") or "run"
+
+
+def create(parent: Path, name: str, about: Mapping[str, Any], *, now: float | None = None) -> Path:
+    """A new folder with its run.json. It is made aside and renamed: no one sees half of it, no two runs share one."""
+    stamp = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime(now))
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+    except OSError as error:
+        raise HistoryError(
+            f"cannot make a run folder in {parent}: {error.strerror} (choose with --mesh-reports)"
+        ) from None
+    try:
+        made.chmod(0o755)
+        (made / REQUESTS).mkdir()
+        write_atomically(made / RUN, about)
+        return _placed(made, parent / f"{stamp}-{slug(name)}")
+    except OSError as error:
+        shutil.rmtree(made, ignore_errors=True)
+        raise HistoryError(f"cannot make a run folder in {parent}: {error.strerror}") from None
+
+
+def _placed(made: Path, wanted: Path) -> Path:
+    """Rename to the first free of NAME, NAME-2, NAME-3...; a folder that is not empty is never replaced."""
+    for number in range(1, 10_000):
+        path = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        with contextlib.suppress(FileExistsError, NotADirectoryError):
+            if not path.exists():
+                try:
+                    made.rename(path)
+                except OSError:
+                    if path.exists():
+                        continue  # taken since we looked
+                    raise
+                return path
+    raise FileExistsError(17, "10,000 folders of that name")
+
+
+def about(folder: Path) -> dict[str, Any] | None:
+    """The contents of run.json; None if this is no run folder of ours."""
+    try:
+        data = json.loads((folder / RUN).read_text())
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) and "schema_version" in data else None
+
+
+def alive(data: Mapping[str, Any]) -> bool:
+    """The process that wrote this run.json is still at it."""
+    pid = data.get("pid")
+    if data.get("ended") is not None or not isinstance(pid, int):
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return data.get("pid_started") in (None, started(pid))
+
+
+def started(pid: int) -> str | None:
+    """When a process started, in the kernel's own count: pids come around again."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def runs(parent: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Run folders of ours, the oldest first."""
+    if not parent.is_dir():
+        return []
+    found = [(path, data) for path in parent.iterdir() if not path.is_symlink() and (data := about(path)) is not None]
+    return sorted(found, key=lambda run: (float(run[1].get("started") or 0), run[0].name))
+
+
+def clear(parent: Path, keep: int) -> list[Path]:
+    """Remove all but the newest `keep` runs that are over. Nothing else in the folder is touched."""
+    over = [path for path, data in runs(parent) if not alive(data)]
+    surplus = over[: max(len(over) - keep, 0)]
+    for path in surplus:
+        shutil.rmtree(path, ignore_errors=True)
+    return surplus

@@ -1,0 +1,148 @@
+"""A run as it stands on disk: read it while it is written, after it ended, or after it was cut short."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from meshtest.checks import from_parameters, judge
+from meshtest.errors import HistoryError
+from meshtest.lib.journal import whole_lines
+from meshtest.model.history import Event, History, Hops
+from meshtest.model.record import RECORD
+from meshtest.model.request import Requests
+from meshtest.model.verdict import Finding, Verdict
+from meshtest.run import folder
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run folder. `about` is its run.json."""
+
+    path: Path
+    about: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def crashed(self) -> bool:
+        """Its process is gone, and did not say how it ended."""
+        return self.about.get("ended") is None and not folder.alive(self.about)
+
+    def history(self, cut: Mapping[str, int] | None = None) -> History:
+        """All that is written by now, or what was when `cut` was taken."""
+        reader = _Reader(self.path, cut)
+        events = reader.events()
+        requests = reader.requests(int(self.about["start_ns"]))
+        hops = reader.hops(float(self.about["wall_start"]))
+        unwritten = any(e.kind == "load.end" and e.data.get("error") for e in events)
+        ragged = reader.ragged and not folder.alive(self.about)  # of a live run someone is about to write the rest
+        crashed = self.crashed and cut is None
+        return History(events, requests, hops, crashed or unwritten or ragged, cut=reader.cut)
+
+    @cached_property
+    def asked(self) -> Sequence[Mapping[str, Any]]:
+        """The checks that were judged: name, parameters, start, end, cut."""
+        try:
+            data = json.loads((self.path / folder.CHECKS).read_text())
+        except FileNotFoundError:
+            return ()
+        except ValueError as error:
+            raise HistoryError(f"{self.path / folder.CHECKS} is not JSON: {error}") from None
+        return list(data["checks"])
+
+    def judge(self) -> Verdict:
+        """Ask again what was asked then. A run that crashed before it asked anything is UNKNOWN."""
+        findings: list[Finding] = []
+        for entry in self.asked:
+            end = float("inf") if entry.get("end") is None else float(entry["end"])
+            history = self.history(entry.get("cut"))
+            history = replace(history, truncated=history.truncated or bool(entry.get("truncated")))
+            check = from_parameters(entry["name"], entry["parameters"])
+            findings += judge(history.between(float(entry.get("start") or 0.0), end), [check]).findings
+        return Verdict(tuple(findings))
+
+
+class _Reader:
+    """Reads prefixes of the files, and notes how far it got and whether an end was ragged."""
+
+    def __init__(self, path: Path, cut: Mapping[str, int] | None) -> None:
+        self.path, self._given = path, cut
+        self.cut: dict[str, int] = {}
+        self.ragged = False
+
+    def _read(self, name: str) -> bytes:
+        try:
+            data = (self.path / name).read_bytes() if self._given is None else self._prefix(name)
+        except FileNotFoundError:
+            return b""
+        return data
+
+    def _prefix(self, name: str) -> bytes:
+        assert self._given is not None
+        size = self._given.get(name, 0)
+        if not size:
+            return b""
+        with (self.path / name).open("rb") as file:
+            data = file.read(size)
+        self.ragged |= len(data) < size
+        return data
+
+    def _lines(self, name: str) -> list[bytes]:
+        lines, ragged = whole_lines(self._read(name))
+        self.ragged |= ragged
+        self.cut[name] = sum(map(len, lines)) + len(lines)
+        return lines
+
+    def events(self) -> list[Event]:
+        events = []
+        for number, line in enumerate(self._lines(folder.EVENTS), 1):
+            try:
+                entry = json.loads(line)
+                events.append(Event(entry["at"], entry["kind"], entry.get("subject", ""), entry.get("data", {})))
+            except (ValueError, KeyError, TypeError):
+                raise HistoryError(f"{self.path / folder.EVENTS}:{number}: not an event: {line[:80]!r}") from None
+        return events
+
+    def requests(self, start_ns: int) -> Requests:
+        names = sorted(p.name for p in (self.path / folder.REQUESTS).glob("*.bin"))
+        return Requests.of_loads([self._load(name.removesuffix(".bin")) for name in names], start_ns)
+
+    def _load(self, load: str) -> tuple[str, bytes, list[str]]:
+        """Records before names: names are written first, so those of all records read are there."""
+        records = self._read(f"{folder.REQUESTS}/{load}.bin")
+        whole = len(records) // RECORD.size * RECORD.size
+        self.ragged |= whole != len(records)
+        self.cut[f"{folder.REQUESTS}/{load}.bin"] = whole
+        names = [name.decode("latin-1") for name in self._lines(f"{folder.REQUESTS}/{load}.names")]
+        return load, records[:whole], names
+
+    def hops(self, wall_start: float) -> Hops:
+        """A proxy writes in blocks: a ragged end is the rule while it lives, and no reason to mistrust the rest."""
+        ragged = self.ragged
+        lines = self._lines(folder.HOPS)
+        self.ragged = ragged
+        return Hops([line.decode("utf-8", "replace") for line in lines], wall_start)
+
+
+def open_run(path: Path) -> StoredRun:
+    """HistoryError if there is no run at `path`."""
+    data = folder.about(path)
+    if data is None:
+        raise HistoryError(f"{path} is not a run folder: it has no readable {folder.RUN}")
+    if data["schema_version"] != folder.SCHEMA_VERSION:
+        version = data["schema_version"]
+        raise HistoryError(f"{path}: written in format {version}; this meshtest reads {folder.SCHEMA_VERSION}")
+    return StoredRun(path, data)
+
+
+def judge_again(path: Path) -> Verdict:
+    """The verdict of a stored run, from its records alone."""
+    return open_run(path).judge()
+
+
+def unfinished(reports: Path) -> list[Path]:
+    """Runs whose process died before their end: what they started may still be there."""
+    return [path for path, data in folder.runs(reports) if data.get("ended") is None and not folder.alive(data)]
