@@ -1,0 +1,1 @@
+"""What a finished run looks like: events in, files and text out. Pure but for writing the files."""
