@@ -1,0 +1,154 @@
+"""How a stand-in behaves: annotations of its pod, and chances that are the same in each run with the same seed.
+
+ meshtest.dev/calls           URLs called for each request, one after the other, through the pod's proxy
+ meshtest.dev/calls-required  "false": a failed call is told in the answer, which stays 200 (default "true": 502)
+ meshtest.dev/delay           "20ms" before each answer, or "20ms±5ms" (also "20ms+-5ms"), evenly spread
+ meshtest.dev/errors          "503:10" or "503:10,500:0.5": percent of the requests that get this status
+ meshtest.dev/ready-after     "300ms": until then every request, probes too, is answered 503
+ meshtest.dev/crash-after     "100": the request after the 100th ends the process, unanswered, with exit code 1
+ meshtest.dev/drain           on SIGTERM: "graceful" (default), "abrupt" or "ignore"; see drain.py
+ meshtest.dev/propagate       "false": do not pass tracing and x-* headers on to called services
+
+One request can override: `?delay=100ms`, `?codes=500:1,200:9` (status:weight), as with Istio's echo. Probes (user agent
+`kube-probe/...`) see ready-after only, and are not counted.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+PREFIX = "meshtest.dev/"
+KNOWN = ("calls", "calls-required", "delay", "errors", "ready-after", "crash-after", "drain", "propagate")
+DRAINS = ("graceful", "abrupt", "ignore")
+
+_UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)")
+
+Weights = tuple[tuple[int, float], ...]
+"""(status, weight) pairs."""
+
+
+class BadAnnotation(ValueError):
+    """An annotation, or a parameter of a request, has no meaning; the text says what is allowed."""
+
+
+class Delay(NamedTuple):
+    """Seconds before the answer, give or take."""
+
+    seconds: float = 0.0
+    spread: float = 0.0
+
+    def at(self, chance: float) -> float:
+        return max(0.0, self.seconds + self.spread * (2 * chance - 1))
+
+
+class Behaviour(NamedTuple):
+    """What the annotations say."""
+
+    calls: tuple[str, ...] = ()
+    calls_required: bool = True
+    delay: Delay = Delay()
+    errors: Weights = ()
+    """Percentages; the rest of 100 is 200."""
+    ready_after: float = 0.0
+    crash_after: int | None = None
+    drain: str = "graceful"
+    propagate: bool = True
+
+
+def read(annotations: Mapping[str, str], calls: tuple[str, ...] = ()) -> Behaviour:
+    """The annotations of one pod; `calls` (of the settings) count where it has no such annotation."""
+    told = {name: annotations[PREFIX + name].strip() for name in KNOWN if PREFIX + name in annotations}
+    try:
+        return Behaviour(
+            calls=_calls(told["calls"].replace(",", " ").split() if "calls" in told else calls),
+            calls_required=_boolean("calls-required", told.get("calls-required", "true")),
+            delay=delay(told.get("delay", "0ms")),
+            errors=_percentages(told.get("errors", "")),
+            ready_after=seconds(told.get("ready-after", "0ms")),
+            crash_after=_count(told["crash-after"]) if "crash-after" in told else None,
+            drain=_one_of("drain", told.get("drain", "graceful"), DRAINS),
+            propagate=_boolean("propagate", told.get("propagate", "true")),
+        )
+    except BadAnnotation as error:
+        raise BadAnnotation(f"annotation {PREFIX}{error}") from None
+
+
+def seconds(text: str, name: str = "ready-after") -> float:
+    """`300ms`, `1.5s`, `1m30s`; a bare number has no unit and is refused, except 0."""
+    found = _DURATION.findall(text)
+    if text != "0" and (not found or "".join(number + unit for number, unit in found) != text):
+        raise BadAnnotation(f"{name}: {text!r} is not a duration; write 300ms, 1.5s or 1m30s")
+    return sum(float(number) * _UNITS[unit] for number, unit in found)
+
+
+def delay(text: str) -> Delay:
+    """`20ms` or `20ms±5ms`."""
+    middle, _, spread = text.replace("+-", "±").partition("±")
+    return Delay(seconds(middle.strip(), "delay"), seconds(spread.strip(), "delay") if spread else 0.0)
+
+
+def weights(text: str, name: str = "codes") -> Weights:
+    """`500:1,200:9`; a status alone has weight 1."""
+    made = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        code, _, weight = part.partition(":")
+        try:
+            made.append((int(code), float(weight.rstrip("%") or 1)))
+        except ValueError:
+            raise BadAnnotation(f"{name}: {part!r} is not STATUS:WEIGHT, as in 503:10") from None
+    if any(not 200 <= code <= 599 or weight < 0 for code, weight in made):
+        raise BadAnnotation(f"{name}: {text!r} needs statuses from 200 to 599 and weights from 0")
+    return tuple(made)
+
+
+def pick(choices: Weights, chance: float, total: float | None = None) -> int:
+    """The status that `chance` (0 to 1) falls on; 200 beyond the weights if they are parts of `total`."""
+    left = chance * (sum(weight for _, weight in choices) if total is None else total)
+    for code, weight in choices:
+        left -= weight
+        if left < 0:
+            return code
+    return 200 if total is not None or not choices else choices[-1][0]
+
+
+def chance(seed: int, *what: str) -> float:
+    """Evenly spread in [0, 1), the same for the same words (unlike hash(), and without importing hashlib)."""
+    text = "\0".join(what).encode()
+    mixed = (zlib.crc32(text) << 32 | zlib.crc32(text, 0x9E3779B9)) + seed * 0x9E3779B97F4A7C15
+    for factor, shift in ((0xBF58476D1CE4E5B9, 30), (0x94D049BB133111EB, 27)):  # the finaliser of splitmix64
+        mixed = ((mixed ^ (mixed & 0xFFFFFFFFFFFFFFFF) >> shift) * factor) & 0xFFFFFFFFFFFFFFFF
+    return (mixed ^ mixed >> 31) / 2**64
+
+
+def _calls(urls: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    for url in urls:
+        if not re.fullmatch(r"http://[^/\s]+(/\S*)?", url):
+            raise BadAnnotation(f"calls: {url!r} is not a URL; write http://HOST:PORT/PATH (TLS is the mesh's matter)")
+    return tuple(urls)
+
+
+def _percentages(text: str) -> Weights:
+    found = weights(text, "errors")
+    if sum(weight for _, weight in found) > 100:
+        raise BadAnnotation(f"errors: {text!r} adds up to more than 100 percent")
+    return found
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise BadAnnotation(f"crash-after: {text!r} is not a number of requests")
+    return int(text)
+
+
+def _boolean(name: str, text: str) -> bool:
+    return _one_of(name, text.lower(), ("true", "false")) == "true"
+
+
+def _one_of(name: str, text: str, known: tuple[str, ...]) -> str:
+    if text not in known:
+        raise BadAnnotation(f"{name}: {text!r} is none of {', '.join(known)}")
+    return text

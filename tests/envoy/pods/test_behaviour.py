@@ -1,0 +1,90 @@
+"""Annotations and chances."""
+
+from __future__ import annotations
+
+import pytest
+from meshtest_envoy.pods.behaviour import BadAnnotation, Behaviour, Delay, chance, delay, pick, read, seconds, weights
+
+
+def annotated(**told: str) -> Behaviour:
+    return read({f"meshtest.dev/{name.replace('_', '-')}": value for name, value in told.items()})
+
+
+def test_no_annotation_is_a_service_that_just_answers() -> None:
+    assert read({"other/annotation": "x"}) == Behaviour()
+
+
+def test_every_annotation_of_the_table() -> None:
+    assert annotated(
+        calls="http://a:1/x, http://b:2\nhttp://c",
+        calls_required="false",
+        delay="20ms±5ms",
+        errors="503:10,500:0.5%",
+        ready_after="300ms",
+        crash_after="100",
+        drain="abrupt",
+        propagate="false",
+    ) == Behaviour(
+        calls=("http://a:1/x", "http://b:2", "http://c"),
+        calls_required=False,
+        delay=Delay(0.02, 0.005),
+        errors=((503, 10.0), (500, 0.5)),
+        ready_after=0.3,
+        crash_after=100,
+        drain="abrupt",
+        propagate=False,
+    )
+
+
+def test_calls_of_the_settings_count_without_an_annotation() -> None:
+    assert read({}, ("http://a:1/",)).calls == ("http://a:1/",)
+    assert read({"meshtest.dev/calls": ""}, ("http://a:1/",)).calls == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("calls", "https://a", "annotation meshtest.dev/calls: 'https://a' is not a URL; write http://HOST:PORT/PATH"),
+        ("calls-required", "no", "none of true, false"),
+        ("delay", "20", "'20' is not a duration; write 300ms"),
+        ("delay", "20ms±x", "'x' is not a duration"),
+        ("errors", "often", "'often' is not STATUS:WEIGHT, as in 503:10"),
+        ("errors", "503:60,500:41", "adds up to more than 100 percent"),
+        ("errors", "99:1", "statuses from 200 to 599"),
+        ("crash-after", "-1", "not a number of requests"),
+        ("drain", "slow", "'slow' is none of graceful, abrupt, ignore"),
+    ],
+)
+def test_a_value_without_meaning_is_refused_and_says_what_is_allowed(name: str, value: str, says: str) -> None:
+    with pytest.raises(BadAnnotation, match=says):
+        read({f"meshtest.dev/{name}": value})
+
+
+@pytest.mark.parametrize(("text", "want"), [("0", 0), ("0ms", 0), ("1.5s", 1.5), ("1m30s", 90), ("250us", 0.00025)])
+def test_durations(text: str, want: float) -> None:
+    assert seconds(text) == pytest.approx(want)
+
+
+def test_a_spread_is_even_around_the_middle_and_never_negative() -> None:
+    assert [delay("10ms+-20ms").at(x) for x in (0.0, 0.5, 1.0)] == pytest.approx([0.0, 0.01, 0.03])
+
+
+def test_a_status_is_picked_by_weight() -> None:
+    assert [pick(weights("500:1,200:3"), x) for x in (0.0, 0.24, 0.26, 0.99)] == [500, 500, 200, 200]
+    assert [pick(((503, 10.0),), x, 100.0) for x in (0.0, 0.09, 0.11, 0.99)] == [503, 503, 200, 200]
+
+
+def test_chances_repeat_and_are_even() -> None:
+    drawn = [chance(7, "errors", "web", f"load-{index}") for index in range(20_000)]
+    assert drawn == [chance(7, "errors", "web", f"load-{index}") for index in range(20_000)]
+    counts = [sum(tenth <= 10 * x < tenth + 1 for x in drawn) for tenth in range(10)]
+    assert all(abs(count - 2000) < 200 for count in counts), counts  # 4.7 standard deviations
+    assert 0 <= min(drawn) < max(drawn) < 1
+
+
+def test_another_seed_request_or_purpose_is_another_chance() -> None:
+    assert len({chance(1, "a", "b"), chance(2, "a", "b"), chance(1, "ab"), chance(1, "b", "b")}) == 4
+
+
+def test_a_status_alone_is_one_percent() -> None:
+    assert annotated(errors="503").errors == ((503, 1.0),)
