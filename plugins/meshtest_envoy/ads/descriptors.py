@@ -1,0 +1,80 @@
+"""Envoy's API in a descriptor pool of our own: resources are written as JSON and sent as protobuf.
+
+A private pool, so that no other package's copy of the same files can clash with ours.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any, cast
+
+from google.protobuf import json_format
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from meshtest.errors import ProviderError
+from meshtest_envoy.xds.names import TYPE_URL
+
+ROUTE_CONFIGURATION = TYPE_URL + "envoy.config.route.v3.RouteConfiguration"
+VIRTUAL_HOST = TYPE_URL + "envoy.config.route.v3.VirtualHost"
+
+
+@cache
+def pool() -> DescriptorPool:
+    """Loads in about 11 ms."""
+    file = files("meshtest_envoy.ads") / "xds.binpb.gz"
+    if not file.is_file():
+        raise ProviderError(
+            "the Envoy API descriptors are missing from this installation; they are made when meshtest is built: "
+            "run `pip install .` (or `pip install -e .`) in the checkout"
+        )
+    result = DescriptorPool()
+    for proto in FileDescriptorSet.FromString(gzip.decompress(file.read_bytes())).file:
+        result.AddSerializedFile(proto.SerializeToString())
+    return result
+
+
+@cache
+def message_class(name: str) -> Any:
+    """The class of a fully qualified message name, for example `envoy.config.cluster.v3.Cluster`."""
+    return GetMessageClass(pool().FindMessageTypeByName(name))
+
+
+def parse(resource: Mapping[str, Any]) -> Message:
+    """A google.protobuf.Any from a JSON resource with `@type`; ProviderError names the wrong field."""
+    packed: Any = message_class("google.protobuf.Any")()
+    if resource["@type"] == ROUTE_CONFIGURATION:
+        packed.Pack(_route_configuration(resource))
+    else:
+        _into(packed, resource)
+    return cast(Message, packed)
+
+
+def _route_configuration(resource: Mapping[str, Any]) -> Message:
+    """Put together from parts. Callers share most virtual hosts, and a shift changes one: ParseDict takes about 0.5 ms
+    for each, so what is known is not parsed again."""
+    result: Any = message_class(ROUTE_CONFIGURATION.removeprefix(TYPE_URL))(name=resource["name"])
+    rest = {k: v for k, v in resource.items() if k not in ("@type", "name", "virtual_hosts")}
+    result.MergeFrom(_known(ROUTE_CONFIGURATION, json.dumps(rest)))
+    result.virtual_hosts.extend(_known(VIRTUAL_HOST, json.dumps(host)) for host in resource["virtual_hosts"])
+    return cast(Message, result)
+
+
+@lru_cache(maxsize=4096)
+def _known(type_url: str, text: str) -> Message:
+    result: Message = message_class(type_url.removeprefix(TYPE_URL))()
+    _into(result, json.loads(text))
+    return result
+
+
+def _into(message: Message, content: Mapping[str, Any]) -> None:
+    try:
+        json_format.ParseDict(dict(content), message, descriptor_pool=pool())
+    except json_format.ParseError as error:
+        raise ProviderError(f"not a valid Envoy resource: {error}") from error
