@@ -1,0 +1,75 @@
+"""How things are called inside Envoy. Clusters carry Istio's names (pilot/pkg/model/service.go, BuildSubsetKey)."""
+
+from __future__ import annotations
+
+from meshtest.model.service import Workload
+from meshtest.model.topology import Topology
+
+TYPE_URL = "type.googleapis.com/"
+"""What every message type's name is prefixed with."""
+
+MARKER_HOST = "meshtest.generation"
+"""A host of the client's routes that answers with the number of the configuration in force (barrier.py)."""
+
+CLIENT = "default/meshtest-client"
+"""The caller inside the mesh that is no workload of the manifests: a load whose source is not named."""
+
+
+def outbound_cluster(fqdn: str, port: int, subset: str = "") -> str:
+    """`outbound|9080|v1|reviews.default.svc.cluster.local`"""
+    return f"outbound|{port}|{subset}|{fqdn}"
+
+
+def inbound_cluster(pod: str, port: int) -> str:
+    """Istio's `inbound|PORT||`, and the pod, for our proxies share one Envoy."""
+    return f"inbound|{port}||{pod}"
+
+
+def outbound_listener(caller: str) -> str:
+    return f"outbound_{caller}"
+
+
+def outbound_routes(namespace: str) -> str:
+    """All callers of a namespace share one route configuration: a shift is one small message, however many call."""
+    return f"outbound_{namespace}"
+
+
+def inbound_listener(pod: str, port: int) -> str:
+    return f"inbound_{pod}_{port}"
+
+
+def gateway_listener(port: int) -> str:
+    return f"gateway_{port}"
+
+
+def gateway_routes(port: int) -> str:
+    """Istio: `http.PORT` (pilot/pkg/networking/core/gateway.go)."""
+    return f"http.{port}"
+
+
+def server(service: str, version: str, pod: str) -> str:
+    """Who serves, as model.request.Server reads it."""
+    return f"{service}/{version}/{pod}"
+
+
+def app_service(topology: Topology, workload: Workload) -> str:
+    """The service a workload's replicas answer for: the first that selects it, else its app label."""
+    return next((s.name for s in topology.services if s.selects(workload)), workload.app)
+
+
+def target_ports(topology: Topology, workload: Workload) -> list[tuple[int, str]]:
+    """(number, name) of every port a pod of the workload must listen on: its own, and those services send to."""
+    ports = {p.number: p.name for c in workload.containers for p in c.ports}
+    for service in topology.services:
+        if service.selects(workload):
+            for port in service.ports:
+                if (number := target_number(workload, port.target)) is not None:
+                    ports.setdefault(number, "")
+    return list(ports.items())
+
+
+def target_number(workload: Workload, target: int | str) -> int | None:
+    """A Service's targetPort as a container port number; None if the workload has no port of that name."""
+    if isinstance(target, int):
+        return target
+    return next((p.number for c in workload.containers for p in c.ports if p.name == target), None)
