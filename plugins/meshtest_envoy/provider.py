@@ -1,0 +1,298 @@
+"""The provider "envoy": a mesh on this machine. The real Envoy, pods as processes, no cluster.
+
+topology ─► pods that are missing (fleet, pods/) ─► translate and push (plane) ─► acknowledged ─► surplus pods go
+                         │ ready, exit ...                ▲
+                         └──── publisher, after the lag ──┘
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal as signals
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from meshtest.errors import ProcessFailed, ProviderError, UsageError
+from meshtest.lib import wait
+from meshtest.lib.words import listed
+from meshtest.model.feature import Feature
+from meshtest.model.service import Workload
+from meshtest.model.topology import Topology, key
+from meshtest.settings import Settings
+from meshtest.spi.provider import Context, Entrance, Pod
+from meshtest_envoy import envoy
+from meshtest_envoy.examination import examine
+from meshtest_envoy.fleet import Fleet, Running
+from meshtest_envoy.hops import HopLog
+from meshtest_envoy.logs import LogSlice
+from meshtest_envoy.pods.client import Supervisor
+from meshtest_envoy.pods.heal import heal
+from meshtest_envoy.pods.runtime import make_runtime_dir, roots
+from meshtest_envoy.pods.spec import PodEvent
+from meshtest_envoy.publisher import Publisher
+from meshtest_envoy.rollout import Rollout
+from meshtest_envoy.xds import names
+
+ENVOY = "envoy"
+
+BUSY = r"^http\.(inbound|outbound|gateway)_.*\.downstream_rq_active$|^filesystem\.write_total_buffered$"
+"""Gauges: requests under way in any listener, and bytes of access log that are not on disk."""
+
+GONE_AFTER_GRACE = 5.0
+"""Seconds after the grace period within which even SIGKILL must have been seen to work."""
+
+
+class EnvoyProvider:
+    """Implements meshtest.spi.provider.Provider."""
+
+    name = "envoy"
+    features = frozenset(Feature)
+
+    def __init__(self) -> None:
+        self._changing = threading.RLock()
+        """One change of the desired state at a time."""
+        self._pushing = threading.RLock()
+        """One push at a time; guards `_topology`, the state that is in force."""
+        self._topology = Topology()
+        self._open = False
+
+    # ---- life
+
+    def open(self, context: Context) -> None:
+        if self._open:
+            self._serve(context)
+            return
+        binary = envoy.binary(context.settings.envoy)
+        for sentence in self.heal():
+            context.record("note", text=f"left by an earlier run: {sentence}")
+        self._runtime = make_runtime_dir()
+        self._log = LogSlice(self._runtime / "envoy.log")
+        self._publisher = Publisher(self._publish)
+        self._supervisor = Supervisor(self._runtime, self._on_event)
+        self._supervisor.start()
+        self._open = True
+        # imported while the supervisor starts: grpc and protobuf take 0.15 s, as long as that does
+        from meshtest_envoy.plane import DataPlane
+
+        try:
+            self._plane = DataPlane(self._runtime)
+            self._serve(context)
+            command = envoy.command(binary, self._plane.start())
+            self.envoy_pid = self._supervisor.spawn(ENVOY, command, log=self._log.path)
+            self._publisher.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _serve(self, context: Context) -> None:
+        """From now on, what is seen belongs to this run."""
+        self._context, self._settings = context, context.settings
+        self._hops = HopLog(context.directory / "hops.tsv")
+        logs = context.directory / "pods"
+        logs.mkdir(exist_ok=True)
+        later, settings = self._publisher.later, context.settings
+        self._fleet = Fleet(self._runtime, logs, settings, context.seed, context.record, later)
+        ingress = {int(k): v for k, v in settings.ingress_ports.items()}
+        self._plane.serve(hops=self._hops.path, ingress=ingress, within=settings.apply_timeout)
+
+    def release(self) -> None:
+        with self._changing:
+            self._bring_about(Topology())
+            self._stop(self._fleet.pods(), grace=0.0)
+            self._bring_about(Topology())
+            self._log.copy_to(self._context.directory / "envoy.log")
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._publisher.stop()
+            self._log.copy_to(self._context.directory / "envoy.log")
+            self._supervisor.close()
+            if hasattr(self, "_plane"):
+                self._plane.stop()
+
+    def heal(self) -> Sequence[str]:
+        return [sentence for root in roots() for sentence in heal(root)]
+
+    def examine(self, settings: Settings) -> Sequence[tuple[str, str]]:
+        return examine(settings)
+
+    def _on_event(self, event: PodEvent) -> None:
+        if event.pod != ENVOY:
+            self._fleet.on_event(event)
+        elif event.kind == "exited" and self._open:
+            last = "".join(f"\n  | {line}" for line in event.detail["log"])
+            self._plane.fail(ProcessFailed(f"Envoy has ended: {_how(event.detail)}{last}"))
+
+    # ---- the desired state
+
+    def apply(self, topology: Topology) -> None:
+        with self._changing:
+            before = self._topology
+            rollouts = [Rollout(self._fleet, w) for w in topology.workloads]
+            if any(r.needed for r in rollouts):
+                self._bring_about(staged(before, topology))
+                try:
+                    self._converge(rollouts, topology)
+                except ProviderError:
+                    self._bring_about(before)
+                    failed = [p for w in before.workloads for p in Rollout(self._fleet, w).outdated]
+                    self._stop([*self._strangers(before), *failed])
+                    raise
+            self._bring_about(topology)
+            self._stop(self._strangers(topology))
+
+    def _bring_about(self, topology: Topology) -> None:
+        """Push it; what is in force stays so if it is refused."""
+        with self._pushing:
+            self._plane.push(topology, self._fleet.replicas())
+            self._topology = topology
+
+    def _converge(self, rollouts: Sequence[Rollout], topology: Topology) -> None:
+        """Start and replace pods until every workload has its replicas, ready and known to the mesh."""
+        within = self._settings.start_timeout
+        deadline = time.monotonic() + within
+        with ThreadPoolExecutor(8, thread_name_prefix="start-pod") as starters:
+            while True:
+                seen = self._fleet.changes
+                steps = [(r, r.next_step()) for r in rollouts]
+                starting = [r.workload for r, step in steps for _ in range(step.start)]
+                for future in [starters.submit(self._start, w, topology) for w in starting]:
+                    future.result()
+                self._stop([p for r, step in steps for p in r.next_to_go(step.stop)], until_gone=False)
+                if all(r.done for r in rollouts):
+                    break
+                if not self._fleet.wait_past(seen, deadline - time.monotonic()):
+                    raise ProcessFailed(self._fleet.why_not_ready(within))
+
+        for rollout in rollouts:
+            self._await_gone(rollout.leaving)
+
+    def _start(self, workload: Workload, topology: Topology) -> None:
+        proxy = f"http://127.0.0.1:{self._plane.outbound_port(key(workload))}"
+        self._fleet.start(self._supervisor, topology, workload, proxy)
+
+    def _publish(self, pods: set[str]) -> None:
+        """The mesh hears of these pods (publisher thread)."""
+        with self._pushing:
+            self._fleet.publish(pods)
+            try:
+                self._plane.push(self._topology, self._fleet.replicas())
+            except ProviderError:
+                if self._open:
+                    raise
+
+    def _strangers(self, topology: Topology) -> list[Running]:
+        """Pods of workloads that are not, or no longer, asked for."""
+        wanted = {key(w) for w in topology.workloads}
+        return [p for p in self._fleet.pods() if key(p.workload) not in wanted]
+
+    def _stop(self, pods: Sequence[Running], *, grace: float | None = None, until_gone: bool = True) -> None:
+        """Terminate all of them at once."""
+        pods = [pod for pod in pods if not pod.gone]
+        for pod in pods:
+            self._supervisor.stop_pod(pod.name, grace)
+        if until_gone:
+            self._await_gone(pods, grace)
+
+    def _await_gone(self, pods: Sequence[Running], grace: float | None = None) -> None:
+        for pod in pods:
+            within = (pod.workload.grace if grace is None else grace) + GONE_AFTER_GRACE
+            if not self._fleet.wait_gone(pod.name, within):
+                raise ProcessFailed(f"pod {pod.name} still runs {within:g} s after it was told to end (pid {pod.pid})")
+
+    # ---- pods
+
+    def pods(self, workload: str = "") -> Sequence[Pod]:
+        return [p.public() for p in self._fleet.pods(workload) if not p.gone]
+
+    def scale(self, workload: str, replicas: int) -> None:
+        with self._changing:
+            topology = self._topology
+            self._workload(workload)
+            scaled = tuple(replace(w, replicas=replicas) if key(w) == workload else w for w in topology.workloads)
+            self.apply(replace(topology, workloads=scaled))
+
+    def terminate(self, *pods: str, grace: float | None = None) -> None:
+        self._stop([self._fleet.pod(pod) for pod in pods], grace=grace)
+
+    def kill(self, pod: str, signal: int) -> None:
+        self._fleet.pod(pod)
+        self._supervisor.kill_pod(pod, signal)
+
+    # ---- ways in, and what is seen
+
+    def entrance(self, source: str) -> Entrance:
+        if source == "ingress" or source.startswith("ingress/"):
+            return Entrance("127.0.0.1", self._gateway(source.partition("/")[2]), proxy=False)
+        caller = key(self._workload(source)) if source else names.CLIENT
+        return Entrance("127.0.0.1", self._plane.outbound_port(caller), proxy=True)
+
+    def _gateway(self, port: str) -> int:
+        """The host port of a gateway port; without a number the only one, or 80."""
+        known = self._plane.gateways
+        if not known:
+            raise UsageError("there is no ingress: the manifests have no Gateway with an HTTP server")
+        if not port:
+            port = str(next(iter(known)) if len(known) == 1 else 80)
+        if not port.isdigit() or int(port) not in known:
+            raise UsageError(f"no gateway port {port}; choose ingress/PORT among {listed(map(str, sorted(known)))}")
+        return known[int(port)]
+
+    def _workload(self, name: str) -> Workload:
+        """By key, by name, or the first one behind a service or app of that name."""
+        workloads = self._topology.workloads
+        for matches in (
+            [w for w in workloads if name in (key(w), w.name)],
+            [w for s in self._topology.services if s.name == name for w in self._topology.backends(s)],
+            [w for w in workloads if w.app == name],
+        ):
+            if matches:
+                return matches[0]
+        raise UsageError(f"no workload {name!r}; there are: {listed(w.name for w in workloads) or 'none'}")
+
+    def counters(self, pattern: str) -> Mapping[str, int]:
+        return self._plane.admin.counters(pattern)
+
+    def flush(self, request_ids: Sequence[str]) -> None:
+        self._hops.flush(request_ids)
+
+    def settle(self) -> None:
+        # if Envoy is gone, so is everything that was under way in it
+        with contextlib.suppress(TimeoutError, ProviderError):
+            wait.until(self._idle, within=self._settings.request_timeout, what=str, every=0.01)
+
+    def _idle(self) -> bool:
+        return not any(self._plane.admin.counters(BUSY).values())
+
+    def describe(self) -> Mapping[str, Any]:
+        callers = {key(w): self._plane.outbound_port(key(w)) for w in self._topology.workloads}
+        return {
+            "ingress": {port: f"http://127.0.0.1:{real}" for port, real in sorted(self._plane.gateways.items())},
+            "proxy": f"http://127.0.0.1:{self._plane.outbound_port(names.CLIENT)}",
+            "proxies": {caller: f"http://127.0.0.1:{port}" for caller, port in callers.items()},
+            "pods": [p.public() for p in self._fleet.pods() if not p.gone],
+        }
+
+
+def staged(before: Topology, after: Topology) -> Topology:
+    """The routes of before, with the services and workloads of both: where new pods can start without traffic."""
+    services = {s.fqdn: s for s in (*before.services, *after.services)}
+    workloads = {key(w): w for w in (*before.workloads, *after.workloads)}
+    return replace(
+        before,
+        services=tuple(services.values()),
+        workloads=tuple(workloads.values()),
+        default_retry=after.default_retry,
+    )
+
+
+def _how(detail: Mapping[str, Any]) -> str:
+    """How a process ended, in words."""
+    if detail.get("signal"):
+        return f"signal {signals.Signals(detail['signal']).name}"
+    return f"exit code {detail['code']}"
