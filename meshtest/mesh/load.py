@@ -1,0 +1,140 @@
+"""A load as a test holds it: start it, wait for evidence, look at what came back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from meshtest.checks.outages import Failure
+from meshtest.checks.share import Share
+from meshtest.errors import LoadError, MeshtestError, UsageError
+from meshtest.lib.wait import until
+from meshtest.loads.load import PATIENCE, Summary
+from meshtest.loads.load import Load as Prober
+from meshtest.mesh.view import View
+from meshtest.model.request import Request, Requests
+
+if TYPE_CHECKING:
+    from meshtest.mesh.mesh import Mesh
+
+
+class Load:
+    """Requests at an even rate, sent by a process of its own, from `with` to the end of the block - or `run()`.
+
+    with mesh.load("GET http://web/", rps=200) as load:
+        load.until(requests=500)
+    assert load.failures == []
+    """
+
+    def __init__(self, mesh: Mesh, prober: Prober) -> None:
+        self._mesh, self._prober = mesh, prober
+        self.name = prober.name
+        self.summary: Summary | None = None
+        """What the load generator says of itself; set when the load has ended."""
+
+    # ---- life
+
+    def start(self) -> Self:
+        self._prober.start()
+        self._mesh.loads.append(self)
+        return self
+
+    def stop(self) -> Summary:
+        """Nothing more is sent; returns when every request has its fate, and the proxies' word on it is on disk."""
+        if self.summary is None:
+            self.summary = self._prober.stop()
+            if not any(load.sending for load in self._mesh.loads):
+                self._mesh.provider.settle()
+            self._mesh.flush()
+        return self.summary
+
+    def run(self) -> Self:
+        """Send all of it: needs `requests` or `seconds`."""
+        if self._prober.spec.requests is None and self._prober.spec.seconds is None:
+            raise UsageError("mesh.load(...).run() needs an end: give requests=N or seconds=S, or use it with `with`")
+        self.start()
+        try:
+            if not self.wait_end(within=self._longest()):
+                raise LoadError(f"load {self.name} does not end; it was stopped after {self._longest():g} s")
+        finally:
+            self.stop()
+        return self
+
+    @property
+    def sending(self) -> bool:
+        """It has not come to its end."""
+        return self._prober.running
+
+    def wait_end(self, *, within: float) -> bool:
+        """True as soon as it has come to its end; False if it has not in so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            until(lambda: not self.sending, within=within, what=str)
+        return not self.sending
+
+    def _longest(self) -> float:
+        """Seconds after which even a load whose every request times out has ended."""
+        spec = self._prober.spec
+        rate = spec.rate or (spec.concurrency or 1) / spec.timeout
+        return (spec.seconds or (spec.requests or 0) / rate) + spec.timeout + PATIENCE
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        try:
+            self.stop()
+        except MeshtestError:
+            if error is None:  # else what went wrong in the block is the thing to tell
+                raise
+
+    # ---- evidence
+
+    def until(self, *, requests: int | None = None, seconds: float | None = None) -> None:
+        """Wait for that many requests sent since the present step began (or the last change, if that was later), and
+        finished; or for that much time of load. Evidence, not a pause: it counts what the client saw."""
+        if (requests is None) == (seconds is None):
+            raise UsageError("load.until(...) takes either requests=N or seconds=S")
+        self._prober.wait(requests=requests, seconds=seconds, after=self._mesh.mark)
+
+    # ---- what came back
+
+    @property
+    def all(self) -> View:
+        """Every request of this load."""
+        return View.of_load(self._mesh.history(flushed=True), self.name)
+
+    @property
+    def here(self) -> View:
+        """Requests sent since the present step began, or since the last change was in force if that was later; up to
+        the first that has not ended yet."""
+        return View.settled(self._mesh.history(flushed=True).between(self._mesh.mark), self.name)
+
+    @property
+    def requests(self) -> Requests:
+        return self.all.requests
+
+    @property
+    def failures(self) -> Sequence[Failure]:
+        return self.all.failures
+
+    @property
+    def versions(self) -> set[str]:
+        return self.all.versions
+
+    @property
+    def slowest(self) -> Request:
+        return self.all.slowest
+
+    def share(self, version: str, *, host: str = "") -> Share:
+        return self.all.share(version, host=host)
+
+    def quantile(self, p: float, version: str = "") -> float:
+        return self.all.quantile(p, version)
+
+    def p50(self, version: str = "") -> float:
+        return self.all.p50(version)
+
+    def p99(self, version: str = "") -> float:
+        return self.all.p99(version)

@@ -1,0 +1,332 @@
+"""Mesh: what a test holds. It moves traffic, breaks things, sends load, and says whether users noticed.
+
+    documents ──edit──► documents ──compile──► topology ──provider──► in force
+        every change: config.apply, config.ack (or config.rejected) in the history, its diff in the run folder
+
+Not here: what a change means (manifests/), how it is brought about (providers), what counts as noticed (checks/).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from meshtest.checks import About, FaultBit, NoDowntime, Split
+from meshtest.errors import FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
+from meshtest.lib.words import listed, nearest
+from meshtest.loads.load import Load as Prober
+from meshtest.loads.spec import Headers, LoadSpec
+from meshtest.manifests.compiler import compile_or_raise
+from meshtest.manifests.diff import diff
+from meshtest.manifests.istio import ISTIO
+from meshtest.manifests.needs import needs
+from meshtest.manifests.patch import put
+from meshtest.manifests.reader import read, read_text
+from meshtest.manifests.shares import shares
+from meshtest.mesh import conditions
+from meshtest.mesh.faults import Injection
+from meshtest.mesh.load import Load
+from meshtest.mesh.service import ServiceHandle, VersionHandle
+from meshtest.model.diagnostic import Diagnostic
+from meshtest.model.document import Documents
+from meshtest.model.history import History, Hop
+from meshtest.model.route import Fault
+from meshtest.model.service import Workload
+from meshtest.model.topology import Topology
+from meshtest.model.verdict import Outcome, Verdict
+from meshtest.run import Run
+from meshtest.settings import Settings
+from meshtest.spi.check import Check
+from meshtest.spi.dialect import TrafficDialect
+from meshtest.spi.provider import Context, Provider
+
+Edit = Callable[[TrafficDialect, Documents, Topology], Documents]
+
+
+class Mesh:
+    """One mesh for one run. Use it as a context manager; in pytest it is the fixture `mesh`."""
+
+    def __init__(self, provider: Provider, run: Run, settings: Settings, *, owns_provider: bool = True) -> None:
+        """A provider that is not owned is only released at the end: it serves the next run warm."""
+        self.provider, self.run, self.settings = provider, run, settings
+        self.documents = Documents()
+        self.topology = Topology()
+        self.diagnostics: tuple[Diagnostic, ...] = ()
+        """What the manifests say that is not supported, or has no use here; each with its file:line."""
+        self.loads: list[Load] = []
+        self.mark = 0.0
+        """Second of the run at which the present step began, or the last change was in force if that was later."""
+        self._dialect: TrafficDialect = ISTIO
+        self._load_numbers = itertools.count(1)
+        self._number = 0
+        self._flushed = 0
+        self._owns_provider = owns_provider
+        self._opened = False
+
+    # ---- life
+
+    def open(self) -> Self:
+        """Start the provider; `apply` does it when it was not done before."""
+        if not self._opened:
+            self._opened = True
+            self.provider.open(self.context())
+        return self
+
+    def close(self) -> None:
+        """End every load, undo what is still in the way, end the mesh. The run keeps what was recorded."""
+        for load in self.loads:
+            with contextlib.suppress(Exception):
+                load.stop()
+        try:
+            for failure in self.run.undo.unwind():
+                self.record("undo.failed", failure.name, text=str(failure))
+            if self._opened:
+                self.provider.close() if self._owns_provider else self.provider.release()
+        finally:
+            self.run.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def context(self) -> Context:
+        """What the provider is told about this run."""
+        run = self.run
+        return Context(
+            directory=run.directory,
+            record=run.record,
+            settings=self.settings,
+            seed=run.seed,
+            clock_start_ns=run.start_ns,
+        )
+
+    # ---- manifests
+
+    def apply(self, *patterns: str | Path, text: str = "", base: Path | None = None) -> None:
+        """As `kubectl apply`: files, folders, globs, or YAML text. Returns when pods are ready and proxies know."""
+        documents = read(*map(str, patterns), base=base) if patterns else Documents()
+        if text:
+            documents = documents.apply(read_text(text, "<text>"))
+        if not len(documents):
+            raise UsageError("mesh.apply() needs files or text=")
+        self._change(self.documents.apply(documents), f"apply {listed(map(str, patterns)) or 'text'}")
+
+    def edit(self, reason: str, edit: Edit) -> None:
+        """Change the documents by a pure edit of the dialect, and bring the result into force."""
+        self._change(edit(self._dialect, self.documents, self.topology), reason)
+
+    def _change(self, documents: Documents, reason: str, faults: Mapping[str, Fault] | None = None) -> None:
+        compiled = compile_or_raise(documents)
+        topology = replace(compiled.topology, faults=self.topology.faults if faults is None else faults)
+        self._require(topology)
+        self._number += 1
+        number, began = self._number, time.monotonic()
+        intended = {s.name: shares(topology, s.fqdn) for s in topology.services}
+        self.record("config.apply", number=number, reason=reason, shares=intended)
+        try:
+            self.open().provider.apply(topology)
+        except ProviderError as error:
+            self.record("config.rejected", number=number, text=str(error))
+            raise
+        changes = diff(self.documents, documents)
+        self.documents, self.topology, self.diagnostics = documents, topology, compiled.diagnostics
+        self.record("config.ack", number=number, seconds=time.monotonic() - began)
+        self.mark = self.run.now
+        self._keep(f"{number:03}.diff", f"# {reason}\n{changes}")
+
+    def _keep(self, name: str, text: str) -> None:
+        folder = self.run.directory / "config"
+        try:
+            folder.mkdir(exist_ok=True)
+            (folder / name).write_text(text)
+        except OSError as error:
+            raise HistoryError(f"cannot write {folder / name}: {error.strerror}") from None
+
+    def _require(self, topology: Topology) -> None:
+        missing = needs(topology) - self.provider.features
+        if missing:
+            raise FeatureMissing(self.provider.name, sorted(missing))
+
+    def scale(self, workload: str, replicas: int) -> None:
+        """As `kubectl scale`, by the workload's key: an edit of its Deployment, so that later changes keep it."""
+        self._change(_scaled(self.documents, workload, replicas), f"scale {workload} to {replicas}")
+
+    # ---- services
+
+    def __getitem__(self, name: str) -> ServiceHandle:
+        """A service by its short name (`web`), or `name.namespace`."""
+        found = [s for s in self.topology.services if name in (s.name, f"{s.name}.{s.namespace}", s.fqdn)]
+        if len({s.fqdn for s in found}) != 1:
+            raise UsageError(self._which(name, [s.namespace for s in found]))
+        return ServiceHandle(self, found[0])
+
+    def _which(self, name: str, namespaces: Sequence[str]) -> str:
+        """Why a name means no service, or several."""
+        if namespaces:
+            return f"service {name!r} is in the namespaces {listed(namespaces)}: write {name}.NAMESPACE"
+        known = [s.name for s in self.topology.services]
+        hint = nearest(name, known)
+        there = listed(known) or "none (mesh.apply(...) comes first)"
+        return f"no service {name!r}; there are: {there}" + (f" (did you mean {hint!r}?)" if hint else "")
+
+    def version(self, target: str) -> VersionHandle:
+        """`web@v2`"""
+        service, _, version = target.partition("@")
+        return self[service][version]
+
+    def find(self, target: str) -> list[Workload]:
+        """Workloads behind `web` or `web@v2`."""
+        return list(self.version(target).workloads if "@" in target else self[target].workloads)
+
+    # ---- what happens
+
+    def load(
+        self,
+        request: str,
+        *,
+        rps: float | None = None,
+        requests: int | None = None,
+        seconds: float | None = None,
+        source: str | None = None,
+        headers: Headers = (),
+        body: bytes | str = b"",
+        lanes: Sequence[str] = ("keepalive", "fresh"),
+        connections: int = 16,
+        concurrency: int | None = None,
+        timeout: float | None = None,
+        name: str = "",
+    ) -> Load:
+        """Requests like `GET http://web/path`, evenly spaced at `rps` (default 100) whatever the answers do.
+
+        `source`: who sends them. A workload or service of the mesh sends through its own proxy; `ingress` (or
+        `ingress/PORT`) comes in through the gateway. Left out: a client inside the mesh if the host is one of the
+        mesh's services, else the ingress.
+        """
+        spec = LoadSpec.of(
+            request,
+            name=name or f"load{next(self._load_numbers)}",
+            rate=None if concurrency else (rps or 100.0),
+            concurrency=concurrency,
+            requests=requests,
+            seconds=seconds,
+            headers=headers,
+            body=body,
+            lanes=lanes,
+            connections=connections,
+            timeout=timeout or self.settings.request_timeout,
+        )
+        entrance = self.provider.entrance(self.source_for(spec.authority) if source is None else source)
+        prober = Prober(spec, entrance, self.run.directory, start_ns=self.run.start_ns, record=self.record)
+        return Load(self, prober)
+
+    def source_for(self, authority: str) -> str:
+        """Where a request enters when nobody says: hosts of the mesh are called from inside, others by the ingress."""
+        host = authority.partition(":")[0]
+        names = {n for s in self.topology.services for n in (s.name, f"{s.name}.{s.namespace}", s.fqdn)}
+        inside = host in names or host.endswith(".svc") or not self.topology.gateways
+        return "" if inside else "ingress"
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """A named part of the rollout: in the history, in the report; `load.here` is what was sent in it."""
+        self.record("step.start", name)
+        self.mark = self.run.now
+        try:
+            yield
+        finally:
+            self.record("step.end", name)
+
+    def fault(
+        self,
+        target: str,
+        *,
+        delay: str | float | None = None,
+        abort: int | None = None,
+        percent: float = 100.0,
+        headers: Mapping[str, str] | None = None,
+    ) -> Injection:
+        """Break something, for the length of a `with` block.
+
+        `web`: in the proxies of its callers, as a VirtualService's `fault` does. `web@v2`: in the version itself, so
+        that mirrored requests meet it too. `headers` narrows it to requests that carry them.
+        """
+        return Injection(self, target, conditions.fault(delay=delay, abort=abort, percent=percent), headers or {})
+
+    def break_at_destination(self, faults: Mapping[str, Fault], reason: str) -> None:
+        """Set the faults of versions, by workload key."""
+        self._change(self.documents, reason, faults)
+
+    def restore(self, documents: Documents, reason: str) -> None:
+        """Back to documents as they were before an edit."""
+        self._change(documents, reason)
+
+    def about(self, percent: float, *, error: float = 0.001) -> About:
+        """To compare a share with: an exact binomial test with this chance of a false alarm, not a tolerance."""
+        return About(percent, error)
+
+    # ---- what was seen
+
+    def record(self, kind: str, subject: str = "", /, **data: Any) -> None:
+        """Append an event to the history."""
+        self.run.record(kind, subject, **data)
+
+    def flush(self) -> None:
+        """Return when what the proxies know of finished requests is on disk."""
+        requests = self.run.history().requests
+        if len(requests) > self._flushed:
+            self.provider.flush([r.id for r in requests if r.answered])
+            self._flushed = len(requests)
+
+    def history(self, *, flushed: bool = False) -> History:
+        if flushed:
+            self.flush()
+        return self.run.history()
+
+    def hops(self) -> Sequence[Hop]:
+        return self.history(flushed=True).hops
+
+    @property
+    def resets(self) -> int:
+        """Requests that some proxy saw reset, refused or cut by the other side (flags UC, UF, UR)."""
+        cut = {"UC", "UF", "UR"}
+        return len({h.request_id for h in self.hops() if cut & set(h.flags.split(","))})
+
+    # ---- judgement
+
+    def judge(self, *checks: Check) -> Verdict:
+        """The verdict, without an opinion on it; question and answer are kept in the run folder."""
+        self.flush()
+        return self.run.judge(checks or self.default_checks())
+
+    def verify(self, *checks: Check) -> Verdict:
+        """As judge(); raises RolloutFailed unless it is PASS: UNKNOWN proves nothing, and so does not pass."""
+        verdict = self.judge(*checks)
+        if verdict.outcome is not Outcome.PASS:
+            raise RolloutFailed(verdict)
+        return verdict
+
+    def default_checks(self) -> Sequence[Check]:
+        """No request lost, each split as its configuration intends, and every fault has bitten."""
+        faults = (FaultBit(),) if self.run.history().of("fault.start") else ()
+        return (NoDowntime(), *(Split(host=host) for host in self._split_hosts()), *faults)
+
+    def _split_hosts(self) -> list[str]:
+        """Hosts whose requests were split among versions, or moved from one to another."""
+        versions: dict[str, set[str]] = {}
+        for event in self.run.history().of("config.apply"):
+            for host, intended in event.data["shares"].items():
+                versions.setdefault(host, set()).update(intended)
+        return sorted(host for host, seen in versions.items() if len(seen) > 1)
+
+
+def _scaled(documents: Documents, workload: str, replicas: int) -> Documents:
+    named = [d for d in documents.of("apps/Deployment") if f"{d.namespace}/{d.name}" == workload]
+    return documents.apply(put(d, ("spec", "replicas"), replicas) for d in named)
