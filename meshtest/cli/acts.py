@@ -1,0 +1,82 @@
+"""What a mesh that is up can be told to do: the server's side of shift, fault and load."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from meshtest.errors import UsageError
+
+if TYPE_CHECKING:
+    from meshtest.mesh import Mesh
+
+Answers = Iterator[dict[str, Any]]
+
+_FAULTS: dict[str, contextlib.ExitStack] = {}
+"""Faults in force, by target."""
+
+
+def perform(mesh: Mesh, busy: threading.Lock, do: str, arguments: Mapping[str, Any]) -> Answers:
+    """Changes come one at a time; a load runs beside them."""
+    acts: dict[str, Callable[..., Answers]] = {"shift": shift, "fault": fault, "load": load}
+    if do not in acts:
+        raise UsageError(f"a mesh that is up does not know {do!r}")
+    if do == "load":
+        yield from load(mesh, **arguments)
+        return
+    with busy:
+        yield from acts[do](mesh, **arguments)
+
+
+def shift(mesh: Mesh, service: str, weights: Mapping[str, int], rule: str = "") -> Answers:
+    handle = mesh[service]
+    handle.shift(dict(weights), rule=rule)
+    acked = mesh.run.history().of("config.ack")[-1]
+    yield {"service": service, "shares": dict(handle.shares), "seconds": acked.data["seconds"]}
+
+
+def fault(
+    mesh: Mesh,
+    target: str,
+    off: bool = False,
+    delay: str | None = None,
+    abort: int | None = None,
+    percent: float = 100.0,
+    headers: Mapping[str, str] | None = None,
+) -> Answers:
+    if off:
+        if target not in _FAULTS:
+            raise UsageError(f"no fault is in force for {target!r}; there are: {', '.join(_FAULTS) or 'none'}")
+        _FAULTS.pop(target).close()
+        evidence = mesh.run.history().of("fault.end")[-1].data["evidence"]
+        yield {"target": target, "off": True, "evidence": evidence}
+        return
+    if target in _FAULTS:
+        raise UsageError(f"{target!r} has a fault already; end it first: meshtest fault {target} --off")
+    stack = contextlib.ExitStack()
+    injection = stack.enter_context(mesh.fault(target, delay=delay, abort=abort, percent=percent, headers=headers))
+    _FAULTS[target] = stack
+    yield {"target": target, "off": False, "fault": injection.describe()}
+
+
+def load(mesh: Mesh, request: str, seconds: float, **more: Any) -> Answers:
+    """A line about twice a second, then the summary."""
+    with mesh.load(request, seconds=seconds, **more) as running:
+        yield {"load": running.name, "started": True}
+        while running.sending:
+            running.wait_end(within=0.5)
+            view = running.all
+            yield {"requests": len(view), "failed": len(view.failures), "versions": _counts(view)}
+    view = running.all
+    times = {"p50": view.p50(), "p99": view.p99()} if view.versions else {}
+    yield {"done": True, "requests": len(view), "failed": len(view.failures), "versions": _counts(view), **times}
+
+
+def _counts(view: Any) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for request in view.requests:
+        name = f"{request.server.service}/{request.version}" if request.version else "(unknown)"
+        counts[name] = counts.get(name, 0) + 1
+    return counts

@@ -1,0 +1,96 @@
+"""`meshtest demo`: four services from YAML, one is shifted under load, a verdict; --fail: a bad version, caught."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
+
+from meshtest.cli import EXIT
+from meshtest.cli.options import add_json, add_settings, settings_of
+from meshtest.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from meshtest.mesh import Load, Mesh
+    from meshtest.model.verdict import Verdict
+
+STEPS = (20, 50, 100)
+PER_STEP = 210
+"""Requests of each step: enough to tell 20 % from nothing and from 40 % with an error of 0.1 % over all steps."""
+RATE = 200.0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fail", action="store_true", help="roll out a bad version, to see what a failure looks like")
+    add_json(parser)
+    add_settings(parser)
+
+
+def go(arguments: argparse.Namespace) -> int:
+    from meshtest.mesh import open_mesh
+
+    settings = settings_of(arguments).settings
+    with Terminal() as terminal:
+        command = "meshtest demo --fail" if arguments.fail else "meshtest demo"
+        with open_mesh("demo", settings, command=command) as mesh:
+            say: Callable[[str], None] = _silent if arguments.json else terminal.say
+            for path in _unfinished(mesh):
+                say(f"note: {path} was cut short (its runner was killed); all it had started has ended")
+            verdict = _play(mesh, say, terminal, bad=arguments.fail)
+            if arguments.json:
+                print(json.dumps({"run": str(mesh.run.directory), **verdict.as_data()}))
+            else:
+                _show(mesh, verdict, terminal, command)
+    return EXIT[verdict.outcome]
+
+
+def _silent(text: str) -> None:
+    """With --json only the data is printed."""
+
+
+def _unfinished(mesh: Mesh) -> list[object]:
+    from meshtest.run import unfinished
+
+    return [path for path in unfinished(mesh.settings.reports) if path != mesh.run.directory]
+
+
+def _play(mesh: Mesh, say: Callable[[str], None], terminal: Terminal, *, bad: bool) -> Verdict:
+    began = time.monotonic()
+    with as_file(files("meshtest.cli") / "scenes") as scenes:
+        mesh.apply(scenes / "shop.yaml")
+        if bad:
+            mesh.apply(scenes / "bad-reviews.yaml")  # a rolling update
+    pods = mesh.provider.pods()
+    say(f"{len(mesh.topology.services)} services, {len(pods)} pods behind Envoy in {time.monotonic() - began:.2f} s")
+    reviews = mesh["reviews"]
+    with mesh.load("GET http://shop.example/productpage", rps=RATE, source="ingress") as load:
+        say(f"load: GET /productpage through the ingress, {RATE:g} requests/s, half of them on new connections")
+        for percent in STEPS:
+            with mesh.step(f"reviews v2 at {percent}%"):
+                before = time.monotonic()
+                reviews.shift(v2=percent)
+                took = (time.monotonic() - before) * 1e3
+                _watch(load, terminal, f"reviews v2 at {percent} %")
+                share = load.here.share("v2", host="reviews")
+                say(f"reviews v2 at {percent:>3} %: in force after {took:.1f} ms; v2 served {share}")
+        reviews["v1"].terminate()
+        say("reviews v1 terminated: out of the endpoints, SIGTERM, drained")
+        _watch(load, terminal, "without v1", requests=100)
+    return mesh.judge()
+
+
+def _watch(load: Load, terminal: Terminal, what: str, requests: int = PER_STEP) -> None:
+    terminal.progress(f"{what}: waiting for {requests} requests ...")
+    load.until(requests=requests)
+
+
+def _show(mesh: Mesh, verdict: Verdict, terminal: Terminal, command: str) -> None:
+    from meshtest.reporters import console
+
+    terminal.say()
+    text = console.summary(mesh.history(), verdict, folder=mesh.run.directory, command=command, **terminal.look)
+    terminal.say(text)
+    terminal.say(f"  again   meshtest judge {mesh.run.directory}")

@@ -1,0 +1,46 @@
+"""`meshtest judge RUN`: the verdict of a stored run, from its records alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from meshtest.cli import EXIT
+from meshtest.cli.options import add_json
+from meshtest.cli.terminal import Terminal
+from meshtest.errors import HistoryError, UsageError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path, nargs="?", help="a run folder (default: the newest in ./reports)")
+    add_json(parser)
+
+
+def go(arguments: argparse.Namespace) -> int:
+    from meshtest.checks import NoDowntime, judge
+    from meshtest.reporters import console
+    from meshtest.run import open_run
+
+    try:
+        run = open_run(arguments.run or _newest(Path("reports")))
+    except HistoryError as error:
+        raise UsageError(str(error)) from None  # the argument is wrong, not the disk
+    history = run.history()
+    verdict = run.judge() if run.asked else judge(history, [NoDowntime()])
+    if arguments.json:
+        print(json.dumps({"run": str(run.path), **verdict.as_data()}))
+    else:
+        with Terminal() as terminal:
+            terminal.say(console.summary(history, verdict, folder=run.path, **terminal.look))
+            if not run.asked:
+                terminal.say("  (nothing was asked when it ran; judged by no_downtime)")
+    return EXIT[verdict.outcome]
+
+
+def _newest(reports: Path) -> Path:
+    from meshtest.run.folder import runs
+
+    if not (found := runs(reports)):
+        raise UsageError(f"no run folder in {reports.absolute()}; name one: meshtest judge reports/RUN")
+    return found[-1][0]
