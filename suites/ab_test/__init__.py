@@ -1,0 +1,1 @@
+"""Who sees which version, by header and cookie."""

@@ -1,0 +1,1 @@
+"""Two releases side by side: there by weights, and back."""

@@ -1,0 +1,1 @@
+"""A version that gets the users' requests and never answers them."""

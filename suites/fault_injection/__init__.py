@@ -1,0 +1,1 @@
+"""Delays and aborts for marked requests only."""

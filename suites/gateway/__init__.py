@@ -1,0 +1,1 @@
+"""The same routes from outside (north-south) and inside (east-west)."""

@@ -1,0 +1,1 @@
+"""The smallest whole story, in three seconds."""
