@@ -1,0 +1,51 @@
+"""Settings of the whole repository's tests: pytester, and the examples of README.md as tests.
+
+A block of the README that starts with ```python is executed, in order, in one namespace a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> pytest.Collector | None:
+    """Only the README at the top: it is collected when it is named, or when the top folder is."""
+    if file_path == parent.config.rootpath / "README.md":
+        examples: pytest.Collector = Readme.from_parent(parent, path=file_path)
+        return examples
+    return None
+
+
+class Readme(pytest.File):
+    """The python blocks of a Markdown file."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        text = self.path.read_text()
+        namespace: dict[str, Any] = {"__name__": "readme"}
+        for found in _BLOCK.finditer(text):
+            line = text.count("\n", 0, found.start()) + 1
+            yield Example.from_parent(self, name=f"line {line}", line=line, source=found[1], namespace=namespace)
+
+
+class Example(pytest.Item):
+    """One block; tests that it defines are not run by this, they are only defined."""
+
+    def __init__(self, *, line: int, source: str, namespace: dict[str, Any], **more: Any) -> None:
+        super().__init__(**more)
+        self._line, self._source, self._namespace = line, source, namespace
+
+    def runtest(self) -> None:
+        # the empty lines make the line numbers of a traceback those of the README
+        exec(compile("\n" * self._line + self._source, str(self.path), "exec"), self._namespace)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self._line - 1, f"README.md, line {self._line}"
