@@ -1,0 +1,170 @@
+"""The prober against a bare server: rate, lateness, CPU a request, start; and what judging a million records costs.
+
+The server is a process of its own. With two cores or more it gets the first and the prober the second; anything else
+that runs on the machine is in the figures, so compare ratios, and run it twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from meshtest.checks import judge, latency, no_downtime, reached, split
+from meshtest.loads import Load, LoadSpec
+from meshtest.model.history import Event, History
+from meshtest.model.record import RECORD
+from meshtest.model.request import Requests
+from meshtest.reporters.console import summary
+from meshtest.spi.check import Check
+from meshtest.spi.provider import Entrance
+
+SERVER = r"""
+import os, select, socket
+if hasattr(os, "sched_setaffinity") and os.cpu_count() > 1:
+    os.sched_setaffinity(0, {0})
+listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+listener.setblocking(False)
+print(listener.getsockname()[1], flush=True)
+answer = b"HTTP/1.1 200 OK\r\nserver: envoy\r\nx-meshtest-served-by: web/v1/web-1\r\n" \
+         b"x-envoy-attempt-count: 1\r\ncontent-length: 2\r\n\r\nok"
+poll, connections = select.epoll(), {}
+poll.register(listener, select.EPOLLIN)
+while True:
+    for fd, _ in poll.poll():
+        if fd != listener.fileno():
+            connection = connections[fd]
+            try:
+                data = connection.recv(65536)
+                connection.send(answer) if data else None
+            except OSError:
+                data = b""
+            if not data:
+                del connections[fd]
+                connection.close()
+            continue
+        try:
+            while True:
+                connection = listener.accept()[0]
+                connection.setblocking(False)
+                connections[connection.fileno()] = connection
+                poll.register(connection, select.EPOLLIN)
+        except BlockingIOError:
+            pass
+"""
+
+SECONDS = 2.0
+OPEN: tuple[tuple[float, list[str]], ...] = (
+    (500, ["keepalive", "fresh"]), (2_000, ["keepalive"]), (2_000, ["keepalive", "fresh"]),
+    (5_000, ["keepalive", "fresh"]), (10_000, ["keepalive"]), (20_000, ["keepalive"]),
+)  # fmt: skip
+CLOSED = (["keepalive"], ["fresh"])
+MILLION = 1_000_000
+
+
+@contextlib.contextmanager
+def server() -> Iterator[Entrance]:
+    process = subprocess.Popen([sys.executable, "-I", "-c", SERVER], stdout=subprocess.PIPE)
+    with process:
+        assert process.stdout
+        try:
+            yield Entrance("127.0.0.1", int(process.stdout.readline()), False)
+        finally:
+            process.kill()
+
+
+def cpu(pid: int) -> float:
+    """Seconds of CPU that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(entrance: Entrance, folder: Path, **options: Any) -> str:
+    """One line: what a load reached, and what it cost."""
+    load = Load(LoadSpec.of("http://web/", **options), entrance, folder)
+    before = time.perf_counter()
+    load.start()
+    started = time.perf_counter() - before
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(load.pid, {1})
+    used, begin = cpu(load.pid), load.finished
+    load.wait(seconds=SECONDS)
+    used, requests = cpu(load.pid) - used, load.finished - begin
+    end = load.stop()
+    failed = sum(count for fate, count in end.fates.items() if fate)
+    return (
+        f"{end.rate:>9.0f}/s  late p50 {end.late_p50 * 1e6:>5.0f} us  p99 {end.late_p99 * 1e6:>6.0f} us  "
+        f"cpu {used / requests * 1e6:>5.1f} us/request ({used / SECONDS:.2f} cores)  "
+        f"gap {end.max_gap * 1e3:.1f} ms  start {started * 1e3:.0f} ms  failed {failed}"
+    )
+
+
+def loads() -> None:
+    with server() as entrance, tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
+        for number, (rate, lanes) in enumerate(OPEN):
+            line = measure(entrance, folder, name=f"open-{number}", rate=rate, lanes=lanes)
+            print(f"open loop   {'+'.join(lanes):<15} {rate:>6.0f}/s  -> {line}")
+        for number, lanes in enumerate(CLOSED):
+            line = measure(entrance, folder, name=f"closed-{number}", rate=None, concurrency=20, lanes=lanes)
+            print(f"closed loop {'+'.join(lanes):<15}     max  -> {line}")
+
+
+def _row(i: int) -> bytes:
+    status, server = 200 + 303 * (not i % 100_003), 1 + (not i % 10)
+    return RECORD.pack((i ^ 1) * 100_000, i, 3, 5_000, 9_000 + i % 997, status, server, 0, i % 2, 1, 1)
+
+
+def million() -> None:
+    """A million requests: neighbours swapped as two lanes do, 10 % to v2, a few failed."""
+    raw = b"".join(_row(i) for i in range(MILLION))
+    tracemalloc.start()
+    requests, opened = timed(lambda: Requests.of_loads([("load", raw, ["web/v1/a", "web/v2/b"])]))
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    _, opened = timed(lambda: Requests.of_loads([("load", raw, ["web/v1/a", "web/v2/b"])]))
+    print(f"a million records: open {opened:.2f} s, {kept / MILLION:.0f} bytes each (peak {peak / MILLION:.0f})")
+    shares = {"web.default": {"v1": 90, "v2": 10}}
+    applied = Event(-2.0, "config.apply", data={"number": 1, "shares": shares})
+    events = [applied, Event(-1.0, "config.ack", data={"number": 1})]
+    history = History(events, requests, start=-10.0)
+    checks: list[Check] = [
+        no_downtime(),
+        split(host="web"),
+        latency(below=1.0),
+        reached(host="web", exactly=("v1", "v2")),
+    ]
+    for check in checks:
+        _, seconds = timed(lambda check=check: check.judge(history))
+        print(f"  {check.name:<12} {seconds:.2f} s")
+    verdict, seconds = timed(lambda: judge(history, checks))
+    print(f"  all together {seconds:.2f} s: {verdict.outcome.name}")
+    _, seconds = timed(lambda: summary(history, verdict))
+    print(f"  summary      {seconds:.2f} s; peak memory of this process {_peak():.0f} MB")
+
+
+def timed(work: Any) -> tuple[Any, float]:
+    before = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - before
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    loads()
+    million()
+
+
+if __name__ == "__main__":
+    main()
