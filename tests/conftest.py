@@ -198,3 +198,12 @@ def run_folder_events(run: Path) -> list[dict[str, Any]]:
     """What a run has recorded by now, as it stands in the file."""
     lines = (run / "events.jsonl").read_bytes().split(b"\n")[:-1]
     return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """Real manifests of public projects, for the tests that read them."""
+    folder = Path(os.environ.get("MESHTEST_CORPORA", Path(__file__).parents[2] / "shared" / "corpora"))
+    if not folder.is_dir():
+        pytest.skip(f"no corpora at {folder}; set MESHTEST_CORPORA")
+    return folder
