@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from meshtest.manifests.memo import per_object
 from meshtest.manifests.wildcards import covers, intersection
-from meshtest.model.route import MESH, Destination, Gateway, Match, Redirect, Route, RouteTable, VirtualHost
+from meshtest.model.route import MESH, Destination, Door, Gateway, Match, Redirect, Route, RouteTable, VirtualHost
 from meshtest.model.service import DOMAIN, Labels, Service, ServicePort, within
 from meshtest.model.topology import Topology
 
@@ -33,10 +33,10 @@ def mesh_hosts(topology: Topology, *, namespace: str, labels: Labels) -> tuple[V
     return seen.hosts[caller]
 
 
-def gateway_hosts(topology: Topology, port: int, gateways: Iterable[str] | None = None) -> tuple[VirtualHost, ...]:
-    """All hosts that requests on one gateway port can name, sorted by name; `gateways` are keys, None for all."""
-    wanted = None if gateways is None else set(gateways)
-    chosen = [g for g in topology.gateways if wanted is None or g.key in wanted]
+def gateway_hosts(topology: Topology, door: Door, gateways: Iterable[str] | None = None) -> tuple[VirtualHost, ...]:
+    """All hosts that requests at one door can name, sorted by name; `gateways` are keys, None for all."""
+    wanted, port = None if gateways is None else set(gateways), door.port
+    chosen = [g for g in topology.gateways if g.address == door.address and (wanted is None or g.key in wanted)]
     found: dict[str, list[Route]] = {}
     for table in in_order(topology.tables):
         # A table adds its routes to a host once, however many of its gateways admit it.

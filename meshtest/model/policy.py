@@ -6,7 +6,7 @@ circuit breakers practically off).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from meshtest.model.diagnostic import NOWHERE, Source
@@ -26,6 +26,19 @@ class HashOn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LocalityBalancing:
+    """Which endpoints of which localities (`region/zone/subzone`) a caller prefers (Istio's localityLbSetting)."""
+
+    enabled: bool = True
+    distribute: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
+    """(from, ((to, percent), ...))"""
+    failover: tuple[tuple[str, str], ...] = ()
+    """(from region, to region)"""
+    failover_priority: tuple[str, ...] = ()
+    """Labels that caller and endpoint should share, the most important first."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoadBalancing:
     algorithm: Literal["LEAST_REQUEST", "ROUND_ROBIN", "RANDOM", "PASSTHROUGH", "RING_HASH", "MAGLEV"] = "LEAST_REQUEST"
     hash_on: HashOn | None = None
@@ -35,6 +48,7 @@ class LoadBalancing:
     """Seconds of slow start for a new endpoint."""
     warmup_aggression: float = 1.0
     warmup_minimum_percent: float = 10.0
+    locality: LocalityBalancing | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +94,24 @@ class RetryBudget:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UpstreamTls:
+    """TLS from the caller's proxy, or the gateway, to the endpoints."""
+
+    mode: Literal["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"]
+    sni: str = ""
+    subject_alt_names: tuple[str, ...] = ()
+    ca: tuple[str, ...] = ()
+    """Keys of credentials with the CA certificates that the server must be signed by."""
+    system_ca: bool = False
+    """Trust this machine's own CA certificates."""
+    credential: str = ""
+    """Key of the credential with the client's certificate (MUTUAL)."""
+    insecure: bool = False
+    """Do not verify the server's certificate."""
+    source: Source = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrafficPolicy:
     """One block each; a subset's block replaces the host's block of that kind as a whole (Istio)."""
 
@@ -87,6 +119,7 @@ class TrafficPolicy:
     connection_pool: ConnectionPool | None = None
     outlier_detection: OutlierDetection | None = None
     retry_budget: RetryBudget | None = None
+    tls: UpstreamTls | None = None
 
 
 DEFAULT_POLICY = TrafficPolicy()

@@ -95,6 +95,13 @@ class Destination:
     weight: int = 1
     request_headers: HeaderEdits = NO_EDITS
     response_headers: HeaderEdits = NO_EDITS
+    rewrite: Rewrite | None = None
+    """For this share of the requests, in place of the route's (Gateway API: filters of a backendRef)."""
+    redirect: Redirect | None = None
+    """This share of the requests is redirected instead."""
+    mirrors: tuple[Mirror, ...] = ()
+    broken: int = 0
+    """This share of the requests is answered with this status: the reference leads nowhere (Gateway API: 500)."""
     source: Source = field(default=NOWHERE, compare=False)
 
 
@@ -205,6 +212,30 @@ class Route:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StreamMatch:
+    """Conditions on a connection, all of which must hold: Istio's L4MatchAttributes, TLSRoute, TCPRoute."""
+
+    port: int | None = None
+    sni_hosts: tuple[str, ...] = ()
+    """Server names of the TLS handshake, or wildcards; empty: any, and plain TCP."""
+    destination_subnets: tuple[str, ...] = ()
+    caller_labels: Labels = field(default_factory=dict)
+    caller_namespace: str = ""
+    gateways: tuple[str, ...] = ()
+    """Overrides the table's gateways for this match (Istio)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamRoute:
+    """One way a connection can go, by the bytes: no request in it is looked at."""
+
+    name: str = ""
+    match: StreamMatch = StreamMatch()
+    destinations: tuple[Destination, ...] = ()
+    source: Source = NOWHERE
+
+
+@dataclass(frozen=True, kw_only=True)
 class RouteTable:
     """The routes of one VirtualService (or HTTPRoute): for which hosts, and for callers behind which gateways."""
 
@@ -213,8 +244,16 @@ class RouteTable:
     hosts: tuple[str, ...]
     """Fully qualified, or wildcards (`*`, `*.example.com`)."""
     gateways: tuple[str, ...] = (MESH,)
-    """`namespace/name`, or `mesh`."""
-    routes: tuple[Route, ...]
+    """`namespace/name`, `namespace/name/server` for one server of it, or `mesh`."""
+    routes: tuple[Route, ...] = ()
+    tls: tuple[StreamRoute, ...] = ()
+    """Connections that stay encrypted, by server name."""
+    tcp: tuple[StreamRoute, ...] = ()
+    order: Literal["listed", "specific"] = "listed"
+    """Among routes of one host: as the manifest lists them (Istio), or the most specific first, across tables (Gateway
+    API)."""
+    kind: str = "VirtualService"
+    """Of the document, for those who explain."""
     visible_to: tuple[str, ...] = ()
     """Namespaces whose callers and gateways see it; empty: all of them."""
     created: str = ""
@@ -223,13 +262,42 @@ class RouteTable:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ServerTls:
+    """How a server of a gateway treats TLS."""
+
+    mode: Literal["SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL", "PASSTHROUGH", "AUTO_PASSTHROUGH", "ISTIO_MUTUAL"] = "SIMPLE"
+    certificates: tuple[str, ...] = ()
+    """Keys of credentials (Topology.credentials), `namespace/name`."""
+    client_ca: tuple[str, ...] = ()
+    """Keys of credentials whose CA certificates clients must be signed by."""
+    subject_alt_names: tuple[str, ...] = ()
+    min_version: str = ""
+    """`TLSV1_2`, as Istio and Envoy write it; "" for the default."""
+    max_version: str = ""
+    cipher_suites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Server:
     """One listener of a Gateway."""
 
     port: int
     protocol: str
+    """HTTP, HTTP2, GRPC, HTTPS, TLS, TCP."""
     name: str = ""
     hosts: tuple[str, ...] = ("*",)
+    tls: ServerTls | None = None
+    https_redirect: bool = False
+    """Answer plain HTTP with 301 to https (Istio's tls.httpsRedirect)."""
+    source: Source = field(default=NOWHERE, compare=False)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Door:
+    """Where requests from outside enter: a port of the ingress, or of a gateway with an address of its own."""
+
+    port: int
+    address: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,11 +305,19 @@ class Gateway:
     name: str
     namespace: str
     servers: tuple[Server, ...]
+    address: str = ""
+    """Gateways of one address share its ports. Istio: "", the ingress; Gateway API: each its own, `namespace/name`."""
+    isolated: bool = False
+    """A request belongs to the server with the most specific host only (Gateway API: listener isolation)."""
     source: Source = NOWHERE
 
     @property
     def key(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+    @property
+    def doors(self) -> tuple[Door, ...]:
+        return tuple(sorted({Door(server.port, self.address) for server in self.servers}))
 
 
 @dataclass(frozen=True, kw_only=True)

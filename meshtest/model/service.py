@@ -22,7 +22,7 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServicePort:
-    """One port of a Service. `target` is a container port or its name; `protocol` is http, http2, grpc or tcp."""
+    """One port of a Service. `target` is a container port or its name; `protocol` is http, http2, grpc, tls or tcp."""
 
     number: int
     name: str = ""
@@ -31,20 +31,43 @@ class ServicePort:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """An endpoint that is no pod of a Deployment: of a ServiceEntry, or a WorkloadEntry."""
+
+    address: str
+    """An IP address, a DNS name, or `unix:///path`."""
+    ports: tuple[tuple[str, int], ...] = ()
+    """Port names of the service to real ports; a name that is missing keeps the service's own number."""
+    labels: Labels = field(default_factory=dict)
+    locality: str = ""
+    weight: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Service:
-    """A Kubernetes Service."""
+    """A Kubernetes Service, or one host of an Istio ServiceEntry."""
 
     name: str
     namespace: str = "default"
     ports: tuple[ServicePort, ...]
     selector: Labels
     headless: bool = False
+    host: str = ""
+    """The host of a ServiceEntry; "" for a Kubernetes Service."""
+    addresses: tuple[str, ...] = ()
+    """Virtual IPs, or CIDRs."""
+    external: bool = False
+    """Outside the mesh (location MESH_EXTERNAL): no mutual TLS."""
+    resolution: Literal["PODS", "STATIC", "DNS", "DNS_ROUND_ROBIN", "NONE"] = "PODS"
+    endpoints: tuple[Endpoint, ...] = ()
+    visible_to: tuple[str, ...] = ()
+    """Namespaces whose callers see it (exportTo); empty: all of them."""
     source: Source = NOWHERE
 
     @property
     def fqdn(self) -> str:
         """`reviews.default.svc.cluster.local`"""
-        return f"{self.name}.{self.namespace}.svc.{DOMAIN}"
+        return self.host or f"{self.name}.{self.namespace}.svc.{DOMAIN}"
 
     def selects(self, workload: Workload) -> bool:
         """A Service without a selector selects nothing (Kubernetes: its endpoints are made by hand)."""
@@ -114,6 +137,9 @@ class Workload:
     """Annotations of the pod template over those of the Deployment."""
     replicas: int = 1
     containers: tuple[Container, ...]
+    service_account: str = "default"
+    locality: str = ""
+    """`region/zone/subzone`"""
     grace: float = 30.0
     """terminationGracePeriodSeconds"""
     max_surge: int | str = "25%"

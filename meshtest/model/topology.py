@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from meshtest.model.credential import Credential
 from meshtest.model.policy import HostPolicy, Subset
 from meshtest.model.route import Fault, Gateway, Retry, RouteTable
 from meshtest.model.service import Service, Workload, within
@@ -20,6 +21,8 @@ class Topology:
     tables: tuple[RouteTable, ...] = ()
     policies: Mapping[str, HostPolicy] = field(default_factory=dict)
     """By fully qualified host."""
+    credentials: Mapping[str, Credential] = field(default_factory=dict)
+    """Certificates and keys by `namespace/name`."""
     faults: Mapping[str, Fault] = field(default_factory=dict)
     """Faults at the destination, by workload key: what the version itself does wrong, seen by mirrored requests too."""
     default_retry: Retry | None = None

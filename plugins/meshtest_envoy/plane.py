@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from meshtest.errors import ConfigRejected, PortTaken, ProcessFailed
+from meshtest.model.route import Door
 from meshtest.model.topology import Topology
 from meshtest_envoy.ads.server import AdsServer
 from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, LISTENER, ROUTES
@@ -25,7 +26,7 @@ from meshtest_envoy.ports import Ports
 from meshtest_envoy.xds import names
 from meshtest_envoy.xds.bootstrap import bootstrap
 from meshtest_envoy.xds.clusters import Replica
-from meshtest_envoy.xds.snapshot import Resources, Snapshot, Translator, tcp_listeners
+from meshtest_envoy.xds.snapshot import Resources, Snapshot, Translator, doors, tcp_listeners
 
 
 class DataPlane:
@@ -36,6 +37,7 @@ class DataPlane:
         self._in_force = Snapshot()
         self._asked = Snapshot()
         """What is in force, without the marker of the barrier."""
+        self._doors: list[Door] = []
         self._generation = 0
         self._barrier = Barrier()
         self._ports = Ports()
@@ -45,7 +47,7 @@ class DataPlane:
     def serve(self, *, hops: Path, ingress: Mapping[int, int], within: float) -> None:
         """For the next run: where the access log goes, host ports of gateway ports, seconds to wait for an ACK."""
         self._translator = Translator(hops=str(hops.absolute()))
-        self._fixed = {names.gateway_listener(gateway): port for gateway, port in ingress.items()}
+        self._fixed = {names.gateway_listener(Door(gateway)): port for gateway, port in ingress.items()}
         self._within = within
 
     def start(self) -> Path:
@@ -77,7 +79,7 @@ class DataPlane:
             self._make(numbered)
             self._barrier.pass_(self.outbound_port(names.CLIENT), self._generation, within=self._within)
             self._break(numbered)
-            self._asked = goal
+            self._asked, self._doors = goal, doors(topology)
         except ConfigRejected as error:
             if "Address already in use" in str(error):
                 hint = "choose another with [tool.meshtest] ingress_ports, or leave it out"
@@ -125,8 +127,6 @@ class DataPlane:
         return self._ports[names.outbound_listener(caller)]
 
     @property
-    def gateways(self) -> dict[int, int]:
-        """Gateway port to the port on this host."""
-        prefix = names.gateway_listener(0)[:-1]
-        listening = [name for name in self._in_force.listeners if name.startswith(prefix)]
-        return {int(name.removeprefix(prefix)): self._ports[name] for name in listening}
+    def doors(self) -> dict[Door, int]:
+        """Ports on this host, of the doors that are in force."""
+        return {door: self._ports[names.gateway_listener(door)] for door in self._doors}

@@ -20,6 +20,7 @@ from meshtest.errors import ProcessFailed, ProviderError, UsageError
 from meshtest.lib import wait
 from meshtest.lib.words import listed
 from meshtest.model.feature import Feature
+from meshtest.model.route import Door
 from meshtest.model.service import Workload
 from meshtest.model.topology import Topology, key
 from meshtest.settings import Settings
@@ -227,20 +228,33 @@ class EnvoyProvider:
     # ---- ways in, and what is seen
 
     def entrance(self, source: str) -> Entrance:
-        if source == "ingress" or source.startswith("ingress/"):
-            return Entrance("127.0.0.1", self._gateway(source.partition("/")[2]), proxy=False)
+        if (address := self._address(source)) is not None:
+            return Entrance("127.0.0.1", self._door(*address), proxy=False)
         caller = key(self._workload(source)) if source else names.CLIENT
         return Entrance("127.0.0.1", self._plane.outbound_port(caller), proxy=True)
 
-    def _gateway(self, port: str) -> int:
-        """The host port of a gateway port; without a number the only one, or 80."""
-        known = self._plane.gateways
+    def _address(self, source: str) -> tuple[str, str] | None:
+        """(gateway address, port or "") of `ingress[/PORT]` or `namespace/gateway[/PORT]`; None for other sources."""
+        if source == "ingress" or source.startswith("ingress/"):
+            addresses = {door.address for door in self._plane.doors}
+            return addresses.pop() if len(addresses) == 1 else "", source.partition("/")[2]
+        for gateway in self._topology.gateways:
+            if source == gateway.key or source.startswith(f"{gateway.key}/"):
+                return gateway.address, source.removeprefix(gateway.key).lstrip("/")
+        return None
+
+    def _door(self, address: str, port: str) -> int:
+        """The port on this host; without a number the only one of the address, or 80."""
+        known = {door.port: real for door, real in self._plane.doors.items() if door.address == address}
         if not known:
-            raise UsageError("there is no ingress: the manifests have no Gateway with an HTTP server")
+            others = listed(sorted({door.address for door in self._plane.doors}))
+            hint = f"; choose among {others}" if others else ": the manifests have no Gateway with an HTTP server"
+            raise UsageError(f"there is no ingress{hint}")
         if not port:
             port = str(next(iter(known)) if len(known) == 1 else 80)
         if not port.isdigit() or int(port) not in known:
-            raise UsageError(f"no gateway port {port}; choose ingress/PORT among {listed(map(str, sorted(known)))}")
+            way = address or "ingress"
+            raise UsageError(f"no gateway port {port}; choose {way}/PORT among {listed(map(str, sorted(known)))}")
         return known[int(port)]
 
     def _workload(self, name: str) -> Workload:
@@ -272,11 +286,15 @@ class EnvoyProvider:
     def describe(self) -> Mapping[str, Any]:
         callers = {key(w): self._plane.outbound_port(key(w)) for w in self._topology.workloads}
         return {
-            "ingress": {port: f"http://127.0.0.1:{real}" for port, real in sorted(self._plane.gateways.items())},
+            "ingress": {_shown(door): f"http://127.0.0.1:{real}" for door, real in sorted(self._plane.doors.items())},
             "proxy": f"http://127.0.0.1:{self._plane.outbound_port(names.CLIENT)}",
             "proxies": {caller: f"http://127.0.0.1:{port}" for caller, port in callers.items()},
             "pods": [p.public() for p in self._fleet.pods() if not p.gone],
         }
+
+
+def _shown(door: Door) -> str:
+    return f"{door.address}/{door.port}" if door.address else str(door.port)
 
 
 def staged(before: Topology, after: Topology) -> Topology:

@@ -13,6 +13,7 @@ from meshtest.manifests.reader import read
 from meshtest.manifests.shares import shares
 from meshtest.model.diagnostic import Severity
 from meshtest.model.document import Documents
+from meshtest.model.route import Door
 
 REVIEWS = "reviews.default.svc.cluster.local"
 
@@ -46,7 +47,7 @@ def test_every_manifest_of_istio_compiles(corpora: Path) -> None:
         topology = compile(read(str(file))).topology
         mesh_hosts(topology, namespace="default", labels={})
         for port in {server.port for gateway in topology.gateways for server in gateway.servers}:
-            gateway_hosts(topology, port)
+            gateway_hosts(topology, Door(port))
 
 
 def test_analyzer_inputs_compile_or_say_why_not(corpora: Path) -> None:
@@ -66,7 +67,7 @@ def test_helloworld_is_served_at_its_gateway(samples: Path) -> None:
     topology = compile(documents).topology
     assert shares(topology, "helloworld.default.svc.cluster.local") == {"v1": 50.0, "v2": 50.0}
     (port,) = {server.port for server in topology.gateways[0].servers}
-    (host,) = gateway_hosts(topology, port)
+    (host,) = gateway_hosts(topology, Door(port))
     assert host.domains == ("*",)
 
 

@@ -15,7 +15,7 @@ from meshtest.manifests.istio import ISTIO
 from meshtest.manifests.reader import read_text
 from meshtest.manifests.shares import shares
 from meshtest.model.document import Document, Documents
-from meshtest.model.route import Abort, Delay, Fault, HeaderMatch, Match, Route, StringMatch
+from meshtest.model.route import Abort, Delay, Door, Fault, HeaderMatch, Match, Route, StringMatch
 
 HOST = "reviews.default.svc.cluster.local"
 VIRTUAL_SERVICE = "networking.istio.io/VirtualService"
@@ -93,7 +93,7 @@ def called(documents: Documents, **headers: str) -> Route:
 
 def entered(documents: Documents, path: str, **headers: str) -> Route | None:
     """The route that a request at the gateway takes."""
-    hosts = gateway_hosts(compile_or_raise(documents).topology, 80)
+    hosts = gateway_hosts(compile_or_raise(documents).topology, Door(80))
     return decide(hosts, "any.example", "GET", path, {k.replace("_", "-"): v for k, v in headers.items()})
 
 

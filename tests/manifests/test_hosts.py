@@ -7,7 +7,7 @@ import pytest
 from meshtest.manifests.compiler import compile
 from meshtest.manifests.hosts import gateway_hosts, mesh_hosts
 from meshtest.manifests.reader import read_text
-from meshtest.model.route import VirtualHost
+from meshtest.model.route import Door, VirtualHost
 from meshtest.model.topology import Topology
 
 FQDN = "reviews.default.svc.cluster.local"
@@ -205,7 +205,7 @@ class TestWhichRoutes:
 
 class TestGateway:
     def hosts(self, *parts: str, port: int = 80, gateways: list[str] | None = None) -> dict[str, VirtualHost]:
-        found = gateway_hosts(topology(service("reviews"), *parts), port, gateways)
+        found = gateway_hosts(topology(service("reviews"), *parts), Door(port), gateways)
         return {host.name: host for host in found}
 
     def test_a_table_is_served_where_host_and_server_meet(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from meshtest.model.history import HOP_FIELDS
 from meshtest.model.request import REQUEST_ID
-from meshtest.model.route import Fault
+from meshtest.model.route import Door, Fault
 from meshtest_envoy.xds import names, routes
 from meshtest_envoy.xds.clusters import ADS, Json, Replica
 from meshtest_envoy.xds.names import TYPE_URL
@@ -42,12 +42,12 @@ def caller_state(caller: str) -> Json:
     return {"name": "envoy.filters.network.set_filter_state", "typed_config": config}
 
 
-def gateway(port: int, host_port: int, hops: str) -> Json:
-    name = names.gateway_listener(port)
+def gateway(door: Door, host_port: int, hops: str) -> Json:
+    name = names.gateway_listener(door)
     log = access_log(hops, "gateway", name)
     # Istio: a gateway trusts the connection's own address and writes X-Forwarded-For
     edge = {"use_remote_address": True}
-    return listener(name, tcp(host_port), manager(name, names.gateway_routes(port), log, **edge))
+    return listener(name, tcp(host_port), manager(name, names.gateway_routes(door), log, **edge))
 
 
 def inbound(replica: Replica, port: int, hops: str) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshtest.model.route import Door
 from meshtest.model.service import Workload
 from meshtest.model.topology import Topology
 
@@ -38,13 +39,13 @@ def inbound_listener(pod: str, port: int) -> str:
     return f"inbound_{pod}_{port}"
 
 
-def gateway_listener(port: int) -> str:
-    return f"gateway_{port}"
+def gateway_listener(door: Door) -> str:
+    return f"gateway_{door.port}" + (f"_{door.address}" if door.address else "")
 
 
-def gateway_routes(port: int) -> str:
+def gateway_routes(door: Door) -> str:
     """Istio: `http.PORT` (pilot/pkg/networking/core/gateway.go)."""
-    return f"http.{port}"
+    return f"http.{door.port}" + (f".{door.address}" if door.address else "")
 
 
 def server(service: str, version: str, pod: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from meshtest.errors import ConfigRejected
 from meshtest.manifests.hosts import gateway_hosts, mesh_hosts
-from meshtest.model.route import Fault, VirtualHost
+from meshtest.model.route import Door, Fault, VirtualHost
 from meshtest.model.service import Labels
 from meshtest.model.topology import Topology, key
 from meshtest_envoy.xds import clusters, listeners, names, routes
@@ -70,9 +70,9 @@ class Translator:
         for caller in callers(topology):
             name = names.outbound_listener(caller.key)
             result.listeners[name] = listeners.outbound(caller.key, caller.namespace, ports[name], self._hops)
-        for port in gateway_ports(topology):
-            name = names.gateway_listener(port)
-            result.listeners[name] = listeners.gateway(port, ports[name], self._hops)
+        for door in doors(topology):
+            name = names.gateway_listener(door)
+            result.listeners[name] = listeners.gateway(door, ports[name], self._hops)
         for replica in replicas:
             self._add_inbound(result, replica, topology.faults.get(key(replica.workload)))
         return result
@@ -90,7 +90,7 @@ class Translator:
 def tcp_listeners(topology: Topology) -> list[str]:
     """Names of the listeners that need a port on this host."""
     outbound = [names.outbound_listener(caller.key) for caller in callers(topology)]
-    return outbound + [names.gateway_listener(port) for port in gateway_ports(topology)]
+    return outbound + [names.gateway_listener(door) for door in doors(topology)]
 
 
 def outbound_routes(topology: Topology) -> Iterator[Json]:
@@ -135,15 +135,15 @@ def merged(topology: Topology, variants: Sequence[tuple[VirtualHost, list[Caller
     return result
 
 
-def gateway_ports(topology: Topology) -> list[int]:
-    """Servers of all gateways merged by port (Istio)."""
-    return sorted({s.port for g in topology.gateways for s in g.servers})
+def doors(topology: Topology) -> list[Door]:
+    """Servers of all gateways of one address merged by port (Istio)."""
+    return sorted({door for gateway in topology.gateways for door in gateway.doors})
 
 
 def gateway_routes(topology: Topology) -> Iterator[Json]:
-    for port in gateway_ports(topology):
-        hosts = [routes.virtual_host(topology, h) for h in gateway_hosts(topology, port)]
-        yield routes.route_configuration(names.gateway_routes(port), hosts, any_port=True)
+    for door in doors(topology):
+        hosts = [routes.virtual_host(topology, h) for h in gateway_hosts(topology, door)]
+        yield routes.route_configuration(names.gateway_routes(door), hosts, any_port=True)
 
 
 def check_references(result: Snapshot) -> None:
