@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshtest.manifests.sources import CLIENT as CLIENT
 from meshtest.model.route import Door
 from meshtest.model.service import Workload
 from meshtest.model.topology import Topology
@@ -11,10 +12,6 @@ TYPE_URL = "type.googleapis.com/"
 
 MARKER_HOST = "meshtest.generation"
 """A host of the client's routes that answers with the number of the configuration in force (barrier.py)."""
-
-CLIENT = "default/meshtest-client"
-"""The caller inside the mesh that is no workload of the manifests: a load whose source is not named."""
-
 
 def outbound_cluster(fqdn: str, port: int, subset: str = "") -> str:
     """`outbound|9080|v1|reviews.default.svc.cluster.local`"""
