@@ -18,8 +18,8 @@ def decide(
     fields = {name.lower(): value for name, value in (headers or {}).items()}
     fields |= {":method": method, ":authority": authority, ":scheme": fields.get(":scheme", "http"), ":path": path}
     bare, _, query = path.partition("#")[0].partition("?")
-    parameters = _parameters(query)
-    return next((route for route in host.routes if matches(route.match, bare, fields, parameters)), None)
+    given = parameters(query)
+    return next((route for route in host.routes if matches(route.match, bare, fields, given)), None)
 
 
 def find_host(hosts: Sequence[VirtualHost], authority: str) -> VirtualHost | None:
@@ -83,7 +83,7 @@ def string_matches(wanted: StringMatch, value: str) -> bool:
     return value == stem or value.startswith(f"{stem}/")
 
 
-def _parameters(query: str) -> dict[str, str]:
+def parameters(query: str) -> dict[str, str]:
     """The first value of each, not decoded (Envoy)."""
     found: dict[str, str] = {}
     for part in query.split("&") if query else ():

@@ -38,9 +38,7 @@ def origin(topology: Topology, source: str) -> Origin:
     if (at := gateway_port(topology, source)) is not None:
         return door(topology, *at)
     found = workload(topology, source)
-    return Caller(
-        key=key(found), namespace=found.namespace, labels=found.labels, service_account=found.service_account
-    )
+    return Caller(key=key(found), namespace=found.namespace, labels=found.labels, service_account=found.service_account)
 
 
 def gateway_port(topology: Topology, source: str) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ TYPE_URL = "type.googleapis.com/"
 MARKER_HOST = "meshtest.generation"
 """A host of the client's routes that answers with the number of the configuration in force (barrier.py)."""
 
+
 def outbound_cluster(fqdn: str, port: int, subset: str = "") -> str:
     """`outbound|9080|v1|reviews.default.svc.cluster.local`"""
     return f"outbound|{port}|{subset}|{fqdn}"
