@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from meshtest.explain.asked import Asked
+from meshtest.lib import regex
 from meshtest.manifests.hosts import DEFAULT_PORTS
 from meshtest.model.route import Destination, Match, Redirect, Rewrite, Route
 from meshtest.model.service import Service, Workload
@@ -99,7 +99,7 @@ def rewritten(rewrite: Rewrite | None, match: Match, asked: Asked) -> tuple[str,
         return asked.authority, asked.path
     path, mark, query = asked.path.partition("?")
     if rewrite.regex:
-        path = re.sub(rewrite.regex[0], _python(rewrite.regex[1]), path)
+        path = regex.replaced(*rewrite.regex, path)
     elif rewrite.full_path:
         path = rewrite.full_path
     elif rewrite.prefix:
@@ -139,8 +139,3 @@ def _swapped(path: str, match: Match, new: str) -> str:
         rest = path[len(matched.value.rstrip("/")) :]
         return (new.rstrip("/") + rest) or "/"
     return new + path[len(matched.value) :]
-
-
-def _python(substitution: str) -> str:
-    r"""RE2's `\0` is the whole match, which Python writes `\g<0>`."""
-    return substitution.replace(r"\0", r"\g<0>")

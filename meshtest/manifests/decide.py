@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
+from meshtest.lib import regex
 from meshtest.model.route import HeaderMatch, Match, Route, StringMatch, VirtualHost
 
 
@@ -71,7 +71,7 @@ def string_matches(wanted: StringMatch, value: str) -> bool:
     if wanted.kind == "present":
         return True
     if wanted.kind == "regex":
-        return re.fullmatch(wanted.value, value, re.IGNORECASE if wanted.ignore_case else 0) is not None
+        return regex.matches(wanted.value, value, ignore_case=wanted.ignore_case)
     pattern = wanted.value
     if wanted.ignore_case:
         pattern, value = pattern.lower(), value.lower()

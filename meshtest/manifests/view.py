@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from meshtest.lib.regex import refusal
 from meshtest.lib.words import listed, nearest
 from meshtest.manifests.fields import Fields
 from meshtest.manifests.quantities import is_percent, seconds
@@ -122,6 +123,14 @@ class View:
             return default if value is None else value
         self._wrong("a string", value, key)
         return default
+
+    def regex(self, key: str) -> str:
+        """A regular expression that Envoy accepts."""
+        value = self.string(key)
+        if value and (text := refusal(value)):
+            self.error("bad-value", f"Envoy refuses the regular expression {value!r}: {text} (RE2 syntax)", key)
+            return ""
+        return value
 
     def choice(self, key: str, allowed: tuple[str, ...], default: str) -> str:
         """One of some words."""

@@ -134,7 +134,7 @@ def rewrite(view: View | None, authority: str) -> Rewrite | None:
     return Rewrite(
         authority=view.string("authority") or authority,
         prefix="" if regex else uri,
-        regex=(regex.string("match"), regex.string("rewrite")) if regex else None,
+        regex=(regex.regex("match"), regex.string("rewrite")) if regex else None,
     )
 
 

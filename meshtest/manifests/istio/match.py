@@ -38,12 +38,13 @@ def string_match(view: View) -> StringMatch:
     given = [kind for kind in ("exact", "prefix", "regex") if kind in view]
     if len(given) > 1:
         view.error("bad-value", f"{view.name()} takes one of exact, prefix, regex; it has {', '.join(given)}")
-    exact, prefix, regex = (view.string(kind) for kind in ("exact", "prefix", "regex"))
+    exact, prefix = view.string("exact"), view.string("prefix")
     if "exact" in given:
         return StringMatch(kind="exact", value=exact)
     if "prefix" in given:
         return StringMatch(kind="prefix", value=prefix)
-    return StringMatch(kind="regex", value=regex) if regex not in {"", "*"} else PRESENT
+    regex = "" if view.string("regex") == "*" else view.regex("regex")
+    return StringMatch(kind="regex", value=regex) if regex else PRESENT
 
 
 def _path(view: View) -> StringMatch | None:
