@@ -83,6 +83,7 @@ class OutlierDetection:
     consecutive_local_origin: int | None = None
     interval: float | None = None
     base_ejection_time: float | None = None
+    max_ejection_time: float | None = None
     max_ejection_percent: int | None = None
     min_health_percent: int | None = None
 

@@ -147,6 +147,7 @@ def outlier_detection(outlier: OutlierDetection | None) -> Json:
     rules |= drop_none(
         interval=None if outlier.interval is None else seconds(outlier.interval),
         base_ejection_time=None if outlier.base_ejection_time is None else seconds(outlier.base_ejection_time),
+        max_ejection_time=None if outlier.max_ejection_time is None else seconds(outlier.max_ejection_time),
         max_ejection_percent=outlier.max_ejection_percent,
         split_external_local_origin_errors=outlier.split_external_local or None,
     )
