@@ -74,9 +74,9 @@ VOLUME = Fields(
         "configMap": Fields(read=leaves("name"), unused=words("defaultMode items optional")),
     },
     unused=words(
-        "awsElasticBlockStore azureDisk azureFile cephfs cinder csi downwardAPI emptyDir ephemeral fc flexVolume flocker "
-        "gcePersistentDisk gitRepo glusterfs hostPath image iscsi name nfs persistentVolumeClaim photonPersistentDisk "
-        "portworxVolume projected quobyte rbd scaleIO storageos vsphereVolume"
+        "awsElasticBlockStore azureDisk azureFile cephfs cinder csi downwardAPI emptyDir ephemeral fc flexVolume "
+        "flocker gcePersistentDisk gitRepo glusterfs hostPath image iscsi name nfs persistentVolumeClaim "
+        "photonPersistentDisk portworxVolume projected quobyte rbd scaleIO storageos vsphereVolume"
     ),
 )
 """Read for the credentials in them: a stand-in speaks TLS with those that its pod mounts."""

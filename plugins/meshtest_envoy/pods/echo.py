@@ -1,8 +1,8 @@
 """A port of plain TCP: an echo. Says nothing first, unless annotated `meshtest.dev/server-first`.
 
-A line `meshtest` is answered by one line of JSON, who we are, in place of the echo; so a test sees which pod it reached.
-A connection counts as one request when its first bytes come: its delay comes before the first answer, its error is a
-reset. On SIGTERM our side ends (half close) once what came was echoed; what the client says after that is read and lost.
+A line `meshtest` is answered by one line of JSON, who we are, in place of the echo; so a test sees which pod it has
+reached. A connection counts as one request when its first bytes come: its delay comes before the first answer, its
+error is a reset. On SIGTERM our side ends (half close) once what came was echoed; what is said after that is lost.
 """
 
 from __future__ import annotations

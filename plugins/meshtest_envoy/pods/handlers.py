@@ -1,5 +1,5 @@
-"""What a probe or a hook does: HTTP GET, gRPC health check, TCP connect, a command, a sleep. "" is success, else the text
-says why not.
+"""What a probe or a hook does: HTTP GET, gRPC health check, TCP connect, a command, a sleep. "" is success, else the
+text says why not.
 
 Commands are not run for a stand-in (see containers.seconds_of_sleep): its exec probe asks whether the first port
 accepts, its exec hook lasts as long as the command would sleep.
