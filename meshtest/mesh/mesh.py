@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from meshtest.checks import About, FaultBit, NoDowntime, Split
 from meshtest.errors import FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
 from meshtest.lib.words import listed, nearest
+from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk, ask
 from meshtest.loads.load import Load as Prober
 from meshtest.loads.spec import Headers, LoadSpec
 from meshtest.manifests.compiler import compile_or_raise
@@ -36,6 +37,7 @@ from meshtest.mesh.service import ServiceHandle, VersionHandle
 from meshtest.model.diagnostic import Diagnostic
 from meshtest.model.document import Documents
 from meshtest.model.history import History, Hop
+from meshtest.model.request import SERVED_BY
 from meshtest.model.route import Fault
 from meshtest.model.service import Workload
 from meshtest.model.topology import Topology
@@ -64,6 +66,7 @@ class Mesh:
         """Second of the run at which the present step began, or the last change was in force if that was later."""
         self._dialect: TrafficDialect = ISTIO
         self._load_numbers = itertools.count(1)
+        self._ask_numbers = itertools.count(1)
         self._number = 0
         self._flushed = 0
         self._owns_provider = owns_provider
@@ -226,6 +229,42 @@ class Mesh:
         entrance = self.provider.entrance(self.source_for(spec.authority) if source is None else source)
         prober = Prober(spec, entrance, self.run.directory, start_ns=self.run.start_ns, record=self.record)
         return Load(self, prober)
+
+    def ask(
+        self,
+        request: str,
+        *,
+        source: str | None = None,
+        headers: Headers = (),
+        body: bytes | str = b"",
+        protocol: Spoken | Literal[""] = "",
+        tls: TlsAsk | None = None,
+        timeout: float | None = None,
+    ) -> Reply:
+        """One request, once, and everything that is known of its answer: `GET http://web/`, `grpc://web:90/pkg.S/M`,
+        `ws://web/`, `tcp://db:5432`; inside TLS `https`, `grpcs`, `wss`, `tls`.
+
+        `protocol="http2"` sends an http URL by HTTP/2. `source` is as for load(); left out and from outside, the
+        gateway's port is the URL's. Trouble of the network is the Reply's fate, not an exception.
+        """
+        what = Ask.of(
+            request,
+            headers=headers,
+            body=body,
+            protocol=protocol,
+            tls=tls,
+            timeout=timeout or self.settings.request_timeout,
+            id=f"ask-{next(self._ask_numbers)}",
+        )
+        reply = ask(self.provider.entrance(self._way_of(what) if source is None else source), what)
+        seen = {"fate": reply.fate, "status": reply.status, "served_by": reply.header(SERVED_BY)}
+        self.record("ask", what.id, request=str(what), protocol=reply.protocol, **seen)
+        return reply
+
+    def _way_of(self, what: Ask) -> str:
+        """Through the gateway's port that the URL says, or from inside."""
+        way = self.source_for(what.authority)
+        return f"{way}/{what.port}" if way and what.port != 80 else way
 
     def source_for(self, authority: str) -> str:
         """Where a request enters when nobody says: hosts of the mesh are called from inside, others by the ingress."""
