@@ -70,7 +70,7 @@ def _isolated(topology: Topology, port: int, gateways: Iterable[Gateway]) -> tup
 
     def arrivals(table: RouteTable, server: Server) -> Sequence[Route]:
         scheme = "https" if server.protocol in TLS_PROTOCOLS else "http"
-        return [_arrived(route, port, scheme) for route in table.routes if route.match.port in (None, port)]
+        return [_arrived(route, table, port, scheme) for route in table.routes if route.match.port in (None, port)]
 
     hosts = [host for gateway in gateways for host in isolated_hosts(gateway, port, tables, arrivals)]
     return tuple(sorted(_distinct(hosts), key=lambda host: host.name))
@@ -266,36 +266,35 @@ def _routes(table: RouteTable, port: int, counts: Counts, *, until_catch_all: bo
     for route in table.routes:
         match = route.match
         if match.port in (None, port) and counts(match):
-            yield _arrived(route, port)
+            yield _arrived(route, table, port)
             if match.is_catch_all and until_catch_all:
                 return
 
 
-def _arrived(route: Route, port: int, scheme: str = "http") -> Route:
+def _arrived(route: Route, table: RouteTable, port: int, scheme: str = "http") -> Route:
     """The route with the port of the request filled in where it was left open."""
+    by_istio = table.order == "listed"
     if route.redirect is not None:
-        redirect = _redirected(route.redirect, port, scheme)
+        redirect = _redirected(route.redirect, port, scheme, by_istio=by_istio)
         return route if redirect is route.redirect else replace(route, redirect=redirect)
     complete = all((d.port or d.broken) and d.redirect is None for d in route.destinations)
     if complete and all(m.destination.port for m in route.mirrors):
         return route
-    destinations = tuple(_sent(d, port, scheme) for d in route.destinations)
+    destinations = tuple(
+        replace(d, port=d.port or port, redirect=d.redirect and _redirected(d.redirect, port, scheme))
+        for d in route.destinations
+    )
     mirrors = tuple(
         m if m.destination.port else replace(m, destination=replace(m.destination, port=port)) for m in route.mirrors
     )
     return replace(route, destinations=destinations, mirrors=mirrors)
 
 
-def _sent(destination: Destination, port: int, scheme: str) -> Destination:
-    redirect = destination.redirect and _redirected(destination.redirect, port, scheme)
-    return replace(destination, port=destination.port or port, redirect=redirect)
-
-
-def _redirected(redirect: Redirect, port: int, scheme: str = "http") -> Redirect:
-    """A scheme's own port is left out, unless that would keep another one that the Host header carries."""
+def _redirected(redirect: Redirect, port: int, scheme: str = "http", *, by_istio: bool = False) -> Redirect:
+    """A scheme's own port is left out; for Gateway API not where the request's own would stay in its place."""
     if redirect.port is None:
         return redirect
     wanted = redirect.port or port
     own = DEFAULT_PORTS.get(wanted) == (redirect.scheme or scheme)
-    elided = own and (bool(redirect.authority) or port in DEFAULT_PORTS)
-    return replace(redirect, port=None if elided else wanted)
+    replaced = by_istio or bool(redirect.authority) or port in DEFAULT_PORTS
+    return replace(redirect, port=None if own and replaced else wanted)

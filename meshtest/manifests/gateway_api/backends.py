@@ -107,12 +107,8 @@ class Backends:
 
     def retry(self, rule: Rule) -> Retry | None:
         """Istio's conditions and the rule's codes; backendRequest is the timeout of each try (GEP-1742)."""
-        retry = self.default_retry
-        if rule.retries is not None:
-            retry = _asked(rule.retries, retry)
-        if rule.backend_timeout is None:
-            return retry
-        return replace(retry or Retry(attempts=0, on=()), per_try_timeout=rule.backend_timeout)
+        retry = self.default_retry if rule.retries is None else _asked(rule.retries, self.default_retry)
+        return retry and replace(retry, per_try_timeout=rule.backend_timeout)
 
 
 def _asked(wanted: Retries, default: Retry | None) -> Retry | None:

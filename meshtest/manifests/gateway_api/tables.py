@@ -109,13 +109,11 @@ def _template(route: RouteSpec, rule: Rule, backends: Backends) -> Route:
         return replace(general, redirect=wanted.redirect, mirrors=())
     if not _served(destinations) or wanted.extended:
         return replace(general, direct_response=DirectResponse(status=BROKEN), mirrors=())
-    return replace(
-        general,
-        destinations=destinations,
-        rewrite=wanted.rewrite,
-        timeout=rule.request_timeout,
-        retry=backends.retry(rule),
-    )
+    retry = backends.retry(rule)
+    # without a retry the only try is the whole request
+    limits = [limit for limit in (rule.request_timeout, None if retry else rule.backend_timeout) if limit]
+    timeout = min(limits, default=None)
+    return replace(general, destinations=destinations, rewrite=wanted.rewrite, timeout=timeout, retry=retry)
 
 
 def _served(destinations: tuple[Destination, ...]) -> bool:
