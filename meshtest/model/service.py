@@ -81,10 +81,12 @@ def within(wanted: Labels, labels: Labels) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Handler:
-    """What a probe or a lifecycle hook does: HTTP GET, TCP connect, a command, or (hooks only) a sleep in seconds."""
+    """What a probe or a lifecycle hook does: HTTP GET, TCP connect, a gRPC health check (probes only), a command, or
+    (hooks only) a sleep in seconds."""
 
-    kind: Literal["http", "tcp", "exec", "sleep"]
+    kind: Literal["http", "tcp", "grpc", "exec", "sleep"]
     path: str = "/"
+    """Of gRPC: the service that is asked for; "" is the whole server."""
     port: int | str = 0
     headers: tuple[tuple[str, str], ...] = ()
     command: tuple[str, ...] = ()
@@ -140,6 +142,8 @@ class Workload:
     service_account: str = "default"
     locality: str = ""
     """`region/zone/subzone`"""
+    mounts: tuple[str, ...] = ()
+    """Keys of the credentials (Topology.credentials) that the pod mounts as volumes, in their order."""
     grace: float = 30.0
     """terminationGracePeriodSeconds"""
     max_surge: int | str = "25%"

@@ -152,6 +152,7 @@ class EnvoyProvider:
         with self._pushing:
             self._plane.push(topology, self._fleet.replicas())
             self._topology = topology
+            self._fleet.mount(topology)
 
     def _converge(self, rollouts: Sequence[Rollout], topology: Topology) -> None:
         """Start and replace pods until every workload has its replicas, ready and known to the mesh."""

@@ -169,8 +169,9 @@ def tcp_keepalive(pool: ConnectionPool) -> Json:
     return {"upstream_connection_options": {"tcp_keepalive": fields}}
 
 
-def inbound_cluster(replica: Replica, container_port: int) -> Json:
-    """The process behind a replica's inbound listener."""
+def inbound_cluster(replica: Replica, container_port: int, protocol: str = "http") -> Json:
+    """The process behind a replica's inbound listener; it is spoken to as its service port says."""
+    port = ServicePort(number=container_port, target=container_port, protocol=protocol)
     name = names.inbound_cluster(replica.pod, container_port)
     address = {"socket_address": {"address": "127.0.0.1", "port_value": replica.ports[container_port]}}
     return {
@@ -179,6 +180,7 @@ def inbound_cluster(replica: Replica, container_port: int) -> Json:
         "type": "STATIC",
         "connect_timeout": "10s",
         "circuit_breakers": {"thresholds": [thresholds(ConnectionPool(), TrafficPolicy())]},
+        "typed_extension_protocol_options": http_options(ConnectionPool(), port),
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],

@@ -69,6 +69,17 @@ def target_ports(topology: Topology, workload: Workload) -> list[tuple[int, str]
     return list(ports.items())
 
 
+def port_protocols(topology: Topology, workload: Workload) -> dict[int, str]:
+    """Container port to the protocol of the first service port that leads to it."""
+    found: dict[int, str] = {}
+    for service in topology.services:
+        if service.selects(workload):
+            for port in service.ports:
+                if (number := target_number(workload, port.target)) is not None:
+                    found.setdefault(number, port.protocol)
+    return found
+
+
 def target_number(workload: Workload, target: int | str) -> int | None:
     """A Service's targetPort as a container port number; None if the workload has no port of that name."""
     if isinstance(target, int):

@@ -74,12 +74,15 @@ class Translator:
             name = names.gateway_listener(door)
             result.listeners[name] = listeners.gateway(door, ports[name], self._hops)
         for replica in replicas:
-            self._add_inbound(result, replica, topology.faults.get(key(replica.workload)))
+            protocols = names.port_protocols(topology, replica.workload)
+            self._add_inbound(result, replica, topology.faults.get(key(replica.workload)), protocols)
         return result
 
-    def _add_inbound(self, result: Snapshot, replica: Replica, fault: Fault | None) -> None:
+    def _add_inbound(
+        self, result: Snapshot, replica: Replica, fault: Fault | None, protocols: Mapping[int, str]
+    ) -> None:
         for port in replica.ports:  # none when the process is gone
-            cluster = clusters.inbound_cluster(replica, port)
+            cluster = clusters.inbound_cluster(replica, port, protocols.get(port, "http"))
             route = listeners.inbound_routes(replica, port, fault)
             listener = listeners.inbound(replica, port, self._hops)
             result.clusters[cluster["name"]] = cluster
