@@ -221,6 +221,15 @@ class View:
                 self._wrong("a string", item, key, index)
         return tuple(item for item in value if isinstance(item, str))
 
+    def integers(self, key: str) -> tuple[int, ...]:
+        value = self._get(key)
+        if value is None:
+            return ()
+        wrong = not isinstance(value, list) or any(isinstance(i, bool) or not isinstance(i, int) for i in value)
+        if wrong:
+            self._wrong("a list of integers", value, key)
+        return () if wrong else tuple(value)
+
     def string_map(self, key: str) -> dict[str, str]:
         """Labels, annotations, headers: strings by name."""
         value = self._get(key)

@@ -71,8 +71,7 @@ class TestKinds:
         [
             ("networking.istio.io/v1", "ServiceEntry"),
             ("security.istio.io/v1", "AuthorizationPolicy"),
-            ("gateway.networking.k8s.io/v1", "HTTPRoute"),
-            ("gateway.networking.k8s.io/v1", "Gateway"),
+            ("gateway.networking.k8s.io/v1", "UDPRoute"),
             ("apps/v1", "StatefulSet"),
             ("networking.k8s.io/v1", "Ingress"),
         ],

@@ -5,7 +5,8 @@ Field by field as Istio's pilot/pkg/networking/core/route/route.go does it; the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from meshtest.model.policy import HashOn, HostPolicy, LoadBalancing
@@ -15,6 +16,7 @@ from meshtest.model.route import (
     Cors,
     Delay,
     Destination,
+    DirectResponse,
     Fault,
     HeaderEdits,
     HeaderMatch,
@@ -67,7 +69,7 @@ def virtual_host(topology: Topology, host: VirtualHost) -> Json:
     return {
         "name": host.name,
         "domains": list(host.domains),
-        "routes": [route(topology, r) for r in host.routes],
+        "routes": [translated for r in host.routes for translated in routes(topology, r)],
         "include_request_attempt_count": True,
         "include_attempt_count_in_response": True,
     }
@@ -80,12 +82,51 @@ def only_for(callers: Sequence[str], translated: Json) -> Json:
     return {**translated, "match": {**translated["match"], "filter_state": [condition]}}
 
 
+def routes(topology: Topology, r: Route) -> Iterator[Json]:
+    """The route; or one a destination where they differ in what only a whole route can say.
+
+    Envoy compares one random value a request with the fraction of every route it tries
+    (`RouteEntryImplBase::matchRoute`), so the fractions add up: the second of 20 %, 30 % and 50 % has 50 %.
+    """
+    if all(_plain(d) for d in r.destinations):
+        yield route(topology, r)
+        return
+    total, so_far = sum(d.weight for d in r.destinations), 0
+    for destination in r.destinations:
+        so_far += destination.weight
+        translated = route(topology, _alone(r, destination))
+        if so_far < total:
+            share = {"numerator": round(MILLION * so_far / total), "denominator": "MILLION"}
+            translated["match"] = {**translated["match"], "runtime_fraction": {"default_value": share}}
+        yield translated
+
+
+def _plain(destination: Destination) -> bool:
+    """Envoy's weighted clusters can express it."""
+    return not (destination.rewrite or destination.redirect or destination.mirrors or destination.broken)
+
+
+def _alone(r: Route, destination: Destination) -> Route:
+    """What the requests of one destination's share do."""
+    if destination.broken:
+        response = DirectResponse(status=destination.broken)
+        return replace(r, destinations=(), direct_response=response, rewrite=None, mirrors=())
+    if destination.redirect:
+        return replace(r, destinations=(), redirect=destination.redirect, rewrite=None, mirrors=())
+    return replace(
+        r,
+        destinations=(destination,),
+        rewrite=destination.rewrite or r.rewrite,
+        mirrors=(*r.mirrors, *destination.mirrors),
+    )
+
+
 def route(topology: Topology, r: Route) -> Json:
     result: Json = {"match": match(r.match)}
     if r.name:
         result["name"] = r.name
     if r.redirect:
-        result["redirect"] = redirect(r.redirect)
+        result["redirect"] = redirect(r.redirect, r.match)
     elif r.direct_response:
         body = {"body": {"inline_string": r.direct_response.body}} if r.direct_response.body else {}
         result["direct_response"] = {"status": r.direct_response.status, **body}
@@ -233,14 +274,22 @@ def rewrite(r: Rewrite, m: Match) -> Json:
     if r.regex:
         result["regex_rewrite"] = {"pattern": {"regex": r.regex[0]}, "substitution": r.regex[1]}
     elif r.full_path:
-        result["regex_rewrite"] = {"pattern": {"regex": "^/.*$"}, "substitution": r.full_path}
-    elif r.prefix == "/" and m.path and m.path.kind == "path_prefix":
-        # a bare prefix_rewrite would leave "//rest"
-        pattern = f"^{_quoted(m.path.value.rstrip('/'))}(/?)(.*)"
-        result["regex_rewrite"] = {"pattern": {"regex": pattern}, "substitution": r"/\2"}
+        result["regex_rewrite"] = {"pattern": {"regex": "^/.*$"}, "substitution": r.full_path.replace("\\", r"\\")}
     elif r.prefix:
-        result["prefix_rewrite"] = r.prefix
+        result |= new_prefix(r.prefix, m)
     return result
+
+
+def new_prefix(prefix: str, m: Match) -> Json:
+    """What replaces the part of the path that was matched. Path elements stay whole: `/a` to `/` is no `//`."""
+    if m.path is None or m.path.kind != "path_prefix":
+        return {"prefix_rewrite": prefix}
+    old = m.path.value.rstrip("/")
+    if prefix == "/":
+        # a bare prefix_rewrite would leave "//rest"
+        pattern = f"^{_quoted(old)}(/?)(.*)"
+        return {"regex_rewrite": {"pattern": {"regex": pattern}, "substitution": r"/\2"}}
+    return {"prefix_rewrite": prefix if old else f"{prefix.rstrip('/')}/"}
 
 
 def _quoted(text: str) -> str:
@@ -257,15 +306,15 @@ REDIRECT_CODES = {
 }
 
 
-def redirect(r: Redirect) -> Json:
-    return drop_none(
+def redirect(r: Redirect, m: Match) -> Json:
+    fields = drop_none(
         response_code=REDIRECT_CODES[r.status],
         scheme_redirect=r.scheme or None,
         host_redirect=r.authority or None,
         port_redirect=r.port,
         path_redirect=r.path or None,
-        prefix_rewrite=r.prefix or None,
     )
+    return fields | (new_prefix(r.prefix, m) if r.prefix and not r.path else {})
 
 
 def all_header_edits(r: Route) -> Json:

@@ -131,9 +131,10 @@ def merged(topology: Topology, variants: Sequence[tuple[VirtualHost, list[Caller
     if everyone and all(host == first for host, _ in variants):
         return result
     result["routes"] = [
-        routes.only_for([c.key for c in group], routes.route(topology, r))
+        routes.only_for([c.key for c in group], translated)
         for host, group in variants
         for r in host.routes
+        for translated in routes.routes(topology, r)
     ]
     return result
 
