@@ -6,6 +6,7 @@ wrong becomes a diagnostic and reads as absent, so that one pass finds all error
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from meshtest.manifests.fields import Fields
 from meshtest.manifests.quantities import is_percent, seconds
 from meshtest.model.diagnostic import Diagnostic, Severity, Source
 from meshtest.model.document import Document, Path
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""What no name, host, path or header may contain."""
 
 EMPTY: Mapping[str, Any] = {}
 ZERO: tuple[Any, ...] = (False, 0, "", [], {})
@@ -118,6 +122,14 @@ class View:
         return False
 
     def string(self, key: str, default: str = "") -> str:
+        value = self.text(key, default)
+        if CONTROL.search(value):
+            self.error("bad-value", f"{self.name(key)} has a control character: {value!r}", key)
+            return default
+        return value
+
+    def text(self, key: str, default: str = "") -> str:
+        """A string of any number of lines."""
         value = self._get(key)
         if value is None or isinstance(value, str):
             return default if value is None else value
@@ -229,6 +241,14 @@ class View:
         if wrong:
             self._wrong("a list of integers", value, key)
         return () if wrong else tuple(value)
+
+    def header_map(self, key: str) -> dict[str, str]:
+        """Header fields by name: one line each."""
+        found = self.string_map(key)
+        for name, value in found.items():
+            if CONTROL.search(name + value):
+                self.error("bad-value", f"{self.name(key)} has a control character: {name!r}: {value!r}", key, name)
+        return {name: value for name, value in found.items() if not CONTROL.search(name + value)}
 
     def string_map(self, key: str) -> dict[str, str]:
         """Labels, annotations, headers: strings by name."""

@@ -1,7 +1,7 @@
 """What Linkerd's annotations on a Service or a route say: retries, timeouts, failure accrual.
 
 Rules: linkerd2 policy-controller/k8s/index/src/outbound/ (index.rs, http.rs, grpc.rs), and the reference pages retries,
-timeouts, circuit-breaking of its documentation. Retry annotations of a route replace all of its Service's; so do timeouts.
+timeouts, circuit-breaking of its documentation. Those of a route replace the Service's, retries and timeouts apart.
 """
 
 from __future__ import annotations
