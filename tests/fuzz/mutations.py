@@ -14,7 +14,7 @@ Where = tuple[str | int, ...]
 JUNK: tuple[Any, ...] = (
     None, True, -1, 0, 1, 65536, 2**63, 1.5, float("inf"), "", " ", "*", "*.", "/", "//", "..", "((", "[a", "a{2,1}",
     "%", "%ZZ%", "\x00", "\n", "é", "x" * 300, "10", "1s", "-1s", "1h1h", "99999999h", "1e9s", "0.0.0.0/33",
-    "a\nb", "not-a-mode", "v1.", "-v1", "http://x/", "a b", ":80", "x:y:z", [], {}, [[]], [None], {"": ""}, {"a": {"b": []}},
+    "a\nb", "not-a-mode", "v1.", "-v1", "http://x/", "a b", ":80", "x:y:z", [], {}, [[]], [None], {"": ""}, {"a": {}},
 )  # fmt: skip
 """What stands where something else should."""
 
