@@ -27,6 +27,7 @@ VERSIONS = {
     f"{GATEWAY_API}/BackendTLSPolicy": (f"{GATEWAY_API}/v1", f"{GATEWAY_API}/v1alpha3"),
     f"{GATEWAY_API}/ListenerSet": (f"{GATEWAY_API}/v1",),
     "gateway.networking.x-k8s.io/XListenerSet": ("gateway.networking.x-k8s.io/v1alpha1",),
+    "policy.linkerd.io/HTTPRoute": tuple(f"policy.linkerd.io/v{v}" for v in ("1beta3", "1beta2", "1beta1", "1alpha1")),
 }  # fmt: skip
 """Accepted apiVersions of the kinds that are translated."""
 
@@ -41,6 +42,10 @@ TRAFFIC = {
     "": "Pod ReplicationController Endpoints",
     "apps": "StatefulSet DaemonSet ReplicaSet",
     "argoproj.io": "Rollout",
+    "policy.linkerd.io": "HTTPRoute Server ServerAuthorization AuthorizationPolicy MeshTLSAuthentication "
+    "NetworkAuthentication HTTPLocalRateLimitPolicy EgressNetwork",
+    "linkerd.io": "ServiceProfile",
+    "split.smi-spec.io": "TrafficSplit",
 }
 """Kinds by group that would change where requests go, and are not translated."""
 

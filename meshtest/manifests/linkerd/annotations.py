@@ -57,6 +57,18 @@ class Annotations:
     def has(self, prefix: str) -> bool:
         return any(name.startswith(prefix) for name in self._all)
 
+    @property
+    def retries_set(self) -> bool:
+        return self.has(RETRY)
+
+    @property
+    def retries_grpc(self) -> bool:
+        return RETRY + "grpc" in self._all
+
+    @property
+    def timeouts_set(self) -> bool:
+        return self.has(TIMEOUT)
+
     def unknown(self) -> None:
         """Say which look like Linkerd's and are none: it ignores a misspelt one without a word."""
         for name in self._all:
@@ -71,9 +83,8 @@ class Annotations:
         limit = self._integer(RETRY + "limit", default=1)
         each = self._seconds(RETRY + "timeout")
         if not codes and not conditions:
-            if self.has(RETRY) and not self._all.get(RETRY + ("grpc" if grpc else "http")):
-                what = RETRY + ("grpc" if grpc else "http")
-                self._warn(f"nothing is retried: `{what}` says which responses are, and is not set")
+            if self.has(RETRY) and not {RETRY + "http", RETRY + "grpc"} & self._all.keys():
+                self._warn(f"nothing is retried: `{RETRY}http` says which responses are, and is not set")
             return None
         on = (*conditions, *(("retriable-status-codes", "reset", "connect-failure") if codes else ()))
         return Retry(attempts=limit, on=on, status_codes=codes, per_try_timeout=each or None) if limit else None
