@@ -68,6 +68,8 @@ class Mesh:
         self._dialect: TrafficDialect = ISTIO
         self._load_numbers = itertools.count(1)
         self._ask_numbers = itertools.count(1)
+        self._asked: list[str] = []
+        """Asks that a proxy says it has served, whose hops are not known to be on disk."""
         self._number = 0
         self._flushed = 0
         self._owns_provider = owns_provider
@@ -266,6 +268,8 @@ class Mesh:
         )
         reply = ask(self.provider.entrance(self._way_of(what) if source is None else source), what)
         seen = {"fate": reply.fate, "status": reply.status, "served_by": reply.header(SERVED_BY)}
+        if reply.header(SERVED_BY):
+            self._asked.append(what.id)
         self.record("ask", what.id, request=str(what), protocol=reply.protocol, **seen)
         return reply
 
@@ -328,9 +332,10 @@ class Mesh:
     def flush(self) -> None:
         """Return when what the proxies know of finished requests is on disk."""
         requests = self.run.history().requests
-        if len(requests) > self._flushed:
-            self.provider.flush([r.id for r in requests if r.answered])
+        if len(requests) > self._flushed or self._asked:
+            self.provider.flush([*(r.id for r in requests if r.answered), *self._asked])
             self._flushed = len(requests)
+            self._asked.clear()
 
     def history(self, *, flushed: bool = False) -> History:
         if flushed:

@@ -57,7 +57,7 @@ class Handlers:
         except UnknownPort as error:
             return str(error)
         if handler.kind == "grpc":
-            return await grpc_health.check(HOST, port, handler.path, AGENT)
+            return await grpc_health.check(HOST, port, handler.path.lstrip("/"), AGENT)
         return await (_connect(port) if handler.kind == "tcp" else _get(port, handler))
 
     async def _hook(self, handler: Handler) -> str:

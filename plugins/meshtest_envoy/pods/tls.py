@@ -159,6 +159,9 @@ class Plain(asyncio.Transport):
     def close(self) -> None:
         self._session.close()
 
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
     def abort(self) -> None:
         self._transport.abort()
 
