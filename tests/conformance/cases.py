@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,10 @@ class Case:
         given = (*(response.get("StatusCodes") or ()), *filter(None, [response.get("StatusCode")]))
         return given or (200,)
 
+    def to(self, host: str) -> Case:
+        """The same request to another host."""
+        return replace(self, host=host)
+
 
 @dataclass(frozen=True, kw_only=True)
 class File:
@@ -107,7 +111,8 @@ def load(corpus: Path) -> list[File]:
 def gateway_http(files: list[File]) -> list[File]:
     """Plain HTTP through gateways."""
     kinds = ("httproute-", "gateway-http-", "listenerset-")
-    return [f for f in files if f.name.startswith(kinds) and "https" not in f.name and f.name not in BY_HAND]
+    plain = [f for f in files if f.name.startswith(kinds) and "https" not in f.name and f.name not in BY_HAND]
+    return [replace(f, cases=tuple(c for c in f.cases if not c.entrance.endswith("/443"))) for f in plain]
 
 
 def mesh_http(files: list[File]) -> list[File]:

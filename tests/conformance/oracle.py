@@ -24,6 +24,8 @@ def hosts_of(topology: Topology, case: Case) -> Sequence[VirtualHost]:
 
 def disagreements(topology: Topology, case: Case) -> Iterator[str]:
     """How the case differs from what the model would do with its request."""
+    if case.host.startswith("127.0.0.1:"):
+        return  # a pod by its own address: no route of the model counts
     hosts = hosts_of(topology, case)
     route = decide(hosts, case.host, case.method, case.path or "/", case.headers, any_port=not case.in_mesh)
     if route is None:
