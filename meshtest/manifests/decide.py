@@ -9,10 +9,19 @@ from meshtest.model.route import HeaderMatch, Match, Route, StringMatch, Virtual
 
 
 def decide(
-    hosts: Sequence[VirtualHost], authority: str, method: str, path: str, headers: Mapping[str, str] | None = None
+    hosts: Sequence[VirtualHost],
+    authority: str,
+    method: str,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    any_port: bool = False,
 ) -> Route | None:
-    """The route for a request line and its headers; None when no host or no route takes it (Envoy answers 404)."""
-    host = find_host(hosts, authority)
+    """The route for a request line and its headers; None when no host or no route takes it (Envoy answers 404).
+
+    `any_port`: hosts are matched without their port, as at a gateway.
+    """
+    host = find_host(hosts, authority.rpartition(":")[0] or authority if any_port else authority)
     if host is None:
         return None
     fields = {name.lower(): value for name, value in (headers or {}).items()}

@@ -189,6 +189,24 @@ def inbound_cluster(replica: Replica, container_port: int, protocol: str = "http
     }
 
 
+def pod_cluster(replica: Replica, container_port: int) -> Json:
+    """A replica called by its own address: through its inbound listener, past all routes and policies of services."""
+    name = names.pod_cluster(replica.ports[container_port])
+    return {
+        "@type": TYPE_URL + "envoy.config.cluster.v3.Cluster",
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "10s",
+        "circuit_breakers": {"thresholds": [thresholds(ConnectionPool(), TrafficPolicy())]},
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [
+                {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": replica.sockets[container_port]}}}}]}
+            ],
+        },
+    }
+
+
 def endpoints(topology: Topology, service: Service, replicas: Sequence[Replica]) -> Iterable[Json]:
     """Load assignments of all clusters of a service: replicas that are ready and, for a subset, carry its labels."""
     host = topology.policies.get(service.fqdn)

@@ -13,6 +13,8 @@ TYPE_URL = "type.googleapis.com/"
 MARKER_HOST = "meshtest.generation"
 """A host of the client's routes that answers with the number of the configuration in force (barrier.py)."""
 
+POD_ADDRESS = "127.0.0.1"
+
 
 def outbound_cluster(fqdn: str, port: int, subset: str = "") -> str:
     """`outbound|9080|v1|reviews.default.svc.cluster.local`"""
@@ -22,6 +24,11 @@ def outbound_cluster(fqdn: str, port: int, subset: str = "") -> str:
 def inbound_cluster(pod: str, port: int) -> str:
     """Istio's `inbound|PORT||`, and the pod, for our proxies share one Envoy."""
     return f"inbound|{port}||{pod}"
+
+
+def pod_cluster(port: int) -> str:
+    """A pod by its own address, as requests name it: every pod is on this host, and has ports of its own."""
+    return f"{POD_ADDRESS}:{port}"
 
 
 def outbound_listener(caller: str) -> str:

@@ -65,6 +65,16 @@ def blocked() -> Json:
     }
 
 
+def pods() -> Json:
+    """Requests that name a pod by its address: no route counts (Istio's passthrough)."""
+    action = {"cluster_header": ":authority", "timeout": "0s"}
+    return {
+        "name": "pods",
+        "domains": [f"{names.POD_ADDRESS}:*"],
+        "routes": [{"name": "pods", "match": {"prefix": "/"}, "route": action}],
+    }
+
+
 def virtual_host(topology: Topology, host: VirtualHost) -> Json:
     return {
         "name": host.name,
@@ -141,7 +151,8 @@ def route(topology: Topology, r: Route) -> Json:
 def action(topology: Topology, r: Route) -> Json:
     result: Json = {"timeout": seconds(r.timeout or 0.0), **targets(r)}
     if r.timeout:
-        result["max_stream_duration"] = {"grpc_timeout_header_max": seconds(r.timeout)}
+        # as Istio, and not max_stream_duration: with that Envoy would not look at `timeout` any more
+        result["max_grpc_timeout"] = seconds(r.timeout)
     hashes = [h for d in r.destinations for h in hash_policy(topology.policies.get(d.host), d)]
     if hashes:
         result["hash_policy"] = hashes

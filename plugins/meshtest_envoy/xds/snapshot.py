@@ -85,7 +85,8 @@ class Translator:
             cluster = clusters.inbound_cluster(replica, port, protocols.get(port, "http"))
             route = listeners.inbound_routes(replica, port, fault)
             listener = listeners.inbound(replica, port, self._hops)
-            result.clusters[cluster["name"]] = cluster
+            direct = clusters.pod_cluster(replica, port)
+            result.clusters.update({cluster["name"]: cluster, direct["name"]: direct})
             result.routes[route["name"]] = route
             result.listeners[listener["name"]] = listener
 
@@ -102,7 +103,7 @@ def outbound_routes(topology: Topology) -> Iterator[Json]:
     for caller in callers(topology):
         by_namespace.setdefault(caller.namespace, []).append(caller)
     for namespace, members in by_namespace.items():
-        hosts = [*outbound_hosts(topology, namespace, members), routes.blocked()]
+        hosts = [*outbound_hosts(topology, namespace, members), routes.pods(), routes.blocked()]
         yield routes.route_configuration(names.outbound_routes(namespace), hosts, any_port=False)
 
 
