@@ -17,11 +17,14 @@ VERSIONS = {
     f"{NETWORKING}/VirtualService": ISTIO_VERSIONS,
     f"{NETWORKING}/DestinationRule": ISTIO_VERSIONS,
     f"{NETWORKING}/Gateway": ISTIO_VERSIONS,
+    f"{NETWORKING}/ServiceEntry": ISTIO_VERSIONS,
+    f"{NETWORKING}/WorkloadEntry": ISTIO_VERSIONS,
+    f"{NETWORKING}/Sidecar": ISTIO_VERSIONS,
 }
 """Accepted apiVersions of the kinds that are translated."""
 
 TRAFFIC = {
-    NETWORKING: "ServiceEntry Sidecar EnvoyFilter WorkloadEntry WorkloadGroup ProxyConfig",
+    NETWORKING: "EnvoyFilter WorkloadGroup ProxyConfig",
     "security.istio.io": "AuthorizationPolicy PeerAuthentication RequestAuthentication",
     "extensions.istio.io": "WasmPlugin TrafficExtension",
     "gateway.networking.k8s.io": "Gateway GatewayClass HTTPRoute GRPCRoute TCPRoute TLSRoute UDPRoute ReferenceGrant "
