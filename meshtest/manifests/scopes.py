@@ -1,6 +1,6 @@
 """What one caller knows of the mesh: what is exported to its namespace, as far as its scope (Istio's Sidecar) goes.
 
-Pure. By Istio's pilot/pkg/model/push_context.go (getSidecarScope) and sidecar.go (selectServices, SelectVirtualServices).
+Pure. By Istio's pilot/pkg/model/push_context.go (getSidecarScope) and sidecar.go (selectServices).
 """
 
 from __future__ import annotations

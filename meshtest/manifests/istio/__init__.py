@@ -69,7 +69,8 @@ def _registry(documents: Documents, topology: Topology) -> tuple[Topology, list[
     entries = [service_entry(d) for d in _oldest_first(documents, names.SERVICE_ENTRY)]
     workloads = [workload_entry(d) for d in documents.of(names.WORKLOAD_ENTRY)]
     scopes = [sidecar(d) for d in documents.of(names.SIDECAR)]
-    notes = list(chain.from_iterable(p.notes for p in (*entries, *workloads, *scopes)))
+    notes = [n for p in entries for n in p.notes] + [n for p in workloads for n in p.notes]
+    notes += [n for p in scopes for n in p.notes]
     if entries or workloads:
         services, about = registry.services(
             topology.services,
@@ -97,7 +98,7 @@ def _gateways(documents: Documents, topology: Topology) -> tuple[Topology, list[
         credentials=credentials.all if credentials.read else topology.credentials,
         default_retry=RETRY,
     )
-    notes = chain.from_iterable(p.notes for p in (*(p for _, p in parsed), *rules))
+    notes = [n for _, p in parsed for n in p.notes] + [n for p in rules for n in p.notes]
     return topology, [*notes, *about_servers, *about_rules, *credentials.notes]
 
 

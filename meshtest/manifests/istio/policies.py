@@ -140,7 +140,8 @@ def _settled(host: HostPolicy, service: Service, credentials: Credentials) -> Ho
 
 
 def _all_policies(host: HostPolicy) -> Iterator[TrafficPolicy]:
-    for level in (host, *host.subsets):
+    levels: tuple[HostPolicy | Subset, ...] = (host, *host.subsets)
+    for level in levels:
         yield level.policy
         yield from (policy for _, policy in level.port_policies)
 

@@ -1,6 +1,6 @@
 """tcp and tls rules of a VirtualService: connections by port, server name and destination address.
 
-By Istio's pilot/pkg/networking/core/tls.go; validation as in pkg/config/validation (validateTLSMatch, validateTCPMatch).
+By Istio's pilot/pkg/networking/core/tls.go; validation as in pkg/config/validation (validateTLSMatch).
 """
 
 from __future__ import annotations
