@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from meshtest.manifests.isolation import TLS_PROTOCOLS, isolated_hosts
 from meshtest.manifests.memo import per_object
 from meshtest.manifests.precedence import specific
+from meshtest.manifests.scopes import selector_labels, sight
 from meshtest.manifests.wildcards import covers, intersection
 from meshtest.model.route import (
     MESH,
@@ -95,6 +96,18 @@ def sees(table: RouteTable, namespace: str) -> bool:
     return not table.visible_to or namespace in table.visible_to
 
 
+def by_scope(tables: Sequence[RouteTable], namespace: str) -> list[RouteTable]:
+    """Tables that are private to the namespace first, then those exported to some, then the public ones (Istio's
+    VirtualServicesForGateway): the order among tables of one host, before their age."""
+
+    def scope(table: RouteTable) -> int:
+        if not table.visible_to:
+            return 2
+        return 0 if table.namespace == namespace else 1
+
+    return sorted(tables, key=scope)
+
+
 def claims(tables: Sequence[RouteTable], fqdn: str) -> list[RouteTable]:
     """Tables for a service: those that name it first, then by the longest wildcard."""
 
@@ -119,11 +132,13 @@ class _Seen:
 @per_object
 def _seen(topology: Topology) -> _Seen:
     routes = (route for table in topology.tables for route in table.routes)
-    return _Seen(tuple(sorted({name for route in routes for name in route.match.caller_labels})))
+    asked = {name for route in routes for name in route.match.caller_labels}
+    return _Seen(tuple(sorted(asked | selector_labels(topology))))
 
 
 def _mesh_hosts(topology: Topology, namespace: str, labels: Labels) -> Iterator[VirtualHost]:
-    tables = [t for t in in_order(topology.tables) if MESH in t.gateways and sees(t, namespace)]
+    tables = by_scope([t for t in in_order(topology.tables) if MESH in t.gateways and sees(t, namespace)], namespace)
+    seen = sight(topology, namespace, labels)
 
     def counts(match: Match) -> bool:
         if match.gateways:
@@ -132,12 +147,12 @@ def _mesh_hosts(topology: Topology, namespace: str, labels: Labels) -> Iterator[
 
     known = [service.fqdn for service in topology.services]
     taken = {host for table in tables for host in table.hosts if any(covers(host, name) for name in known)}
-    yield from _external_hosts(tables, taken, counts)
+    yield from _external_hosts(seen.tables(tables, EXTERNAL_PORT), taken, counts)
     for service in topology.services:
         mine = claims(tables, service.fqdn)
         for port in service.ports:
-            if port.protocol in HTTP_PROTOCOLS:
-                yield _service_host(topology, service, port, mine, counts, namespace)
+            if port.protocol in HTTP_PROTOCOLS and seen.service(service, port.number):
+                yield _service_host(topology, service, port, seen.tables(mine, port.number), counts, namespace)
 
 
 def _distinct(hosts: Iterable[VirtualHost]) -> Iterator[VirtualHost]:
@@ -192,6 +207,9 @@ def _domains(service: Service, port: int, namespace: str) -> Iterator[str]:
     names = [service.fqdn, f"{service.name}.{service.namespace}.svc", f"{service.name}.{service.namespace}"]
     if service.namespace == namespace:
         names.append(service.name)
+    if service.host:
+        ips = [a for a in service.addresses if "/" not in a]
+        names = [*_spellings(service.host), *(f"[{ip}]" if ":" in ip else ip for ip in ips)]
     for name in names:
         yield f"{name}:{port}"
         if port == EXTERNAL_PORT:

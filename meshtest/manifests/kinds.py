@@ -19,6 +19,9 @@ VERSIONS = {
     f"{NETWORKING}/VirtualService": ISTIO_VERSIONS,
     f"{NETWORKING}/DestinationRule": ISTIO_VERSIONS,
     f"{NETWORKING}/Gateway": ISTIO_VERSIONS,
+    f"{NETWORKING}/ServiceEntry": ISTIO_VERSIONS,
+    f"{NETWORKING}/WorkloadEntry": ISTIO_VERSIONS,
+    f"{NETWORKING}/Sidecar": ISTIO_VERSIONS,
     **{f"{GATEWAY_API}/{kind}": (f"{GATEWAY_API}/v1", f"{GATEWAY_API}/v1beta1")
        for kind in ("Gateway", "GatewayClass", "HTTPRoute", "ReferenceGrant")},
     f"{GATEWAY_API}/GRPCRoute": (f"{GATEWAY_API}/v1", f"{GATEWAY_API}/v1alpha2"),
@@ -32,7 +35,7 @@ VERSIONS = {
 """Accepted apiVersions of the kinds that are translated."""
 
 TRAFFIC = {
-    NETWORKING: "ServiceEntry Sidecar EnvoyFilter WorkloadEntry WorkloadGroup ProxyConfig",
+    NETWORKING: "EnvoyFilter WorkloadGroup ProxyConfig",
     "security.istio.io": "AuthorizationPolicy PeerAuthentication RequestAuthentication",
     "extensions.istio.io": "WasmPlugin TrafficExtension",
     GATEWAY_API: "UDPRoute",

@@ -263,6 +263,24 @@ class View:
                 self._wrong("a string (write it in quotes)", item, key, name)
         return {name: item for name, item in value.items() if isinstance(item, str)}
 
+    def free(self, key: str) -> dict[str, Any]:
+        """A mapping whose keys are the user's own and whose values the caller checks."""
+        value = self._get(key)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self._wrong("a mapping", value, key)
+            return {}
+        return {str(name): item for name, item in value.items()}
+
+    def items(self, key: str) -> list[Any]:
+        """A list whose items the caller checks."""
+        value = self._get(key)
+        if value is None or isinstance(value, list):
+            return value or []
+        self._wrong("a list", value, key)
+        return []
+
     # -- going down
 
     def child(self, key: str) -> View | None:

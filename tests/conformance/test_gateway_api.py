@@ -157,7 +157,9 @@ def test_the_score_is_whole(ground: Ground, corpora: Path) -> None:
     if len(ground.score) < 100:
         return  # only a part of the suite was asked for
     listed = misses.known(CORPUS)
-    http = [c.name for f in files for c in f.cases if f.name.startswith(("httproute-", "gateway-http-", "listenerset-"))]
+    http = [
+        c.name for f in files for c in f.cases if f.name.startswith(("httproute-", "gateway-http-", "listenerset-"))
+    ]
     mesh = [c.name for f in mesh_http(files) for c in f.cases]
     left_out = {name for name in (*http, *mesh) if name not in ground.score and name not in listed}
     assert left_out == set()

@@ -69,7 +69,7 @@ class TestKinds:
     @pytest.mark.parametrize(
         ("api_version", "kind"),
         [
-            ("networking.istio.io/v1", "ServiceEntry"),
+            ("networking.istio.io/v1", "WorkloadGroup"),
             ("security.istio.io/v1", "AuthorizationPolicy"),
             ("gateway.networking.k8s.io/v1", "UDPRoute"),
             ("apps/v1", "StatefulSet"),

@@ -49,6 +49,7 @@ ROOTS = (
     "envoy.extensions.load_balancing_policies.round_robin.v3.round_robin",
     "envoy.extensions.retry.host.previous_hosts.v3.previous_hosts",
     "envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config",
+    "envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protocol",
     "envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer",
     "envoy.extensions.transport_sockets.tls.v3.tls",
     "envoy.extensions.upstreams.http.v3.http_protocol_options",

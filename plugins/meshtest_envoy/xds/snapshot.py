@@ -8,6 +8,7 @@ from typing import Any
 
 from meshtest.errors import ConfigRejected
 from meshtest.manifests.hosts import gateway_hosts, mesh_hosts
+from meshtest.manifests.scopes import selector_labels
 from meshtest.model.route import Door, Fault, VirtualHost
 from meshtest.model.service import Labels
 from meshtest.model.topology import Topology, key
@@ -109,7 +110,7 @@ def outbound_routes(topology: Topology) -> Iterator[Json]:
 
 def outbound_hosts(topology: Topology, namespace: str, members: Sequence[Caller]) -> Iterator[Json]:
     """Virtual hosts of a namespace. Where callers see different routes, each route names the callers it is for."""
-    by_label = any(r.match.caller_labels for t in topology.tables for r in t.routes)
+    by_label = any(r.match.caller_labels for t in topology.tables for r in t.routes) or bool(selector_labels(topology))
     seen: list[tuple[tuple[VirtualHost, ...], list[Caller]]] = []
     for caller in members if by_label else members[:1]:
         hosts = mesh_hosts(topology, namespace=namespace, labels=caller.labels)
@@ -137,6 +138,9 @@ def merged(topology: Topology, variants: Sequence[tuple[VirtualHost, list[Caller
         for r in host.routes
         for translated in routes.routes(topology, r)
     ]
+    if not everyone:
+        # For those who do not know the host at all.
+        result["routes"] += routes.blocked()["routes"]
     return result
 
 
