@@ -245,6 +245,8 @@ spec:
       - {name: b, lifecycle: {preStop: {exec: {command: [a]}}}}
       - {name: c, lifecycle: {preStop: {httpGet: {port: 80}}}}
       - {name: d, lifecycle: {preStop: {tcpSocket: {port: 80}}}}
+      - {name: e, readinessProbe: &grpc {grpc: {port: 80, service: a}}, livenessProbe: *grpc, startupProbe: *grpc}
+      volumes: [{secret: {secretName: a}}, {configMap: {name: a}}]
 ---
 """
 """Every translated field of every kind; some contradict each other, which is no reason not to read them."""
