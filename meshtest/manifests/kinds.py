@@ -14,9 +14,12 @@ ISTIO_VERSIONS = tuple(f"{NETWORKING}/{version}" for version in ("v1", "v1beta1"
 VERSIONS = {
     "/Service": ("v1",),
     "apps/Deployment": ("apps/v1",),
+    "/Secret": ("v1",),
+    "/ConfigMap": ("v1",),
     f"{NETWORKING}/VirtualService": ISTIO_VERSIONS,
     f"{NETWORKING}/DestinationRule": ISTIO_VERSIONS,
     f"{NETWORKING}/Gateway": ISTIO_VERSIONS,
+    "security.istio.io/PeerAuthentication": ("security.istio.io/v1", "security.istio.io/v1beta1"),
 }
 """Accepted apiVersions of the kinds that are translated."""
 

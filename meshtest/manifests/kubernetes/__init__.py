@@ -1,10 +1,12 @@
-"""The dialect of Services and Deployments."""
+"""The dialect of Services, Deployments, and the Secrets and ConfigMaps with certificates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 
+from meshtest.manifests.kubernetes.credentials import config_map as parse_config_map
+from meshtest.manifests.kubernetes.credentials import secret as parse_secret
 from meshtest.manifests.kubernetes.deployment import deployment as parse_deployment
 from meshtest.manifests.kubernetes.service import service as parse_service
 from meshtest.model.diagnostic import Diagnostic, Severity
@@ -15,19 +17,23 @@ from meshtest.spi.dialect import Compiled
 
 
 class Kubernetes:
-    """core/v1 Service and apps/v1 Deployment."""
+    """core/v1 Service, Secret, ConfigMap and apps/v1 Deployment."""
 
     name = "kubernetes"
-    kinds = frozenset({"/Service", "apps/Deployment"})
+    kinds = frozenset({"/Service", "/Secret", "/ConfigMap", "apps/Deployment"})
 
     def compile(self, documents: Documents, topology: Topology) -> Compiled:
         services = [parse_service(d) for d in documents.of("/Service")]
         workloads = [parse_deployment(d) for d in documents.of("apps/Deployment")]
-        notes = [note for s in services for note in s.notes] + [note for w in workloads for note in w.notes]
+        secrets = [parse_secret(d) for d in documents.of("/Secret")]
+        maps = [parse_config_map(d) for d in documents.of("/ConfigMap")]
+        credentials = [parsed.value for parsed in (*secrets, *maps) if parsed.value]
+        notes = [note for parsed in (*services, *workloads, *secrets, *maps) for note in parsed.notes]
         topology = replace(
             topology,
             services=(*topology.services, *(p.value for p in services if p.value)),
             workloads=(*topology.workloads, *(p.value for p in workloads if p.value)),
+            credentials={**topology.credentials, **{c.key: c for c in credentials}},
         )
         return Compiled(topology, (*notes, *duplicate_versions(topology)))
 
