@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from meshtest.manifests.kubernetes.credentials import config_map as parse_config_map
 from meshtest.manifests.kubernetes.credentials import secret as parse_secret
 from meshtest.manifests.kubernetes.deployment import deployment as parse_deployment
 from meshtest.manifests.kubernetes.service import service as parse_service
+from meshtest.manifests.memo import Parsed
 from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.document import Documents
 from meshtest.model.service import VERSION_LABELS, Workload
@@ -28,7 +30,7 @@ class Kubernetes:
         secrets = [parse_secret(d) for d in documents.of("/Secret")]
         maps = [parse_config_map(d) for d in documents.of("/ConfigMap")]
         credentials = [parsed.value for parsed in (*secrets, *maps) if parsed.value]
-        notes = [note for parsed in (*services, *workloads, *secrets, *maps) for note in parsed.notes]
+        notes = [n for told in (services, workloads, secrets, maps) for n in _notes(told)]
         topology = replace(
             topology,
             services=(*topology.services, *(p.value for p in services if p.value)),
@@ -36,6 +38,11 @@ class Kubernetes:
             credentials={**topology.credentials, **{c.key: c for c in credentials}},
         )
         return Compiled(topology, (*notes, *duplicate_versions(topology)))
+
+
+def _notes(parsed: Iterable[Parsed[Any]]) -> Iterator[Diagnostic]:
+    for one in parsed:
+        yield from one.notes
 
 
 def duplicate_versions(topology: Topology) -> Iterator[Diagnostic]:

@@ -1,7 +1,7 @@
 """Secret and ConfigMap: the certificates and keys in them, checked.
 
-Key names: Kubernetes' (`tls.crt`, `tls.key`, `ca.crt`) and Istio's (`cert`, `key`, `cacert`; pilot/pkg/credentials/kube).
-Not here: who uses them. A Secret without any of these keys has no effect on requests.
+Names of the keys: Kubernetes' (`tls.crt`, `tls.key`, `ca.crt`) and Istio's (`cert`, `key`, `cacert`; source:
+pilot/pkg/credentials/kube). Not here: who uses them. A Secret without any of these keys has no effect on requests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 TLS = "kubernetes.io/tls"
-KEYS = {"certificate": ("tls.crt", "cert"), "private_key": ("tls.key", "key"), "ca": ("ca.crt", "cacert"), "crl": ("ca.crl", "crl")}  # fmt: skip
+KEYS = {
+    "certificate": ("tls.crt", "cert"),
+    "private_key": ("tls.key", "key"),
+    "ca": ("ca.crt", "cacert"),
+    "crl": ("ca.crl", "crl"),
+}
 """Fields of a Credential, and the keys a Secret may hold them under; the first that is there counts."""
 
 AMBIGUOUS = frozenset({"cert", "key", "cacert", "crl"})
@@ -168,4 +173,5 @@ def _check_key(view: View, found: Found, chain: list[Certificate]) -> None:
     elif chain and chain[0].public_key() != public:
         leaf = view.name(*found["certificate"][1])
         advice = "put the pair that was made together"
-        view.error("key-mismatch", f"{view.name(*path)} is not the key of the first certificate in {leaf}; {advice}", *path)  # fmt: skip
+        text = f"{view.name(*path)} is not the key of the first certificate in {leaf}; {advice}"
+        view.error("key-mismatch", text, *path)
