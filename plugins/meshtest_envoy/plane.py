@@ -119,11 +119,12 @@ class DataPlane:
         self._push(SECRET, "secrets", goal.secrets)
 
     def _push_clusters(self, clusters: Resources, goal: Snapshot, touched: set[str]) -> None:
-        """Envoy holds back what follows until each new cluster has its endpoints, so these come at once, and empty."""
+        """Envoy acknowledges no cluster until each new or changed one has its endpoints and secrets. So these are sent
+        right behind: those of new clusters empty, those of changed ones as they are, for it asks for them again."""
         if clusters == self._in_force.clusters:
             return
         empty = {n: {**goal.endpoints[n], "endpoints": []} for n in touched & goal.endpoints.keys()}
-        self._ads.put(ENDPOINTS, empty | self._in_force.endpoints)
+        self._ads.put(ENDPOINTS, empty | self._in_force.endpoints, touch=touched & self._in_force.endpoints.keys())
         self._push(CLUSTER, "clusters", clusters)
 
     def _break(self, goal: Snapshot) -> None:
