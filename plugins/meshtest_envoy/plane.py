@@ -99,7 +99,7 @@ class DataPlane:
     def _make(self, goal: Snapshot) -> None:
         """Everything new comes into being; nothing old goes."""
         now = self._in_force
-        touched = {n for n, c in goal.clusters.items() if now.clusters.get(n) != c}
+        touched = {eds_name(c) for n, c in goal.clusters.items() if now.clusters.get(n) != c}
         serving = {
             n: widened(now.listeners[n], goal.listeners[n]) for n in now.listeners.keys() & goal.listeners.keys()
         }
@@ -155,6 +155,12 @@ class DataPlane:
     def doors(self) -> dict[Door, int]:
         """Ports on this host, of the doors that are in force."""
         return {door: self._ports[names.gateway_listener(door)] for door in self._doors}
+
+
+def eds_name(cluster: Json) -> str:
+    """Under which name its endpoints are asked for."""
+    name: str = cluster.get("eds_cluster_config", {}).get("service_name") or cluster["name"]
+    return name
 
 
 def widened(old: Json, new: Json) -> Json:

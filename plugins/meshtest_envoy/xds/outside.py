@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshtest.manifests.hosts import HTTP_PROTOCOLS
+from meshtest.model.policy import TrafficPolicy
+from meshtest.model.service import Service, ServicePort
 from meshtest.model.topology import Topology
-from meshtest_envoy.xds import listeners, names, routes, streams
+from meshtest_envoy.xds import clusters, endpoints, listeners, names, routes, streams
 from meshtest_envoy.xds.resources import Json
 
 LISTENER = names.outbound_listener(names.OUTSIDE)
@@ -27,6 +29,27 @@ def listener(port: int, hops: str) -> Json:
     return listeners.listener(LISTENER, listeners.tcp(port), [{"filters": [listeners.http_filter_of(http)]}])
 
 
+def cluster_name(service: Service, port: ServicePort) -> str:
+    return f"{names.OUTSIDE}|{port.number}||{service.fqdn}"
+
+
+def clusters_of(topology: Topology) -> Iterator[Json]:
+    """Of its own, without policies: in plain text, to the same endpoints, a connection a request - one that is open
+    would outlive the change it is to notice."""
+    for service in topology.services:
+        for port in service.ports:
+            made = clusters.cluster(cluster_name(service, port), port, TrafficPolicy())
+            common = {"max_requests_per_connection": 1}
+            made["typed_extension_protocol_options"][clusters.HTTP_OPTIONS]["common_http_protocol_options"] = common
+            if endpoints.discovered(service):
+                made["eds_cluster_config"]["service_name"] = names.outbound_cluster(service.fqdn, port.number)
+            else:
+                del made["eds_cluster_config"]
+                fixed = endpoints.fixed(service, port, None, made["name"])
+                made |= clusters.by_name(service, fixed)
+            yield made
+
+
 def route_configuration(topology: Topology) -> Json:
     hosts = [*_hosts(topology), routes.blocked()]
     return routes.route_configuration(ROUTES, hosts, any_port=False)
@@ -39,7 +62,7 @@ def _hosts(topology: Topology) -> Iterator[Json]:
             domains = [d for d in _domains(streams.connect_domains(service, port.number, NAMESPACE)) if d not in taken]
             taken.update(domains)
             if domains:
-                cluster = names.outbound_cluster(service.fqdn, port.number)
+                cluster = cluster_name(service, port)
                 yield {
                     "name": f"{service.fqdn}:{port.number}",
                     "domains": domains,

@@ -67,6 +67,7 @@ class Translator:
         t = topology
         connections = [(table.name, table.namespace, table.tls, table.tcp, table.gateways) for table in t.tables]
         asked = (t.credentials, t.peers, t.identified, [c for c in connections if c[2] or c[3]])
+        asked = (*asked, self.outside)
         ground = (t.services, t.workloads, t.gateways, t.policies, t.faults, asked, replicas, ports)
         if ground != self._key:
             self._key, self._ground = ground, self._translate_ground(topology, replicas, ports)
@@ -100,6 +101,7 @@ class Translator:
         if self.outside:
             made = outside.listener(ports[outside.LISTENER], self._hops)
             result.listeners[made["name"]] = made
+            result.clusters.update((c["name"], c) for c in outside.clusters_of(topology))
         for door in doors(topology):
             name = names.gateway_listener(door)
             result.listeners[name] = gateways.listener(topology, door, ports[name], self._hops)
