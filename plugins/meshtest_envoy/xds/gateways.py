@@ -225,18 +225,15 @@ def redirected(topology: Topology, door: Door, hosts: list[Json]) -> list[Json]:
 def misdirected(own: Iterable[Own], gateway: Gateway, server: Server, hosts: Sequence[Json]) -> list[Json]:
     """Requests for the host of another server of the gateway, on a connection whose handshake named this one's: 421.
 
-    Gateway API, HTTPRoute and Listener: a client may reuse a TLS connection for other hosts (RFC 9113, 9.1.1).
+    Gateway API, Listener.hostname: a client may reuse a TLS connection for other hosts (RFC 9113, 9.1.1). What no server
+    of the gateway is for stays 404, as do this one's own hosts without a route.
     """
     if not gateway.isolated:
         return []
-    known = {domain for host in hosts for domain in host["domains"]} | set(host_names(server))
+    known, mine = {domain for host in hosts for domain in host["domains"]}, set(host_names(server))
     others = {n for g, s in own if s is not server and g.key == gateway.key and s.tls for n in host_names(s)}
-    answer = {"status": 421}
+    refused = {"name": "misdirected", "match": {"prefix": "/"}, "direct_response": {"status": 421}}
     return [
-        {
-            "name": f"misdirected:{name}",
-            "domains": [name],
-            "routes": [{"name": "misdirected", "match": {"prefix": "/"}, "direct_response": answer}],
-        }
-        for name in sorted(others - known)
+        *({"name": f"unrouted:{name}", "domains": [name], "routes": []} for name in sorted(mine - known)),
+        *({"name": f"misdirected:{n}", "domains": [n], "routes": [refused]} for n in sorted(others - known - mine)),
     ]
