@@ -51,7 +51,7 @@ class EnvoyProvider:
     """Implements meshtest.spi.provider.Provider."""
 
     name = "envoy"
-    features = frozenset(Feature)
+    features = frozenset(Feature) - {Feature.AUTHORIZATION, Feature.JWT, Feature.PROXY_PATCHES}
 
     def __init__(self) -> None:
         self._changing = threading.RLock()
@@ -229,10 +229,25 @@ class EnvoyProvider:
     # ---- ways in, and what is seen
 
     def entrance(self, source: str) -> Entrance:
+        if source == names.OUTSIDE:
+            return Entrance("127.0.0.1", self._outside(), proxy=True)
         found = sources.origin(self._topology, source)
         if isinstance(found, Door):
             return Entrance("127.0.0.1", self._plane.doors[found], proxy=False)
         return Entrance("127.0.0.1", self._plane.outbound_port(found.key), proxy=True)
+
+    def rotate_certificates(self) -> int:
+        with self._pushing:
+            count = self._plane.rotate()
+            self._plane.push(self._topology, self._fleet.replicas())
+            return count
+
+    def _outside(self) -> int:
+        """The port of a client outside the mesh; most runs have none, so it comes into being when it is asked for."""
+        with self._pushing:
+            self._plane.let_outside_in()
+            self._plane.push(self._topology, self._fleet.replicas())
+            return self._plane.outbound_port(names.OUTSIDE)
 
     def _workload(self, name: str) -> Workload:
         return sources.workload(self._topology, name)

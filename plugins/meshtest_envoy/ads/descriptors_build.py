@@ -47,6 +47,7 @@ ROOTS = (
     "envoy.extensions.load_balancing_policies.maglev.v3.maglev",
     "envoy.extensions.load_balancing_policies.ring_hash.v3.ring_hash",
     "envoy.extensions.load_balancing_policies.round_robin.v3.round_robin",
+    "envoy.extensions.matching.common_inputs.transport_socket.v3.transport_socket_inputs",
     "envoy.extensions.retry.host.previous_hosts.v3.previous_hosts",
     "envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config",
     "envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protocol",

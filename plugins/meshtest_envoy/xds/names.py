@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meshtest.manifests.sources import CLIENT as CLIENT
-from meshtest.model.route import Door
+from meshtest.model.route import Door, Gateway, Server
 from meshtest.model.service import Workload
 from meshtest.model.topology import Topology
 
@@ -14,6 +14,13 @@ MARKER_HOST = "meshtest.generation"
 """A host of the client's routes that answers with the number of the configuration in force (barrier.py)."""
 
 POD_ADDRESS = "127.0.0.1"
+
+
+BLACK_HOLE = "BlackHoleCluster"
+"""A cluster without endpoints, for routes that lead nowhere (Istio's name)."""
+
+OUTSIDE = "outside"
+"""The source of requests from a client that has no proxy and no identity, but can reach the pods."""
 
 
 def outbound_cluster(fqdn: str, port: int, subset: str = "") -> str:
@@ -51,6 +58,11 @@ def gateway_listener(door: Door) -> str:
 def gateway_routes(door: Door) -> str:
     """Istio: `http.PORT` (pilot/pkg/networking/core/gateway.go)."""
     return f"http.{door.port}" + (f".{door.address}" if door.address else "")
+
+
+def https_routes(gateway: Gateway, server: Server) -> str:
+    """Istio: `https.PORT.SERVER.GATEWAY.NAMESPACE`; a server with certificates has routes of its own."""
+    return f"https.{server.port}.{server.name}.{gateway.name}.{gateway.namespace}"
 
 
 def server(service: str, version: str, pod: str) -> str:
