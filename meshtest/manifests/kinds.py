@@ -9,7 +9,9 @@ from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.document import Document
 
 NETWORKING = "networking.istio.io"
+SECURITY = "security.istio.io"
 ISTIO_VERSIONS = tuple(f"{NETWORKING}/{version}" for version in ("v1", "v1beta1", "v1alpha3"))
+SECURITY_VERSIONS = tuple(f"{SECURITY}/{version}" for version in ("v1", "v1beta1"))
 
 VERSIONS = {
     "/Service": ("v1",),
@@ -17,12 +19,15 @@ VERSIONS = {
     f"{NETWORKING}/VirtualService": ISTIO_VERSIONS,
     f"{NETWORKING}/DestinationRule": ISTIO_VERSIONS,
     f"{NETWORKING}/Gateway": ISTIO_VERSIONS,
+    f"{NETWORKING}/EnvoyFilter": (f"{NETWORKING}/v1alpha3",),
+    f"{SECURITY}/AuthorizationPolicy": SECURITY_VERSIONS,
+    f"{SECURITY}/RequestAuthentication": SECURITY_VERSIONS,
 }
 """Accepted apiVersions of the kinds that are translated."""
 
 TRAFFIC = {
-    NETWORKING: "ServiceEntry Sidecar EnvoyFilter WorkloadEntry WorkloadGroup ProxyConfig",
-    "security.istio.io": "AuthorizationPolicy PeerAuthentication RequestAuthentication",
+    NETWORKING: "ServiceEntry Sidecar WorkloadEntry WorkloadGroup ProxyConfig",
+    SECURITY: "PeerAuthentication",
     "extensions.istio.io": "WasmPlugin TrafficExtension",
     "gateway.networking.k8s.io": "Gateway GatewayClass HTTPRoute GRPCRoute TCPRoute TLSRoute UDPRoute ReferenceGrant "
     "BackendTLSPolicy",

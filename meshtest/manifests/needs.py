@@ -15,6 +15,12 @@ def needs(topology: Topology) -> frozenset[Feature]:
     found: set[Feature] = {Feature.PODS} if topology.workloads else set()
     if topology.faults:
         found.add(Feature.FAULT_AT_DESTINATION)
+    asked = {
+        Feature.AUTHORIZATION: topology.authorizations,
+        Feature.JWT: topology.authentications,
+        Feature.PROXY_PATCHES: topology.proxy_patches,
+    }
+    found.update(feature for feature, wanted in asked.items() if wanted)
     for table in topology.tables:
         if any(gateway != MESH for gateway in table.gateways):
             found.add(Feature.INGRESS)

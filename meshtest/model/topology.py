@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from meshtest.model.credential import Credential
 from meshtest.model.policy import HostPolicy, Subset
 from meshtest.model.route import Fault, Gateway, Retry, RouteTable
+from meshtest.model.security import Authentication, Authorization, ProxyPatches
 from meshtest.model.service import Service, Workload, within
 
 
@@ -27,6 +28,13 @@ class Topology:
     """Faults at the destination, by workload key: what the version itself does wrong, seen by mirrored requests too."""
     default_retry: Retry | None = None
     """What routes without a word about retries do; set by the dialect (Istio: two retries on connect failures)."""
+
+    authorizations: tuple[Authorization, ...] = ()
+    """Who may ask whom for what (AuthorizationPolicy)."""
+    authentications: tuple[Authentication, ...] = ()
+    """Whose tokens are taken (RequestAuthentication)."""
+    proxy_patches: tuple[ProxyPatches, ...] = ()
+    """Changes to the proxies' own configuration (EnvoyFilter)."""
 
     def service(self, fqdn: str) -> Service | None:
         return next((s for s in self.services if s.fqdn == fqdn), None)

@@ -70,7 +70,7 @@ class TestKinds:
         ("api_version", "kind"),
         [
             ("networking.istio.io/v1", "ServiceEntry"),
-            ("security.istio.io/v1", "AuthorizationPolicy"),
+            ("security.istio.io/v1", "PeerAuthentication"),
             ("gateway.networking.k8s.io/v1", "HTTPRoute"),
             ("gateway.networking.k8s.io/v1", "Gateway"),
             ("apps/v1", "StatefulSet"),

@@ -184,6 +184,7 @@ DESTINATION_RULE = kind(
 GATEWAY = kind(
     Fields(
         read={
+            **leaves("selector"),
             "servers": Fields(
                 read={
                     **leaves("hosts name"),
@@ -199,6 +200,5 @@ GATEWAY = kind(
                 },
             ),
         },
-        unused=words("selector"),
     )
 )

@@ -24,7 +24,8 @@ def gateway(document: Document, notes: list[Diagnostic]) -> Gateway | None:
         view.require("spec")
         return None
     servers = tuple(_servers(spec))
-    return Gateway(name=document.name, namespace=document.namespace, servers=servers, source=document.where())
+    selector, where = spec.string_map("selector"), document.where()
+    return Gateway(name=document.name, namespace=document.namespace, servers=servers, selector=selector, source=where)
 
 
 def _servers(spec: View) -> Iterator[Server]:
