@@ -2,7 +2,8 @@
 
 Make before break. A request never meets a route to a cluster without endpoints, nor an endpoint without a listener:
 
-    clusters (old and new) ─► listeners of new pods and callers, with their routes ─► endpoints ─► routes ─► removals
+    clusters (old and new) ─► listeners of new pods and callers, with their filters and routes
+                           ─► endpoints ─► security filters ─► routes ─► removals
 
 Each arrow is an acknowledgement; before the removals comes the barrier: the worker serves it. A shift changes routes
 only, so it is one push, one ACK, and a look.
@@ -19,7 +20,7 @@ from meshtest.errors import ConfigRejected, PortTaken, ProcessFailed
 from meshtest.model.route import Door
 from meshtest.model.topology import Topology
 from meshtest_envoy.ads.server import AdsServer
-from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, LISTENER, ROUTES
+from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, FILTERS, LISTENER, ROUTES
 from meshtest_envoy.barrier import Barrier, marked
 from meshtest_envoy.envoy import Admin
 from meshtest_envoy.ports import Ports
@@ -98,8 +99,11 @@ class DataPlane:
         if new_listeners:
             # the routes of listeners that do not serve yet; the others keep theirs until endpoints are there
             self._push(LISTENER, "listeners", now.listeners | goal.listeners)
+            self._push(FILTERS, "filters", goal.filters | now.filters)
             self._push(ROUTES, "routes", goal.routes | now.routes)
         self._push(ENDPOINTS, "endpoints", now.endpoints | goal.endpoints, touch=touched)
+        # keys may be fetched from endpoints; routes may ask for the claims of a token
+        self._push(FILTERS, "filters", now.filters | goal.filters)
         self._push(ROUTES, "routes", now.routes | goal.routes)
 
     def _push_clusters(self, clusters: Resources, goal: Snapshot, touched: set[str]) -> None:
@@ -113,6 +117,7 @@ class DataPlane:
     def _break(self, goal: Snapshot) -> None:
         """What nothing refers to any more goes: who refers before what is referred to."""
         self._push(LISTENER, "listeners", goal.listeners)
+        self._push(FILTERS, "filters", goal.filters)
         self._push(ROUTES, "routes", goal.routes)
         self._push(CLUSTER, "clusters", goal.clusters)
         self._push(ENDPOINTS, "endpoints", goal.endpoints)

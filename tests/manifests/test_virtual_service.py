@@ -119,13 +119,16 @@ class TestMatch:
         assert (found.port, found.caller_labels, found.caller_namespace) == (9080, {"app": "a"}, "shop")
         assert (found.gateways, found.name) == (("mesh", "default/edge"), "m")
 
-    def test_a_match_on_a_token_claim_never_holds_here(self, reviews: str) -> None:
-        rule = f"- match: [{{headers: {{'@request.auth.claims[sub]': {{exact: a}}}}}}]\n  {TO_V1}\n- {TO_V1}"
-        assert [r.match for r in table(reviews, rule).routes] == [Match()]
-        assert said(reviews, rule) == [
-            '7: warning: `spec.http[0].match[0].headers["@request.auth.claims[sub]"]` is not supported: requests carry '
-            "no verified token, so this match is left out [not-supported]"
-        ]
+    def test_a_match_on_a_token_claim_is_for_gateways_only(self, reviews: str) -> None:
+        rule = f"- match: [{{headers: {{'@request.auth.claims[Sub]': {{exact: a}}}}}}]\n  {TO_V1}\n- {TO_V1}"
+        exact = StringMatch(kind="exact", value="a")
+        assert table(reviews, rule).routes[0].match.headers == (
+            HeaderMatch(name="@request.auth.claims[Sub]", match=exact),
+        )
+        assert (
+            "JWT claim based routing (@request.auth.claims[Sub]) is only supported for gateway"
+            in said(reviews, rule)[0]
+        )
 
 
 class TestDestinations:

@@ -11,16 +11,13 @@ from meshtest.model.route import HeaderMatch, Match, StringMatch
 PSEUDO = {"method": ":method", "authority": ":authority", "scheme": ":scheme"}
 PRESENT = StringMatch(kind="present")
 CLAIMS = "@request.auth.claims"
+"""Names of claims keep their case."""
 
 
 def match(view: View) -> Match | None:
-    """None for a match that can never hold here."""
+    """A condition on a claim of a token is a header match by the name `@request.auth.claims...`, as Istio writes it."""
     headers, without = view.named("headers"), view.named("withoutHeaders")
-    claims = [name for name in (*headers, *without) if name.startswith(CLAIMS)]
-    for name in claims:
-        key = "headers" if name in headers else "withoutHeaders"
-        view.not_supported("requests carry no verified token, so this match is left out", key, name)
-    found = Match(
+    return Match(
         name=view.string("name"),
         path=_path(view),
         headers=(*_headers(headers, without), *_pseudo(view)),
@@ -30,7 +27,6 @@ def match(view: View) -> Match | None:
         caller_namespace=view.string("sourceNamespace"),
         gateways=tuple(names.gateway(g, view.document.namespace) for g in view.strings("gateways")),
     )
-    return None if claims else found
 
 
 def string_match(view: View) -> StringMatch:
@@ -57,12 +53,16 @@ def _path(view: View) -> StringMatch | None:
 
 
 def _headers(headers: dict[str, View], without: dict[str, View]) -> list[HeaderMatch]:
-    found = [HeaderMatch(name=name.lower(), match=string_match(m)) for name, m in headers.items()]
+    found = [HeaderMatch(name=_name(name), match=string_match(m)) for name, m in headers.items()]
     for name, view in without.items():
         wanted = string_match(view)
         absent_matches = wanted is not PRESENT
-        found.append(HeaderMatch(name=name.lower(), match=wanted, invert=True, missing_is_empty=absent_matches))
+        found.append(HeaderMatch(name=_name(name), match=wanted, invert=True, missing_is_empty=absent_matches))
     return sorted(found, key=lambda header: header.name)
+
+
+def _name(name: str) -> str:
+    return name if name.startswith(CLAIMS) else name.lower()
 
 
 def _pseudo(view: View) -> Iterator[HeaderMatch]:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from meshtest.lib.words import listed, nearest
 from meshtest.model.diagnostic import Diagnostic, Severity, Source
-from meshtest.model.route import Gateway
+from meshtest.model.route import MESH, Gateway
 from meshtest.model.security import (
     GATEWAY_NAME_LABEL,
     INGRESS_LABELS,
@@ -70,6 +70,7 @@ def link(topology: Topology) -> Iterator[Diagnostic]:
     for authentication in topology.authentications:
         for rule in authentication.rules:
             yield from _key_server(rule, topology.services)
+    yield from _claim_routes(topology)
 
 
 def _selects(kind: str, policy: Policy, source: Source, proxies: list[Proxy]) -> Iterator[Diagnostic]:
@@ -126,6 +127,29 @@ def key_server(uri: str, services: Iterable[Service]) -> tuple[Service, int] | N
         if parts.hostname in spellings and any(p.number == port for p in service.ports):
             return service, port
     return None
+
+
+def _claim_routes(topology: Topology) -> Iterator[Diagnostic]:
+    """Istio refuses claims in routes of sidecars (ValidateVirtualService), and warns where no token is checked
+    (IST0149)."""
+    for table in topology.tables:
+        for route in table.routes:
+            claims = [h.name for h in route.match.headers if h.name.startswith("@request.auth.claims")]
+            if not claims:
+                continue
+            if MESH in (route.match.gateways or table.gateways):
+                text = f"JWT claim based routing ({claims[0]}) is only supported for gateway, found gateways: mesh"
+                yield Diagnostic(Severity.ERROR, "bad-value", text, route.source)
+            elif not _checked(topology, route.match.gateways or table.gateways):
+                text = f"no RequestAuthentication checks tokens at this gateway, so {claims[0]} is never there"
+                yield Diagnostic(Severity.WARNING, "no-token", text, route.source)
+
+
+def _checked(topology: Topology, gateways: Iterable[str]) -> bool:
+    """Tokens are checked at one of the gateways."""
+    wanted = set(gateways)
+    proxies = [p for p in gateway_proxies(topology.gateways) if not wanted.isdisjoint(p.gateways)]
+    return any(covers(a.scope, proxy) for a in topology.authentications for proxy in proxies)
 
 
 def _key_server(rule: TokenRule, services: tuple[Service, ...]) -> Iterator[Diagnostic]:

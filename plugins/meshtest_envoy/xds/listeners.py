@@ -4,17 +4,19 @@
     user   ──► gateway_PORT    127.0.0.1:PORT ──┘
 
 All filters a route may ever need are installed from the start, because changing a listener does not reach connections
-that are already open; what they do is set per route by RDS. Filter order is Istio's: fault, cors, router last.
+that are already open; what they do is set per route by RDS. Filter order is Istio's: security (security.py), fault,
+cors, router last.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from meshtest.model.history import HOP_FIELDS
 from meshtest.model.request import REQUEST_ID
 from meshtest.model.route import Door, Fault
-from meshtest_envoy.xds import names, routes
+from meshtest_envoy.xds import names, routes, security
 from meshtest_envoy.xds.clusters import ADS, Json, Replica
 from meshtest_envoy.xds.names import TYPE_URL
 from meshtest_envoy.xds.routes import CORS, FAULT, fault_config
@@ -47,14 +49,16 @@ def gateway(door: Door, host_port: int, hops: str) -> Json:
     log = access_log(hops, "gateway", name)
     # Istio: a gateway trusts the connection's own address and writes X-Forwarded-For
     edge = {"use_remote_address": True}
-    return listener(name, tcp(host_port), manager(name, names.gateway_routes(door), log, **edge))
+    http = manager(name, names.gateway_routes(door), log, security.http_filters(name), **edge)
+    return listener(name, tcp(host_port), http)
 
 
 def inbound(replica: Replica, port: int, hops: str) -> Json:
     name = names.inbound_listener(replica.pod, port)
     who = names.server(replica.service, replica.workload.version, replica.pod)
     log = access_log(hops, "inbound", replica.pod, server=who)
-    return listener(name, {"pipe": {"path": replica.sockets[port]}}, manager(name, name, log))
+    guards = security.http_filters(names.guard(replica.workload, port))
+    return listener(name, {"pipe": {"path": replica.sockets[port]}}, manager(name, name, log, guards))
 
 
 def inbound_routes(replica: Replica, port: int, fault: Fault | None) -> Json:
@@ -92,12 +96,13 @@ def listener(name: str, address: Json, http: Json, *before: Json) -> Json:
     }
 
 
-def manager(stat_prefix: str, route_config: str, log: Json, **more: Any) -> Json:
+def manager(stat_prefix: str, route_config: str, log: Json, guards: Sequence[Json] = (), **more: Any) -> Json:
+    """`guards`: the security filters, which come first."""
     return {
         "@type": TYPE_URL + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": stat_prefix,
         "rds": {"route_config_name": route_config, "config_source": ADS},
-        "http_filters": [http_filter(FAULT, "fault", "HTTPFault"), http_filter(CORS, "cors", "Cors"), ROUTER],
+        "http_filters": [*guards, http_filter(FAULT, "fault", "HTTPFault"), http_filter(CORS, "cors", "Cors"), ROUTER],
         "access_log": [log],
         "normalize_path": True,
         "stream_idle_timeout": "0s",

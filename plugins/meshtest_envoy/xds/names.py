@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meshtest.model.route import Door
 from meshtest.model.service import Workload
-from meshtest.model.topology import Topology
+from meshtest.model.topology import Topology, key
 
 TYPE_URL = "type.googleapis.com/"
 """What every message type's name is prefixed with."""
@@ -46,6 +46,11 @@ def gateway_listener(door: Door) -> str:
 def gateway_routes(door: Door) -> str:
     """Istio: `http.PORT` (pilot/pkg/networking/core/gateway.go)."""
     return f"http.{door.port}" + (f".{door.address}" if door.address else "")
+
+
+def guard(workload: Workload, port: int) -> str:
+    """Names the security filters of one port of a workload: its pods share them."""
+    return f"{key(workload)}|{port}"
 
 
 def server(service: str, version: str, pod: str) -> str:

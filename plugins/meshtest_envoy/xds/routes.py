@@ -27,7 +27,7 @@ from meshtest.model.route import (
     VirtualHost,
 )
 from meshtest.model.topology import Topology
-from meshtest_envoy.xds import names
+from meshtest_envoy.xds import jwt, names
 from meshtest_envoy.xds.clusters import Json, drop_none, seconds
 from meshtest_envoy.xds.names import TYPE_URL
 
@@ -161,8 +161,11 @@ def hash_on(on: HashOn) -> Json:
 
 def match(m: Match) -> Json:
     result = path_match(m.path or StringMatch(kind="prefix", value="/"))
-    if m.headers:
-        result["headers"] = [header_match(h) for h in sorted(m.headers, key=lambda h: h.name)]
+    headers = [h for h in sorted(m.headers, key=lambda h: h.name) if not jwt.is_claim(h)]
+    if headers:
+        result["headers"] = [header_match(h) for h in headers]
+    if claims := [jwt.claim_match(h) for h in m.headers if jwt.is_claim(h)]:
+        result["dynamic_metadata"] = claims
     if m.query:
         result["query_parameters"] = [
             {"name": name, **({"present_match": True} if s.kind == "present" else {"string_match": string_match(s)})}

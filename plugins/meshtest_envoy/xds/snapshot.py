@@ -9,9 +9,10 @@ from typing import Any
 from meshtest.errors import ConfigRejected
 from meshtest.manifests.hosts import gateway_hosts, mesh_hosts
 from meshtest.model.route import Door, Fault, VirtualHost
+from meshtest.model.security import sidecar
 from meshtest.model.service import Labels
 from meshtest.model.topology import Topology, key
-from meshtest_envoy.xds import clusters, listeners, names, routes
+from meshtest_envoy.xds import clusters, listeners, names, routes, security
 from meshtest_envoy.xds.clusters import Json, Replica
 
 Resources = dict[str, Json]
@@ -25,6 +26,8 @@ class Snapshot:
     endpoints: Resources = field(default_factory=dict)
     listeners: Resources = field(default_factory=dict)
     routes: Resources = field(default_factory=dict)
+    filters: Resources = field(default_factory=dict)
+    """Configurations of security filters, which listeners discover by name."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class Translator:
         if ground != self._key:
             self._key, self._ground = ground, self._translate_ground(topology, replicas, ports)
         moving = [*outbound_routes(topology), *gateway_routes(topology)]
-        result = replace(self._ground, routes=self._ground.routes | {r["name"]: r for r in moving})
+        guards = {f["name"]: f for f in filter_configs(topology, replicas)}
+        result = replace(self._ground, routes=self._ground.routes | {r["name"]: r for r in moving}, filters=guards)
         check_references(result)
         return result
 
@@ -144,6 +148,16 @@ def gateway_routes(topology: Topology) -> Iterator[Json]:
     for door in doors(topology):
         hosts = [routes.virtual_host(topology, h) for h in gateway_hosts(topology, door)]
         yield routes.route_configuration(names.gateway_routes(door), hosts, any_port=True)
+
+
+def filter_configs(topology: Topology, replicas: Sequence[Replica]) -> Iterator[Json]:
+    """Security filters of every inbound and gateway listener there is; pods of one workload share theirs."""
+    guarded = {(key(r.workload), port): r.workload for r in replicas for port in r.ports}
+    for (_, port), workload in guarded.items():
+        yield from security.filter_configs(topology, sidecar(workload), names.guard(workload, port), port)
+    for door in doors(topology):
+        proxy = security.door_proxy(topology, door)
+        yield from security.filter_configs(topology, proxy, names.gateway_listener(door), door.port)
 
 
 def check_references(result: Snapshot) -> None:
