@@ -85,7 +85,7 @@ class DataPlane:
             if "Address already in use" in str(error):
                 hint = "choose another with [tool.meshtest] ingress_ports, or leave it out"
                 raise PortTaken(f"{error}; {hint}") from None
-            raise
+            raise ConfigRejected(self._translator.blamed(str(error))) from None
         finally:
             self._ports.settle(self._in_force.listeners)
         return True
@@ -93,12 +93,12 @@ class DataPlane:
     def _make(self, goal: Snapshot) -> None:
         """Everything new comes into being; nothing old goes."""
         now = self._in_force
-        new_listeners = goal.listeners.keys() - now.listeners.keys()
+        listening = now.listeners | goal.listeners
         touched = {n for n, c in goal.clusters.items() if now.clusters.get(n) != c}
         self._push_clusters(now.clusters | goal.clusters, goal, touched)
-        if new_listeners:
+        if listening != now.listeners:
             # the routes of listeners that do not serve yet; the others keep theirs until endpoints are there
-            self._push(LISTENER, "listeners", now.listeners | goal.listeners)
+            self._push(LISTENER, "listeners", listening)
             self._push(FILTERS, "filters", goal.filters | now.filters)
             self._push(ROUTES, "routes", goal.routes | now.routes)
         self._push(ENDPOINTS, "endpoints", now.endpoints | goal.endpoints, touch=touched)
@@ -127,6 +127,11 @@ class DataPlane:
             return
         self._ads.push(type_url, resources, touch=(touch or set()) & resources.keys(), within=self._within)
         self._in_force = replace(self._in_force, **{field: resources})
+
+    def without_effect(self) -> list[str]:
+        """A sentence for each patch of an EnvoyFilter that found nothing to change."""
+        found = self._translator.patcher.without_effect()
+        return [f"{p.source}: the EnvoyFilter patch of {p.apply_to} matches nothing here" for p in found]
 
     def outbound_port(self, caller: str) -> int:
         return self._ports[names.outbound_listener(caller)]

@@ -71,6 +71,8 @@ def link(topology: Topology) -> Iterator[Diagnostic]:
         for rule in authentication.rules:
             yield from _key_server(rule, topology.services)
     yield from _claim_routes(topology)
+    for patches in topology.proxy_patches:
+        yield from _shared(patches)
 
 
 def _selects(kind: str, policy: Policy, source: Source, proxies: list[Proxy]) -> Iterator[Diagnostic]:
@@ -127,6 +129,25 @@ def key_server(uri: str, services: Iterable[Service]) -> tuple[Service, int] | N
         if parts.hostname in spellings and any(p.number == port for p in service.ports):
             return service, port
     return None
+
+
+SHARED_ROUTES = ("ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE")
+LISTENER_PARTS = ("LISTENER", "FILTER_CHAIN", "NETWORK_FILTER", "HTTP_FILTER")
+
+
+def _shared(patches: ProxyPatches) -> Iterator[Diagnostic]:
+    """Where a patch reaches further than on a cluster, because proxies here share it."""
+    for patch in patches.patches:
+        outbound = patch.context in ("ANY", "SIDECAR_OUTBOUND")
+        text = ""
+        if patch.apply_to in SHARED_ROUTES and outbound and patches.scope.labels:
+            text = "callers of one namespace share their routes here: the patch counts for all of them"
+        elif patch.apply_to == "CLUSTER" and patch.context != "SIDECAR_INBOUND" and patches.scope.labels:
+            text = "all proxies share their clusters here: the patch counts for every caller"
+        elif patch.apply_to in LISTENER_PARTS and patch.context == "SIDECAR_OUTBOUND" and patch.listener.port:
+            text = "a caller has one outbound listener for all ports here: the patch counts for each of them"
+        if text:
+            yield Diagnostic(Severity.WARNING, "shared", f"EnvoyFilter `{patches.name}`: {text}", patch.source)
 
 
 def _claim_routes(topology: Topology) -> Iterator[Diagnostic]:

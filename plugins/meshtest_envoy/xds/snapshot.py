@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from meshtest.errors import ConfigRejected
+from meshtest.lib.words import listed
 from meshtest.manifests.hosts import gateway_hosts, mesh_hosts
 from meshtest.model.route import Door, Fault, VirtualHost
-from meshtest.model.security import sidecar
+from meshtest.model.security import Proxy, sidecar
 from meshtest.model.service import Labels
 from meshtest.model.topology import Topology, key
-from meshtest_envoy.xds import clusters, listeners, names, routes, security
+from meshtest_envoy.xds import clusters, listeners, names, patches, routes, security
 from meshtest_envoy.xds.clusters import Json, Replica
 
 Resources = dict[str, Json]
@@ -51,6 +52,8 @@ class Translator:
         """`hops`: file of the access log."""
         self._hops = hops
         self._key: Any = None
+        self.patcher = patches.Patcher(())
+        """What EnvoyFilters have changed in the snapshot made last."""
         self._ground = Snapshot()
 
     def snapshot(self, topology: Topology, replicas: Sequence[Replica], ports: Mapping[str, int]) -> Snapshot:
@@ -62,8 +65,30 @@ class Translator:
         moving = [*outbound_routes(topology), *gateway_routes(topology)]
         guards = {f["name"]: f for f in filter_configs(topology, replicas)}
         result = replace(self._ground, routes=self._ground.routes | {r["name"]: r for r in moving}, filters=guards)
+        self.patcher = patches.Patcher(())
+        if topology.proxy_patches:
+            result = self._patched(result, topology, replicas)
         check_references(result)
         return result
+
+    def _patched(self, made: Snapshot, topology: Topology, replicas: Sequence[Replica]) -> Snapshot:
+        """The user's EnvoyFilters have the last word."""
+        who = [(c.key, Proxy(namespace=c.namespace, labels=c.labels)) for c in callers(topology)]
+        places = patches.listener_places(topology, who, replicas)
+        self.patcher = patches.Patcher(patches.scoped(topology.proxy_patches, places.values()))
+        return replace(
+            made,
+            listeners=self.patcher.listeners(made.listeners, places),
+            routes=self.patcher.routes(made.routes, patches.route_places(topology, places, who)),
+            clusters=self.patcher.clusters(made.clusters, patches.cluster_places(made.clusters, places, replicas)),
+        )
+
+    def blamed(self, refusal: str) -> str:
+        """Envoy's refusal, with the lines of EnvoyFilters that have changed what it refused."""
+        origins = self.patcher.origins
+        named = [source for name, sources in origins.items() if name in refusal for source in sources]
+        sources = dict.fromkeys(named or [source for sources in origins.values() for source in sources])
+        return f"{refusal} (EnvoyFilter: {listed(map(str, sources))})" if sources else refusal
 
     def _translate_ground(self, topology: Topology, replicas: Sequence[Replica], ports: Mapping[str, int]) -> Snapshot:
         """Clusters, endpoints, listeners, and the routes of inbound listeners."""
