@@ -13,6 +13,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from meshtest.manifests.istio_security.trust import aliases
 from meshtest.model.security import TRUST_DOMAIN, Authorization, Condition, Conditions, Rule
 from meshtest_envoy.xds.clusters import Json
 from meshtest_envoy.xds.names import TYPE_URL
@@ -316,24 +317,6 @@ def _meant(conditions: Iterable[Condition], namespace: str, trust_domains: Seque
             )
         found.append(Condition(key=condition.key, values=values, not_values=not_values))
     return tuple(found)
-
-
-def aliases(principals: Iterable[str], trust_domains: Sequence[str]) -> tuple[str, ...]:
-    """Istio: pilot/pkg/security/trustdomain. `cluster.local` always means the mesh's own trust domain."""
-    found: dict[str, None] = {}
-    for principal in principals:
-        domain, _, rest = principal.partition("/")
-        ours = principal.count("/") == 4 and domain != "*"
-        if ours and (domain == TRUST_DOMAIN or any(_is(domain, own) for own in trust_domains)):
-            for own in trust_domains:
-                found[principal if domain.startswith("*") and _is(domain, own) else f"{own}/{rest}"] = None
-        else:
-            found[principal] = None
-    return tuple(found)
-
-
-def _is(domain: str, own: str) -> bool:
-    return own.endswith(domain[1:]) if domain.startswith("*") else own == domain
 
 
 # -- policies
