@@ -42,7 +42,7 @@ def ground(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield made
         made.client.close()
     passed = sum(not wrong for wrong in made.score.values())
-    print(f"\nGateway API: {passed}/{len(made.score)}")  # noqa: T201
+    print(f"\nGateway API: {passed}/{len(made.score)}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
