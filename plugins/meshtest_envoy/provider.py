@@ -51,7 +51,7 @@ class EnvoyProvider:
     """Implements meshtest.spi.provider.Provider."""
 
     name = "envoy"
-    features = frozenset(Feature) - {Feature.AUTHORIZATION, Feature.JWT, Feature.PROXY_PATCHES}
+    features = frozenset(Feature)
 
     def __init__(self) -> None:
         self._changing = threading.RLock()
