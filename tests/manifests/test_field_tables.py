@@ -162,6 +162,7 @@ spec:
     metadata: {labels: {app: a}, annotations: {a: b}}
     spec:
       terminationGracePeriodSeconds: 1
+      volumes: [{secret: {secretName: a}}, {configMap: {name: a}}]
       containers:
       - name: a
         image: a
@@ -179,6 +180,7 @@ spec:
         livenessProbe: {tcpSocket: {port: 80}}
         startupProbe: {exec: {command: [a]}}
         lifecycle: {preStop: {sleep: {seconds: 1}}}
+      - {name: e, readinessProbe: {grpc: {port: 80, service: a}}}
       - {name: b, lifecycle: {preStop: {exec: {command: [a]}}}}
       - {name: c, lifecycle: {preStop: {httpGet: {port: 80}}}}
       - {name: d, lifecycle: {preStop: {tcpSocket: {port: 80}}}}

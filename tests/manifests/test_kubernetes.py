@@ -260,7 +260,7 @@ class TestDeployment:
             (
                 deployment("      containers: [{name: web, readinessProbe: {periodSeconds: 1}}]"),
                 "m.yaml:9: error: `spec.template.spec.containers[0].readinessProbe` needs one of httpGet, tcpSocket, "
-                "exec [missing-field]",
+                "grpc, exec [missing-field]",
             ),
             (
                 deployment(ONE, spec="  replicas: -1"),

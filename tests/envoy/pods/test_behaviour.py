@@ -65,17 +65,14 @@ def test_what_is_no_call_is_refused(told: str) -> None:
 
 def test_a_request_can_ask_for_delay_statuses_headers_and_failures_of_its_own() -> None:
     found = wish("/a?delay=1s&codes=500:1,200:9&headers=x:1,y:2,x:3&b=c")
-    assert (found.delay, found.codes, found.headers) == (
-        Delay(1.0),
-        ((500, 1.0), (200, 9.0)),
-        (("x", "1,3"), ("y", "2")),
-    )
+    assert (found.delay, found.codes) == (Delay(1.0), ((500, 1.0), (200, 9.0)))
+    assert found.headers == (("x", "1,3"), ("y", "2"))
     assert wish("/a?b=c") == Wish()
     told = wish("/retry?responseCode=500&succeedAfter=2&uuid=u-1")
     assert (told.fail_status, told.fail_first, told.uuid) == (500, 2, "u-1")
 
 
-@pytest.mark.parametrize("query", ["headers=x", "headers=a%20b:c", "headers=a:b%0d%0a", "succeedAfter=2", "delay=1"])
+@pytest.mark.parametrize("query", ["headers=x", "headers=a%20b:c", "headers=a:b%0d%0ac", "succeedAfter=2", "delay=1"])
 def test_a_wish_without_a_meaning_is_refused(query: str) -> None:
     with pytest.raises(BadAnnotation):
         wish(f"/?{query}")
