@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from meshtest import Mesh
+from meshtest import Mesh, no_downtime
 from meshtest.loads.ask import Reply
 
 MANIFESTS = """
@@ -111,6 +113,54 @@ def test_an_ask_is_in_the_history_and_in_the_hops(echo: Mesh) -> None:
     assert (event.subject, event.data["request"], event.data["status"]) == (reply.id, "POST http://echo/", 200)
     echo.flush()
     assert {hop.direction for hop in echo.hops() if hop.request_id == reply.id} == {"outbound", "inbound"}
+
+
+@pytest.mark.parametrize("port", ["", ":8081"], ids=["http1", "h2c"])
+def test_a_replica_that_drains_loses_no_request(echo: Mesh, port: str) -> None:
+    echo.scale("default/echo-v1", 2)
+    with echo.load(f"http://echo{port}/?delay=20ms", rps=200) as load:
+        load.until(requests=40)
+        first, _ = echo.provider.pods("default/echo-v1")
+        echo.provider.terminate(first.name)
+        load.until(requests=40)
+    echo.verify(no_downtime())
+    assert echo.resets == 0
+
+
+def test_a_mirrored_request_is_seen_by_its_version_alone(echo: Mesh) -> None:
+    """In the hops, and in the log of a pod that is annotated so."""
+    echo.apply(
+        text="""
+apiVersion: v1
+kind: Service
+metadata: {name: shadow}
+spec: {selector: {app: shadow}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shadow}
+spec:
+  selector: {matchLabels: {app: shadow}}
+  template:
+    metadata: {labels: {app: shadow}, annotations: {meshtest.dev/log: "true"}}
+    spec: {containers: [{name: shadow, image: example/shadow}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: mirror}
+spec:
+  hosts: [echo]
+  http: [{route: [{destination: {host: echo, port: {number: 80}}}], mirror: {host: shadow}}]
+"""
+    )
+    reply = echo.ask("POST http://echo/paid", body="x")
+    assert reply.server.service == "echo"
+    echo.provider.settle()
+    inbound = {hop.server.service for hop in echo.hops() if (hop.request_id, hop.direction) == (reply.id, "inbound")}
+    assert inbound == {"echo", "shadow"}
+    (log,) = (echo.run.directory / "pods").glob("shadow-*.log")
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    assert [line["path"] for line in lines if line["id"] == reply.id] == ["/paid"]
 
 
 def test_a_host_that_is_not_there_is_an_answer_too(echo: Mesh) -> None:
