@@ -18,12 +18,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from meshtest.checks import About, FaultBit, NoDowntime, Split
-from meshtest.errors import FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
+from meshtest.errors import ConfigRejected, FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
 from meshtest.lib.words import listed, nearest
 from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk, ask
 from meshtest.loads.load import Load as Prober
 from meshtest.loads.spec import Headers, LoadSpec
 from meshtest.manifests.compiler import compile_or_raise
+from meshtest.manifests.culprit import culprits
 from meshtest.manifests.diff import diff
 from meshtest.manifests.istio import ISTIO
 from meshtest.manifests.needs import needs
@@ -35,7 +36,7 @@ from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
 from meshtest.mesh.service import ServiceHandle, VersionHandle
 from meshtest.model.diagnostic import Diagnostic
-from meshtest.model.document import Documents
+from meshtest.model.document import Document, Documents
 from meshtest.model.history import History, Hop
 from meshtest.model.request import SERVED_BY
 from meshtest.model.route import Fault
@@ -140,12 +141,19 @@ class Mesh:
             self.open().provider.apply(topology)
         except ProviderError as error:
             self.record("config.rejected", number=number, text=str(error))
+            if isinstance(error, ConfigRejected) and (places := culprits(self._new_in(documents), str(error))):
+                raise ConfigRejected(f"{error}; see {listed(map(str, places), most=3)}") from None
             raise
         changes = diff(self.documents, documents)
         self.documents, self.topology, self.diagnostics = documents, topology, compiled.diagnostics
         self.record("config.ack", number=number, seconds=time.monotonic() - began)
         self.mark = self.run.now
         self._keep(f"{number:03}.diff", f"# {reason}\n{changes}")
+
+    def _new_in(self, documents: Documents) -> list[Document]:
+        """Those that are not in force as they stand."""
+        known = {document.key: document for document in self.documents}
+        return [document for document in documents if known.get(document.key) != document]
 
     def _keep(self, name: str, text: str) -> None:
         folder = self.run.directory / "config"
@@ -163,6 +171,16 @@ class Mesh:
     def scale(self, workload: str, replicas: int) -> None:
         """As `kubectl scale`, by the workload's key: an edit of its Deployment, so that later changes keep it."""
         self._change(_scaled(self.documents, workload, replicas), f"scale {workload} to {replicas}")
+
+    def rotate_certificates(self) -> int:
+        """New certificates for all identities of the mesh, as Istio does every 12 hours; returns how many there are.
+
+        Connections that are open keep the certificate they began with. 0: nothing here uses mutual TLS.
+        """
+        began = time.monotonic()
+        count = self.open().provider.rotate_certificates()
+        self.record("certificates.rotated", identities=count, seconds=time.monotonic() - began)
+        return count
 
     # ---- services
 

@@ -35,6 +35,8 @@ class HeaderMatch:
     invert: bool = False
     missing_is_empty: bool = False
     """Treat an absent header as "" (Istio's withoutHeaders: absent matches)."""
+    claim: tuple[str, ...] = ()
+    """The path of a claim of the verified token, in place of a header (Istio's `@request.auth.claims`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,6 +311,8 @@ class Gateway:
     """Gateways of one address share its ports. Istio: "", the ingress; Gateway API: each its own, `namespace/name`."""
     isolated: bool = False
     """A request belongs to the server with the most specific host only (Gateway API: listener isolation)."""
+    selector: Labels = field(default_factory=dict)
+    """Labels of the pods that serve it (Istio); policies select these."""
     source: Source = NOWHERE
 
     @property

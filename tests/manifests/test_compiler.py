@@ -69,10 +69,8 @@ class TestKinds:
     @pytest.mark.parametrize(
         ("api_version", "kind"),
         [
-            ("networking.istio.io/v1", "ServiceEntry"),
-            ("security.istio.io/v1", "AuthorizationPolicy"),
-            ("gateway.networking.k8s.io/v1", "HTTPRoute"),
-            ("gateway.networking.k8s.io/v1", "Gateway"),
+            ("networking.istio.io/v1", "WorkloadGroup"),
+            ("gateway.networking.k8s.io/v1", "UDPRoute"),
             ("apps/v1", "StatefulSet"),
             ("networking.k8s.io/v1", "Ingress"),
         ],
@@ -87,7 +85,7 @@ class TestKinds:
         ("api_version", "kind"),
         [
             ("v1", "ServiceAccount"),
-            ("v1", "ConfigMap"),
+            ("v1", "LimitRange"),
             ("autoscaling/v2", "HorizontalPodAutoscaler"),
             ("policy/v1", "PodDisruptionBudget"),
             ("cert-manager.io/v1", "Certificate"),

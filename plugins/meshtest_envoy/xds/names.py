@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from meshtest.model.route import Door
+from meshtest.manifests.sources import CLIENT as CLIENT
+from meshtest.model.route import Door, Gateway, Server
 from meshtest.model.service import Workload
-from meshtest.model.topology import Topology
+from meshtest.model.topology import Topology, key
 
 TYPE_URL = "type.googleapis.com/"
 """What every message type's name is prefixed with."""
@@ -12,8 +13,14 @@ TYPE_URL = "type.googleapis.com/"
 MARKER_HOST = "meshtest.generation"
 """A host of the client's routes that answers with the number of the configuration in force (barrier.py)."""
 
-CLIENT = "default/meshtest-client"
-"""The caller inside the mesh that is no workload of the manifests: a load whose source is not named."""
+POD_ADDRESS = "127.0.0.1"
+
+
+BLACK_HOLE = "BlackHoleCluster"
+"""A cluster without endpoints, for routes that lead nowhere (Istio's name)."""
+
+OUTSIDE = "outside"
+"""The source of requests from a client that has no proxy and no identity, but can reach the pods."""
 
 
 def outbound_cluster(fqdn: str, port: int, subset: str = "") -> str:
@@ -24,6 +31,11 @@ def outbound_cluster(fqdn: str, port: int, subset: str = "") -> str:
 def inbound_cluster(pod: str, port: int) -> str:
     """Istio's `inbound|PORT||`, and the pod, for our proxies share one Envoy."""
     return f"inbound|{port}||{pod}"
+
+
+def pod_cluster(port: int) -> str:
+    """A pod by its own address, as requests name it: every pod is on this host, and has ports of its own."""
+    return f"{POD_ADDRESS}:{port}"
 
 
 def outbound_listener(caller: str) -> str:
@@ -46,6 +58,16 @@ def gateway_listener(door: Door) -> str:
 def gateway_routes(door: Door) -> str:
     """Istio: `http.PORT` (pilot/pkg/networking/core/gateway.go)."""
     return f"http.{door.port}" + (f".{door.address}" if door.address else "")
+
+
+def https_routes(gateway: Gateway, server: Server) -> str:
+    """Istio: `https.PORT.SERVER.GATEWAY.NAMESPACE`; a server with certificates has routes of its own."""
+    return f"https.{server.port}.{server.name}.{gateway.name}.{gateway.namespace}"
+
+
+def guard(workload: Workload, port: int) -> str:
+    """Names the security filters of one port of a workload: its pods share them."""
+    return f"{key(workload)}|{port}"
 
 
 def server(service: str, version: str, pod: str) -> str:
