@@ -9,6 +9,7 @@ import pytest
 
 from meshtest import Mesh, no_downtime
 from meshtest.loads.ask import Reply, TlsAsk
+from meshtest.model import deeper
 from tests.certificates import Authority
 
 MANIFESTS = """
@@ -218,6 +219,11 @@ spec:
     (log,) = (echo.run.directory / "pods").glob("shadow-*.log")
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     assert [line["path"] for line in lines if line["id"] == reply.id] == ["/paid"]
+
+
+def test_a_run_of_asks_alone_has_a_timeline_too(echo: Mesh) -> None:
+    echo.ask(INSIDE["http"])
+    assert sum(deeper.timeline(echo.history(flushed=True), "echo", 10)["echo/v1"]) == 1
 
 
 def test_a_host_that_is_not_there_is_an_answer_too(echo: Mesh) -> None:
