@@ -342,6 +342,8 @@ class Mesh:
     def flush(self) -> None:
         """Return when what the proxies know of finished requests is on disk."""
         requests = self.run.history().requests
+        if self._asked:  # a load settles when it ends; the hop of an ask's last proxy may still be under way
+            self.provider.settle()
         if len(requests) > self._flushed or self._asked:
             self.provider.flush([*(r.id for r in requests if r.answered), *self._asked])
             self._flushed = len(requests)

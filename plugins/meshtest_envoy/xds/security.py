@@ -12,7 +12,7 @@ requests at a gateway that no route takes. An extension config reaches the next 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from meshtest.manifests.istio_security.links import gateway_proxy
 from meshtest.model.route import Door
@@ -49,6 +49,13 @@ def http_filters(listener: str) -> list[Json]:
         }
         for kind, part, url in PARTS
     ]
+
+
+def discovered(listeners: Iterable[Json]) -> frozenset[str]:
+    """Names of the filters whose configuration some listener discovers."""
+    filters = [f for made in listeners for chain in made["filter_chains"] for f in chain["filters"]]
+    of_http = [h for f in filters for h in f.get("typed_config", {}).get("http_filters", ())]
+    return frozenset(h["name"] for h in of_http if "config_discovery" in h)
 
 
 def filter_configs(topology: Topology, proxy: Proxy, listener: str, port: int) -> Iterator[Json]:

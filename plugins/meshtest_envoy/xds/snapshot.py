@@ -76,6 +76,7 @@ class Translator:
         self.patcher = patches.Patcher(())
         """What EnvoyFilters have changed in the snapshot made last."""
         self._ground = Snapshot()
+        self._discovered: frozenset[str] = frozenset()
         self._secrets_key: Any = None
         self._secrets: Resources = {}
         self.outside = False
@@ -96,10 +97,12 @@ class Translator:
         ground = (t.services, t.workloads, t.gateways, t.policies, t.faults, asked, replicas, ports)
         if ground != self._key:
             self._key, self._ground = ground, self._translate_ground(topology, replicas, ports)
+            self._discovered = security.discovered(self._ground.listeners.values())
         moving = [*outbound_routes(topology), *gateway_routes(topology)]
         if self.outside:
             moving.append(outside.route_configuration(topology))
-        guards = {f["name"]: f for f in filter_configs(topology, replicas)}
+        # of listeners for TCP alone nobody asks, and what nobody asks for is never acknowledged
+        guards = {f["name"]: f for f in filter_configs(topology, replicas) if f["name"] in self._discovered}
         result = replace(self._ground, routes=self._ground.routes | {r["name"]: r for r in moving}, filters=guards)
         self.patcher = patches.Patcher(())
         if topology.proxy_patches:
