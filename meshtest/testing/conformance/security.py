@@ -88,7 +88,7 @@ spec:
 @cases(Feature.JWT, with_tokens)
 def a_token_is_checked_and_one_is_needed(mesh: Mesh) -> None:
     assert mesh.ask("GET http://web/", headers=issuer().headers()).status == 200
-    assert mesh.ask("GET http://web/", headers=issuer().headers(valid=-60)).status == 401
+    assert mesh.ask("GET http://web/", headers=issuer().headers(valid=-600)).status == 401
     assert mesh.ask("GET http://web/").status == 403
 
 
