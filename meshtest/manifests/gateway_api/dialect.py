@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from meshtest.manifests.gateway_api import kinds
+from meshtest.manifests.gateway_api import edits, kinds
 from meshtest.manifests.gateway_api.attachment import Attachment, attach
 from meshtest.manifests.gateway_api.backends import Backends
 from meshtest.manifests.gateway_api.gateway import gateway, gateway_class, listener_set, namespace
@@ -21,7 +21,7 @@ from meshtest.manifests.gateway_api.stream_routes import tcp_route, tls_route
 from meshtest.manifests.gateway_api.tables import for_gateways, for_services
 from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.document import Documents
-from meshtest.model.route import RouteTable
+from meshtest.model.route import Fault, Match, RouteTable
 from meshtest.model.service import Service
 from meshtest.model.status import Condition, Status
 from meshtest.model.topology import Topology
@@ -48,6 +48,24 @@ class GatewayApi:
 
     def compile(self, documents: Documents, topology: Topology) -> Compiled:
         return _Compilation(documents, topology).compiled()
+
+    def set_weights(
+        self, documents: Documents, topology: Topology, host: str, weights: Mapping[str, int], *, rule: str = ""
+    ) -> Documents:
+        return edits.set_weights(documents, topology, host, weights, rule=rule)
+
+    def set_mirror(
+        self, documents: Documents, topology: Topology, host: str, to: str, *, percent: float, rule: str = ""
+    ) -> Documents:
+        return edits.set_mirror(documents, topology, host, to, percent=percent, rule=rule)
+
+    def set_match(self, documents: Documents, topology: Topology, host: str, match: Match, to: str) -> Documents:
+        return edits.set_match(documents, topology, host, match, to)
+
+    def set_fault(
+        self, documents: Documents, topology: Topology, host: str, fault: Fault | None, *, match: Match | None = None
+    ) -> Documents:
+        return edits.set_fault(documents, topology, host, fault, match=match)
 
 
 class _Compilation:
