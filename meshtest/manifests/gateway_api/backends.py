@@ -120,7 +120,7 @@ def _asked(wanted: Retries, default: Retry | None) -> Retry | None:
 
 
 def _host(ref: ObjectRef) -> str:
-    """"" for a kind that is none of ours."""
+    """ "" for a kind that is none of ours."""
     if ref.kind == kinds.SERVICE:
         return f"{ref.name}.{ref.namespace}.svc.{DOMAIN}"
     return ref.name if ref.kind == kinds.HOSTNAME else ""

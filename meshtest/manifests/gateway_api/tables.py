@@ -119,5 +119,3 @@ def _template(route: RouteSpec, rule: Rule, backends: Backends) -> Route:
 def _served(destinations: tuple[Destination, ...]) -> bool:
     """Some request goes somewhere."""
     return any(not d.broken for d in destinations)
-
-

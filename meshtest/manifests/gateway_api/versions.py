@@ -1,6 +1,6 @@
 """Versions of a Service where there are no subsets: each version is a Service of its own, whose pods are part of it.
 
-    web (app: web)  ──►  web-v1 (app: web, version: v1),  web-v2 (app: web, version: v2)
+web (app: web)  ──►  web-v1 (app: web, version: v1),  web-v2 (app: web, version: v2)
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def service_of(topology: Topology, host: str, version: str) -> Service:
         return whole
     known = {version for s in candidates for version in _versions(topology, s)}
     close = nearest(version, known)
-    hint = f"did you mean {close!r}?" if close else f"versions with a Service of their own: {listed(known) or 'none'}"
+    hint = f"did you mean {close!r}?" if close else f"versions with a Service of their own: {listed(sorted(known)) or 'none'}"
     raise UsageError(
         f"an HTTPRoute sends requests to Services, and none selects just version {version!r} of {short}; {hint}"
     )
