@@ -8,8 +8,10 @@ from functools import cache
 from meshtest.errors import ManifestError
 from meshtest.manifests.gateway_api import GATEWAY_API
 from meshtest.manifests.istio import ISTIO
+from meshtest.manifests.istio_security.peer import PEERS
 from meshtest.manifests.kinds import check
 from meshtest.manifests.kubernetes import KUBERNETES
+from meshtest.manifests.linkerd import LINKERD
 from meshtest.manifests.memo import Parsed, per_document
 from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.document import Document, Documents
@@ -17,7 +19,7 @@ from meshtest.model.status import Status
 from meshtest.model.topology import Topology
 from meshtest.spi.dialect import Compiled, Dialect
 
-DIALECTS: tuple[Dialect, ...] = (KUBERNETES, ISTIO, GATEWAY_API)
+DIALECTS: tuple[Dialect, ...] = (KUBERNETES, ISTIO, PEERS, GATEWAY_API, LINKERD)
 
 
 def compile(documents: Documents, dialects: Sequence[Dialect] | None = None) -> Compiled:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
+from meshtest.lib import regex
 from meshtest.model.route import HeaderMatch, Match, Route, StringMatch, VirtualHost
 
 
@@ -27,8 +27,8 @@ def decide(
     fields = {name.lower(): value for name, value in (headers or {}).items()}
     fields |= {":method": method, ":authority": authority, ":scheme": fields.get(":scheme", "http"), ":path": path}
     bare, _, query = path.partition("#")[0].partition("?")
-    parameters = _parameters(query)
-    return next((route for route in host.routes if matches(route.match, bare, fields, parameters)), None)
+    given = parameters(query)
+    return next((route for route in host.routes if matches(route.match, bare, fields, given)), None)
 
 
 def find_host(hosts: Sequence[VirtualHost], authority: str) -> VirtualHost | None:
@@ -80,7 +80,7 @@ def string_matches(wanted: StringMatch, value: str) -> bool:
     if wanted.kind == "present":
         return True
     if wanted.kind == "regex":
-        return re.fullmatch(wanted.value, value, re.IGNORECASE if wanted.ignore_case else 0) is not None
+        return regex.matches(wanted.value, value, ignore_case=wanted.ignore_case)
     pattern = wanted.value
     if wanted.ignore_case:
         pattern, value = pattern.lower(), value.lower()
@@ -92,7 +92,7 @@ def string_matches(wanted: StringMatch, value: str) -> bool:
     return value == stem or value.startswith(f"{stem}/")
 
 
-def _parameters(query: str) -> dict[str, str]:
+def parameters(query: str) -> dict[str, str]:
     """The first value of each, not decoded (Envoy)."""
     found: dict[str, str] = {}
     for part in query.split("&") if query else ():

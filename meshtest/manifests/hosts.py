@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from meshtest.manifests.isolation import TLS_PROTOCOLS, isolated_hosts
 from meshtest.manifests.memo import per_object
 from meshtest.manifests.precedence import specific
+from meshtest.manifests.scopes import selector_labels, sight
 from meshtest.manifests.wildcards import covers, intersection
 from meshtest.model.route import (
     MESH,
@@ -47,8 +48,13 @@ def mesh_hosts(topology: Topology, *, namespace: str, labels: Labels) -> tuple[V
     return seen.hosts[caller]
 
 
-def gateway_hosts(topology: Topology, door: Door, gateways: Iterable[str] | None = None) -> tuple[VirtualHost, ...]:
-    """All hosts that requests at one door can name, sorted by name; `gateways` are keys, None for all."""
+def gateway_hosts(
+    topology: Topology, door: Door, gateways: Iterable[str] | None = None, *, server: str = ""
+) -> tuple[VirtualHost, ...]:
+    """All hosts that requests at one door can name, sorted by name; `gateways` are keys, None for all.
+
+    `server`: of one server of a gateway only, `namespace/gateway/server`.
+    """
     wanted, port = None if gateways is None else set(gateways), door.port
     chosen = [g for g in topology.gateways if g.address == door.address and (wanted is None or g.key in wanted)]
     if any(gateway.isolated for gateway in chosen):
@@ -56,7 +62,7 @@ def gateway_hosts(topology: Topology, door: Door, gateways: Iterable[str] | None
     found: dict[str, list[Route]] = {}
     for table in in_order(topology.tables):
         # A table adds its routes to a host once, however many of its gateways admit it.
-        admitting = {g.key: _admitted(g, port, table) for g in chosen if _named(g, table)}
+        admitting = {g.key: _admitted(g, port, table, server) for g in chosen if _named(g, table)}
         keys = {key for key, domains in admitting.items() if domains}
         routes = list(_routes(table, port, _counts_at(keys))) if keys else []
         for domain in sorted({domain for domains in admitting.values() for domain in domains}):
@@ -95,6 +101,18 @@ def sees(table: RouteTable, namespace: str) -> bool:
     return not table.visible_to or namespace in table.visible_to
 
 
+def by_scope(tables: Sequence[RouteTable], namespace: str) -> list[RouteTable]:
+    """Tables that are private to the namespace first, then those exported to some, then the public ones (Istio's
+    VirtualServicesForGateway): the order among tables of one host, before their age."""
+
+    def scope(table: RouteTable) -> int:
+        if not table.visible_to:
+            return 2
+        return 0 if table.namespace == namespace else 1
+
+    return sorted(tables, key=scope)
+
+
 def claims(tables: Sequence[RouteTable], fqdn: str) -> list[RouteTable]:
     """Tables for a service: those that name it first, then by the longest wildcard."""
 
@@ -119,11 +137,13 @@ class _Seen:
 @per_object
 def _seen(topology: Topology) -> _Seen:
     routes = (route for table in topology.tables for route in table.routes)
-    return _Seen(tuple(sorted({name for route in routes for name in route.match.caller_labels})))
+    asked = {name for route in routes for name in route.match.caller_labels}
+    return _Seen(tuple(sorted(asked | selector_labels(topology))))
 
 
 def _mesh_hosts(topology: Topology, namespace: str, labels: Labels) -> Iterator[VirtualHost]:
-    tables = [t for t in in_order(topology.tables) if MESH in t.gateways and sees(t, namespace)]
+    tables = by_scope([t for t in in_order(topology.tables) if MESH in t.gateways and sees(t, namespace)], namespace)
+    seen = sight(topology, namespace, labels)
 
     def counts(match: Match) -> bool:
         if match.gateways:
@@ -132,12 +152,12 @@ def _mesh_hosts(topology: Topology, namespace: str, labels: Labels) -> Iterator[
 
     known = [service.fqdn for service in topology.services]
     taken = {host for table in tables for host in table.hosts if any(covers(host, name) for name in known)}
-    yield from _external_hosts(tables, taken, counts)
+    yield from _external_hosts(seen.tables(tables, EXTERNAL_PORT), taken, counts)
     for service in topology.services:
         mine = claims(tables, service.fqdn)
         for port in service.ports:
-            if port.protocol in HTTP_PROTOCOLS:
-                yield _service_host(topology, service, port, mine, counts, namespace)
+            if port.protocol in HTTP_PROTOCOLS and seen.service(service, port.number):
+                yield _service_host(topology, service, port, seen.tables(mine, port.number), counts, namespace)
 
 
 def _distinct(hosts: Iterable[VirtualHost]) -> Iterator[VirtualHost]:
@@ -192,6 +212,9 @@ def _domains(service: Service, port: int, namespace: str) -> Iterator[str]:
     names = [service.fqdn, f"{service.name}.{service.namespace}.svc", f"{service.name}.{service.namespace}"]
     if service.namespace == namespace:
         names.append(service.name)
+    if service.host:
+        ips = [a for a in service.addresses if "/" not in a]
+        names = [*_spellings(service.host), *(f"[{ip}]" if ":" in ip else ip for ip in ips)]
     for name in names:
         yield f"{name}:{port}"
         if port == EXTERNAL_PORT:
@@ -228,11 +251,13 @@ def _named(gateway: Gateway, table: RouteTable) -> bool:
     return any(key == gateway.key or key.startswith(f"{gateway.key}/") for key in table.gateways)
 
 
-def _admitted(gateway: Gateway, port: int, table: RouteTable) -> set[str]:
+def _admitted(gateway: Gateway, port: int, table: RouteTable, only: str = "") -> set[str]:
     """The table's hosts as far as the gateway's servers on the port admit them: `namespace/host`, `*/host`, `host`."""
     domains: set[str] = set()
     servers = [s for s in gateway.servers if not {gateway.key, f"{gateway.key}/{s.name}"}.isdisjoint(table.gateways)]
     for server in servers if sees(table, gateway.namespace) else ():
+        if only not in ("", f"{gateway.key}/{server.name}"):
+            continue
         for admitted in server.hosts if server.port == port else ():
             scope, slash, pattern = admitted.rpartition("/")
             if not slash or scope in ("*", table.namespace):

@@ -16,9 +16,15 @@ VERSIONS = {
     "/Service": ("v1",),
     "/Namespace": ("v1",),
     "apps/Deployment": ("apps/v1",),
+    "/Secret": ("v1",),
+    "/ConfigMap": ("v1",),
     f"{NETWORKING}/VirtualService": ISTIO_VERSIONS,
     f"{NETWORKING}/DestinationRule": ISTIO_VERSIONS,
     f"{NETWORKING}/Gateway": ISTIO_VERSIONS,
+    "security.istio.io/PeerAuthentication": ("security.istio.io/v1", "security.istio.io/v1beta1"),
+    f"{NETWORKING}/ServiceEntry": ISTIO_VERSIONS,
+    f"{NETWORKING}/WorkloadEntry": ISTIO_VERSIONS,
+    f"{NETWORKING}/Sidecar": ISTIO_VERSIONS,
     **{f"{GATEWAY_API}/{kind}": (f"{GATEWAY_API}/v1", f"{GATEWAY_API}/v1beta1")
        for kind in ("Gateway", "GatewayClass", "HTTPRoute", "ReferenceGrant")},
     f"{GATEWAY_API}/GRPCRoute": (f"{GATEWAY_API}/v1", f"{GATEWAY_API}/v1alpha2"),
@@ -27,11 +33,12 @@ VERSIONS = {
     f"{GATEWAY_API}/BackendTLSPolicy": (f"{GATEWAY_API}/v1", f"{GATEWAY_API}/v1alpha3"),
     f"{GATEWAY_API}/ListenerSet": (f"{GATEWAY_API}/v1",),
     "gateway.networking.x-k8s.io/XListenerSet": ("gateway.networking.x-k8s.io/v1alpha1",),
+    "policy.linkerd.io/HTTPRoute": tuple(f"policy.linkerd.io/v{v}" for v in ("1beta3", "1beta2", "1beta1", "1alpha1")),
 }  # fmt: skip
 """Accepted apiVersions of the kinds that are translated."""
 
 TRAFFIC = {
-    NETWORKING: "ServiceEntry Sidecar EnvoyFilter WorkloadEntry WorkloadGroup ProxyConfig",
+    NETWORKING: "EnvoyFilter WorkloadGroup ProxyConfig",
     "security.istio.io": "AuthorizationPolicy PeerAuthentication RequestAuthentication",
     "extensions.istio.io": "WasmPlugin TrafficExtension",
     GATEWAY_API: "UDPRoute",
@@ -41,6 +48,10 @@ TRAFFIC = {
     "": "Pod ReplicationController Endpoints",
     "apps": "StatefulSet DaemonSet ReplicaSet",
     "argoproj.io": "Rollout",
+    "policy.linkerd.io": "HTTPRoute Server ServerAuthorization AuthorizationPolicy MeshTLSAuthentication "
+    "NetworkAuthentication HTTPLocalRateLimitPolicy EgressNetwork",
+    "linkerd.io": "ServiceProfile",
+    "split.smi-spec.io": "TrafficSplit",
 }
 """Kinds by group that would change where requests go, and are not translated."""
 

@@ -15,7 +15,13 @@ def needs(topology: Topology) -> frozenset[Feature]:
     found: set[Feature] = {Feature.PODS} if topology.workloads else set()
     if topology.faults:
         found.add(Feature.FAULT_AT_DESTINATION)
+    if any(service.host for service in topology.services):
+        found.add(Feature.SERVICE_ENTRIES)
+    if any(server.tls for gateway in topology.gateways for server in gateway.servers):
+        found.add(Feature.TLS)
     for table in topology.tables:
+        if table.tls or table.tcp:
+            found.add(Feature.TCP)
         if any(gateway != MESH for gateway in table.gateways):
             found.add(Feature.INGRESS)
         for route in table.routes:
@@ -31,6 +37,7 @@ def _of_route(route: Route) -> Iterator[Feature]:
     asked = {
         Feature.WEIGHTS: len(route.destinations) > 1,
         Feature.MATCHES: route.match != Match(),
+        Feature.JWT: any(header.claim for header in route.match.headers),
         Feature.REWRITES: route.rewrite,
         Feature.REDIRECTS: route.redirect,
         Feature.HEADER_EDITS: edits,
@@ -49,5 +56,8 @@ def _of_policy(policy: TrafficPolicy) -> Iterator[Feature]:
         Feature.LOAD_BALANCING: policy.load_balancing,
         Feature.CONNECTION_POOL: policy.connection_pool or policy.retry_budget,
         Feature.OUTLIER_DETECTION: policy.outlier_detection,
+        Feature.LOCALITY: policy.load_balancing and policy.load_balancing.locality,
+        Feature.TLS: policy.tls and policy.tls.mode in ("SIMPLE", "MUTUAL"),
+        Feature.MUTUAL_TLS: policy.tls and policy.tls.mode == "ISTIO_MUTUAL",
     }
     yield from (feature for feature, wanted in asked.items() if wanted)

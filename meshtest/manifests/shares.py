@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from meshtest.manifests.gateway_api.versions import parts
 from meshtest.manifests.hosts import claims, default_route, in_order
-from meshtest.model.route import MESH, Destination, Route, RouteTable
+from meshtest.model.route import MESH, Destination, Match, Route, RouteTable
 from meshtest.model.service import VERSION_LABELS, Service, Workload
 from meshtest.model.topology import Topology
 
@@ -45,7 +45,7 @@ def _default(topology: Topology, tables: Iterable[RouteTable], service: Service)
         route
         for table in tables
         for hosts in [_hosts(topology, table, service)]
-        for route in table.routes
+        for route in _all(table)
         if route.destinations and not route.match.selects_users and all(d.host in hosts for d in route.destinations)
     ]
     return next((r for r in routes if r.match.is_catch_all), routes[0] if routes else None)
@@ -53,6 +53,14 @@ def _default(topology: Topology, tables: Iterable[RouteTable], service: Service)
 
 def _hosts(topology: Topology, table: RouteTable, service: Service) -> set[str]:
     return {service.fqdn} if table.order == "listed" else {part.fqdn for part in parts(topology, service.fqdn)}
+
+
+def _all(table: RouteTable) -> Iterator[Route]:
+    """Its routes; connections count as requests."""
+    yield from table.routes
+    for stream in (*table.tls, *table.tcp):
+        match = Match(caller_labels=stream.match.caller_labels, caller_namespace=stream.match.caller_namespace)
+        yield Route(match=match, destinations=stream.destinations)
 
 
 def _versions(topology: Topology, destination: Destination) -> dict[str, float]:

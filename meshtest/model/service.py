@@ -41,6 +41,8 @@ class Endpoint:
     labels: Labels = field(default_factory=dict)
     locality: str = ""
     weight: int = 1
+    service_account: str = ""
+    """"": it takes no part in the mesh, and speaks no mutual TLS."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,8 @@ class Service:
     endpoints: tuple[Endpoint, ...] = ()
     visible_to: tuple[str, ...] = ()
     """Namespaces whose callers see it (exportTo); empty: all of them."""
+    subject_alt_names: tuple[str, ...] = ()
+    """Identities its servers may have, where mutual TLS checks them and no policy says otherwise."""
     source: Source = NOWHERE
 
     @property

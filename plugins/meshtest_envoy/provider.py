@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from meshtest.errors import ProcessFailed, ProviderError, UsageError
+from meshtest.errors import ProcessFailed, ProviderError
 from meshtest.lib import wait
-from meshtest.lib.words import listed
+from meshtest.manifests import sources
 from meshtest.model.feature import Feature
 from meshtest.model.route import Door
 from meshtest.model.service import Workload
@@ -51,7 +51,7 @@ class EnvoyProvider:
     """Implements meshtest.spi.provider.Provider."""
 
     name = "envoy"
-    features = frozenset(Feature)
+    features = frozenset(Feature) - {Feature.AUTHORIZATION, Feature.JWT, Feature.PROXY_PATCHES}
 
     def __init__(self) -> None:
         self._changing = threading.RLock()
@@ -229,46 +229,28 @@ class EnvoyProvider:
     # ---- ways in, and what is seen
 
     def entrance(self, source: str) -> Entrance:
-        if (address := self._address(source)) is not None:
-            return Entrance("127.0.0.1", self._door(*address), proxy=False)
-        caller = key(self._workload(source)) if source else names.CLIENT
-        return Entrance("127.0.0.1", self._plane.outbound_port(caller), proxy=True)
+        if source == names.OUTSIDE:
+            return Entrance("127.0.0.1", self._outside(), proxy=True)
+        found = sources.origin(self._topology, source)
+        if isinstance(found, Door):
+            return Entrance("127.0.0.1", self._plane.doors[found], proxy=False)
+        return Entrance("127.0.0.1", self._plane.outbound_port(found.key), proxy=True)
 
-    def _address(self, source: str) -> tuple[str, str] | None:
-        """(gateway address, port or "") of `ingress[/PORT]` or `namespace/gateway[/PORT]`; None for other sources."""
-        if source == "ingress" or source.startswith("ingress/"):
-            addresses = {door.address for door in self._plane.doors}
-            return addresses.pop() if len(addresses) == 1 else "", source.partition("/")[2]
-        for gateway in self._topology.gateways:
-            if source == gateway.key or source.startswith(f"{gateway.key}/"):
-                return gateway.address, source.removeprefix(gateway.key).lstrip("/")
-        return None
+    def rotate_certificates(self) -> int:
+        with self._pushing:
+            count = self._plane.rotate()
+            self._plane.push(self._topology, self._fleet.replicas())
+            return count
 
-    def _door(self, address: str, port: str) -> int:
-        """The port on this host; without a number the only one of the address, or 80."""
-        known = {door.port: real for door, real in self._plane.doors.items() if door.address == address}
-        if not known:
-            others = listed(sorted({door.address for door in self._plane.doors}))
-            hint = f"; choose among {others}" if others else ": the manifests have no Gateway with an HTTP server"
-            raise UsageError(f"there is no ingress{hint}")
-        if not port:
-            port = str(next(iter(known)) if len(known) == 1 else 80)
-        if not port.isdigit() or int(port) not in known:
-            way = address or "ingress"
-            raise UsageError(f"no gateway port {port}; choose {way}/PORT among {listed(map(str, sorted(known)))}")
-        return known[int(port)]
+    def _outside(self) -> int:
+        """The port of a client outside the mesh; most runs have none, so it comes into being when it is asked for."""
+        with self._pushing:
+            self._plane.let_outside_in()
+            self._plane.push(self._topology, self._fleet.replicas())
+            return self._plane.outbound_port(names.OUTSIDE)
 
     def _workload(self, name: str) -> Workload:
-        """By key, by name, or the first one behind a service or app of that name."""
-        workloads = self._topology.workloads
-        for matches in (
-            [w for w in workloads if name in (key(w), w.name)],
-            [w for s in self._topology.services if s.name == name for w in self._topology.backends(s)],
-            [w for w in workloads if w.app == name],
-        ):
-            if matches:
-                return matches[0]
-        raise UsageError(f"no workload {name!r}; there are: {listed(w.name for w in workloads) or 'none'}")
+        return sources.workload(self._topology, name)
 
     def counters(self, pattern: str) -> Mapping[str, int]:
         return self._plane.admin.counters(pattern)

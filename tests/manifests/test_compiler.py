@@ -69,7 +69,7 @@ class TestKinds:
     @pytest.mark.parametrize(
         ("api_version", "kind"),
         [
-            ("networking.istio.io/v1", "ServiceEntry"),
+            ("networking.istio.io/v1", "WorkloadGroup"),
             ("security.istio.io/v1", "AuthorizationPolicy"),
             ("gateway.networking.k8s.io/v1", "UDPRoute"),
             ("apps/v1", "StatefulSet"),
@@ -86,7 +86,7 @@ class TestKinds:
         ("api_version", "kind"),
         [
             ("v1", "ServiceAccount"),
-            ("v1", "ConfigMap"),
+            ("v1", "LimitRange"),
             ("autoscaling/v2", "HorizontalPodAutoscaler"),
             ("policy/v1", "PodDisruptionBudget"),
             ("cert-manager.io/v1", "Certificate"),

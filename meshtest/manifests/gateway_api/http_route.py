@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshtest.manifests.fields import Fields
 from meshtest.manifests.gateway_api import kinds, route
 from meshtest.manifests.gateway_api.fields import HTTP_ROUTE
 from meshtest.manifests.gateway_api.filters import check_prefixes, filters
@@ -18,7 +19,12 @@ ALL = (Match(path=EVERYTHING),)
 
 @per_document
 def http_route(document: Document, notes: list[Diagnostic]) -> RouteSpec | None:
-    view = View.of(document, HTTP_ROUTE, notes)
+    return read_route(document, notes, kind=kinds.HTTP_ROUTE, fields=HTTP_ROUTE)
+
+
+def read_route(document: Document, notes: list[Diagnostic], *, kind: str, fields: Fields) -> RouteSpec | None:
+    """Also of other groups whose HTTPRoute has this shape, with the fields theirs has."""
+    view = View.of(document, fields, notes)
     metadata(view)
     spec = view.child("spec")
     if spec is None:
@@ -26,7 +32,7 @@ def http_route(document: Document, notes: list[Diagnostic]) -> RouteSpec | None:
         return None
     rules = tuple(_rule(rule) for rule in spec.children("rules"))
     return RouteSpec(
-        kind=kinds.HTTP_ROUTE,
+        kind=kind,
         namespace=document.namespace,
         name=document.name,
         parents=route.parents(spec),
@@ -51,13 +57,13 @@ def _rule(view: View) -> Rule:
     if timeouts and whole and one_try and one_try > whole:
         timeouts.error("bad-value", f"{timeouts.name('backendRequest')} must not be longer than `request`")
     return Rule(
-        name=view.string("name"),
+        name=view.string("name") if "name" in view.fields.read else "",
         matches=matches,
         filters=found,
         backends=backends,
         request_timeout=whole or None,
         backend_timeout=one_try or None,
-        retries=_retries(view.child("retry")),
+        retries=_retries(view.child("retry")) if "retry" in view.fields.read else None,
         source=view.source(),
     )
 

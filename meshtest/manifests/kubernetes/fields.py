@@ -74,15 +74,19 @@ VOLUME = Fields(
         "configMap": Fields(read=leaves("name"), unused=words("defaultMode items optional")),
     },
     unused=words(
-        "awsElasticBlockStore azureDisk azureFile cephfs cinder csi downwardAPI emptyDir ephemeral fc flexVolume flocker "
-        "gcePersistentDisk gitRepo glusterfs hostPath image iscsi name nfs persistentVolumeClaim photonPersistentDisk "
-        "portworxVolume projected quobyte rbd scaleIO storageos vsphereVolume"
+        "awsElasticBlockStore azureDisk azureFile cephfs cinder csi downwardAPI emptyDir ephemeral fc flexVolume "
+        "flocker gcePersistentDisk gitRepo glusterfs hostPath image iscsi name nfs persistentVolumeClaim "
+        "photonPersistentDisk portworxVolume projected quobyte rbd scaleIO storageos vsphereVolume"
     ),
 )
 """Read for the credentials in them: a stand-in speaks TLS with those that its pod mounts."""
 
 POD = Fields(
-    read={"containers": CONTAINER, "volumes": VOLUME, **leaves("terminationGracePeriodSeconds")},
+    read={
+        "containers": CONTAINER,
+        "volumes": VOLUME,
+        **leaves("terminationGracePeriodSeconds serviceAccountName serviceAccount"),
+    },
     unsupported={
         "hostNetwork": "pods listen on ports of their own",
         "readinessGates": "a pod is ready when its probes pass",
@@ -92,8 +96,7 @@ POD = Fields(
         "ephemeralContainers hostAliases hostIPC hostPID hostUsers hostname hostnameOverride imagePullSecrets "
         "initContainers nodeName nodeSelector os overhead preemptionPolicy priority priorityClassName "
         "resourceClaims resources restartPolicy runtimeClassName schedulerName schedulingGates securityContext "
-        "serviceAccount serviceAccountName setHostnameAsFQDN shareProcessNamespace subdomain tolerations "
-        "topologySpreadConstraints"
+        "setHostnameAsFQDN shareProcessNamespace subdomain tolerations topologySpreadConstraints"
     ),
 )
 
@@ -113,4 +116,14 @@ DEPLOYMENT = kind(
         },
         unused=words("progressDeadlineSeconds revisionHistoryLimit"),
     )
+)
+
+
+SECRET = Fields(
+    read={**leaves("apiVersion kind type data stringData"), "metadata": METADATA},
+    unused=words("immutable status"),
+)
+CONFIG_MAP = Fields(
+    read={**leaves("apiVersion kind data"), "metadata": METADATA},
+    unused=words("immutable binaryData status"),
 )

@@ -28,7 +28,7 @@ def container(view: View) -> Container:
 def _env(view: View) -> Iterator[tuple[str, str]]:
     for variable in view.children("env"):
         if variable.require("name") and "valueFrom" not in variable:
-            yield variable.string("name"), variable.string("value")
+            yield variable.string("name"), variable.text("value")
 
 
 def _ports(view: View) -> Iterator[ContainerPort]:

@@ -17,8 +17,8 @@ Delays, errors and crashes are the same for each protocol: of gRPC an error beco
 One request can override, in its query:
 
  ?delay=100ms  ?codes=500:1,200:9 (status:weight)  ?headers=k:v,k2:v2 (of the answer)      as with Istio's echo
- ?responseCode=500&succeedAfter=2&uuid=U    the first two attempts fail      as with the echo of Gateway API's conformance
- header x-echo-set-header: k:v,k2:v2        headers of the answer            likewise
+ ?responseCode=500&succeedAfter=2&uuid=U    the first two attempts fail     as with Gateway API's conformance echo
+ header x-echo-set-header: k:v,k2:v2        headers of the answer           likewise
 
 Probes (user agent `kube-probe/...`) see ready-after only, and are not counted.
 """

@@ -1,5 +1,5 @@
-"""The requests a stand-in makes itself, through the pod's proxy: HTTP/1.1 on kept connections, HTTP/2 and gRPC on one of
-their own each (http2_client.py); never retried.
+"""The requests a stand-in makes itself, through the pod's proxy: HTTP/1.1 on kept connections, HTTP/2 and gRPC on one
+of their own each (http2_client.py); never retried.
 
 A retry here would hide from the caller what its mesh did; retries are the mesh's matter (and counted there).
 """

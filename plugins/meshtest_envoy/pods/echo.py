@@ -1,13 +1,15 @@
 """A port of plain TCP: an echo. Says nothing first, unless annotated `meshtest.dev/server-first`.
 
-A line `meshtest` is answered by one line of JSON, who we are, in place of the echo; so a test sees which pod it reached.
-A connection counts as one request when its first bytes come: its delay comes before the first answer, its error is a
-reset. On SIGTERM our side ends (half close) once what came was echoed; what the client says after that is read and lost.
+A line `meshtest` is answered by one line of JSON, who we are, in place of the echo; so a test sees which pod it has
+reached. A connection counts as one request when its first bytes come: its delay comes before the first answer, its
+error is a reset. On SIGTERM our side ends (half close) once what came was echoed; what is said after that is lost.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import time
 from collections.abc import Awaitable
 from typing import Any
@@ -18,6 +20,7 @@ from meshtest_envoy.pods.service import Answer, Service
 QUESTIONS = (b"meshtest\n", b"meshtest\r\n")
 HELD = 64 * 1024
 """Bytes that wait for the first answer before no more are read."""
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Echo(asyncio.Protocol):
@@ -33,7 +36,7 @@ class Echo(asyncio.Protocol):
         self._who: bytes | None = None
         self._held = b""
         self._busy: asyncio.Task[None] | None = None
-        self._ended = False
+        self._ended = self._client_ended = False
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -62,6 +65,7 @@ class Echo(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client has said everything; what is still to be answered keeps our side open."""
+        self._client_ended = True
         return self._busy is not None
 
     def pause_writing(self) -> None:
@@ -85,14 +89,23 @@ class Echo(asyncio.Protocol):
         answered = await answer
         self._busy = None
         self._first(answered)
-        self._transport.resume_reading()
+        if self._client_ended:
+            self._transport.close()
+        else:
+            self._transport.resume_reading()
 
     def _first(self, answer: Answer) -> None:
         if answer.status != 200:
-            self._transport.abort()
+            self._reset()
             return
         self._who = answer.body + b"\n"
         self._say(self._held)
+
+    def _reset(self) -> None:
+        """abort() alone would end with a FIN."""
+        if (found := self._transport.get_extra_info("socket")) is not None:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._transport.abort()
 
     def _say(self, data: bytes) -> None:
         assert self._who is not None

@@ -1,5 +1,5 @@
-"""What a probe or a hook does: HTTP GET, gRPC health check, TCP connect, a command, a sleep. "" is success, else the text
-says why not.
+"""What a probe or a hook does: HTTP GET, gRPC health check, TCP connect, a command, a sleep. "" is success, else the
+text says why not.
 
 Commands are not run for a stand-in (see containers.seconds_of_sleep): its exec probe asks whether the first port
 accepts, its exec hook lasts as long as the command would sleep.
@@ -57,7 +57,7 @@ class Handlers:
         except UnknownPort as error:
             return str(error)
         if handler.kind == "grpc":
-            return await grpc_health.check(HOST, port, handler.path, AGENT)
+            return await grpc_health.check(HOST, port, handler.path.lstrip("/"), AGENT)
         return await (_connect(port) if handler.kind == "tcp" else _get(port, handler))
 
     async def _hook(self, handler: Handler) -> str:

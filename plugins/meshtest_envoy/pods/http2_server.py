@@ -3,8 +3,8 @@
 gRPC: any method answers one StringValue with the reflection; one whose name contains `Stream` sends every message back
 as it comes (bidirectional streaming); grpc.health.v1.Health/Check tells whether the stand-in is ready.
 
-On SIGTERM a GOAWAY that refuses nothing tells the peer to open no more streams here (RFC 9113, 6.8); those that are open
-are answered. The frame is ours, because h2 would take the connection for closed after its own.
+On SIGTERM a GOAWAY that refuses nothing tells the peer to open no more streams here (RFC 9113, 6.8); those that are
+open are answered. The frame is ours, because h2 would take the connection for closed after its own.
 """
 
 from __future__ import annotations

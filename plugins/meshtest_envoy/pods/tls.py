@@ -7,6 +7,7 @@ asyncio's own TLS is not used: it wants to be told before the first byte, and it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import ssl
 from collections.abc import Callable
@@ -131,10 +132,8 @@ class Session(asyncio.Protocol):
 
     def close(self) -> None:
         """With a close_notify, but without waiting for the peer's."""
-        try:
+        with contextlib.suppress(ssl.SSLError):
             self._session.unwrap()
-        except ssl.SSLError:
-            pass
         self._flush()
         self._transport.close()
 
@@ -159,6 +158,9 @@ class Plain(asyncio.Transport):
 
     def close(self) -> None:
         self._session.close()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
 
     def abort(self) -> None:
         self._transport.abort()

@@ -88,7 +88,10 @@ def _wait(parent: int, channel: socket.socket) -> int:
         if not message:
             return 0
         order = from_wire(json.loads(message))
-        libraries.prepare(order)
+        if libraries.prepare(order):
+            asyncio.run(_rehearse())
+            gc.collect()
+            gc.freeze()
         pid = linux.fork_sibling()
         if pid == 0:
             _become_stand_in(parent, order, *files)

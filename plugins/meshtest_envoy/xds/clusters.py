@@ -7,53 +7,87 @@ LEAST_REQUEST, connect timeout 10 s, circuit breakers at 2^32-1 (Envoy's `max_re
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from meshtest.model.policy import ConnectionPool, LoadBalancing, OutlierDetection, TrafficPolicy
-from meshtest.model.service import Service, ServicePort, Workload
-from meshtest.model.topology import Topology, key
-from meshtest_envoy.xds import names
+from meshtest.model.policy import ConnectionPool, LoadBalancing, OutlierDetection, Subset, TrafficPolicy
+from meshtest.model.service import Service, ServicePort
+from meshtest.model.topology import Topology
+from meshtest_envoy.xds import endpoints, names, tls
+from meshtest_envoy.xds.mutual import Mutual
 from meshtest_envoy.xds.names import TYPE_URL
-
-Json = dict[str, Any]
+from meshtest_envoy.xds.replicas import Replica as Replica
+from meshtest_envoy.xds.resources import ADS as ADS
+from meshtest_envoy.xds.resources import Json as Json
+from meshtest_envoy.xds.resources import drop_none as drop_none
+from meshtest_envoy.xds.resources import seconds as seconds
 
 UNLIMITED = 2**32 - 1
-ADS: Json = {"ads": {}, "resource_api_version": "V3"}
+HTTP2 = frozenset({"http2", "grpc"})
+HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Replica:
-    """A pod as the translator sees it."""
-
-    pod: str
-    workload: Workload
-    service: str
-    ready: bool
-    sockets: dict[int, str]
-    """Container port to the unix socket of its inbound listener."""
-    ports: dict[int, int]
-    """Container port to the port its process listens on."""
-
-
-def seconds(value: float) -> str:
-    """A protobuf Duration in JSON."""
-    return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
-
-
-def drop_none(**fields: Any) -> Json:
-    return {k: v for k, v in fields.items() if v is not None}
-
-
-def outbound_clusters(topology: Topology, service: Service) -> Iterable[Json]:
+def outbound_clusters(topology: Topology, service: Service, mutual: Mutual) -> Iterable[Json]:
     """One cluster a port, and one more a port and subset."""
     host = topology.policies.get(service.fqdn)
     for port in service.ports:
         policy = host.policy_for(port.number) if host else TrafficPolicy()
-        yield cluster(names.outbound_cluster(service.fqdn, port.number), port, policy)
+        yield outbound_cluster(topology, service, port, None, policy, mutual)
         for subset in host.subsets if host else ():
-            name = names.outbound_cluster(service.fqdn, port.number, subset.name)
-            yield cluster(name, port, subset.policy_for(port.number))
+            yield outbound_cluster(topology, service, port, subset, subset.policy_for(port.number), mutual)
+
+
+def outbound_cluster(
+    topology: Topology,
+    service: Service,
+    port: ServicePort,
+    subset: Subset | None,
+    policy: TrafficPolicy,
+    mutual: Mutual,
+) -> Json:
+    name = names.outbound_cluster(service.fqdn, port.number, subset.name if subset else "")
+    result = cluster(name, port, policy)
+    if not endpoints.discovered(service):
+        del result["eds_cluster_config"]
+        result |= by_name(service, endpoints.fixed(service, port, subset, name))
+    result |= transport(topology, service, port, subset, policy, mutual)
+    if policy.tls and policy.tls.mode in ("SIMPLE", "MUTUAL") and not policy.tls.sni:
+        result["typed_extension_protocol_options"][HTTP_OPTIONS]["upstream_http_protocol_options"] = {
+            "auto_sni": True,
+            "auto_san_validation": not policy.tls.insecure and not policy.tls.subject_alt_names,
+        }
+    return result
+
+
+def by_name(service: Service, load_assignment: Json) -> Json:
+    """Istio's DNS settings (mesh dnsRefreshRate 60 s). A name that does not resolve yet holds up nothing else."""
+    return {
+        "type": endpoints.kind(service),
+        "dns_lookup_family": "V4_PREFERRED",
+        "dns_refresh_rate": "60s",
+        "respect_dns_ttl": True,
+        "wait_for_warm_on_init": False,
+        "load_assignment": load_assignment,
+    }
+
+
+def transport(
+    topology: Topology,
+    service: Service,
+    port: ServicePort,
+    subset: Subset | None,
+    policy: TrafficPolicy,
+    mutual: Mutual,
+) -> Json:
+    """TLS to the endpoints: as the policy says, else the mesh's own where they speak it (Istio's auto mTLS)."""
+    chosen = policy.tls
+    if chosen and chosen.mode in ("SIMPLE", "MUTUAL"):
+        http2 = port.protocol in HTTP2
+        return {"transport_socket": tls.client(chosen, topology.credentials, http2=http2)}
+    always = chosen is not None and chosen.mode == "ISTIO_MUTUAL"
+    if not mutual.reason or (chosen and not always) or (service.external and not always):
+        return {}
+    # Istio's sni of its own TLS: outbound_.80_.v1_.reviews.default.svc.cluster.local
+    sni = f"outbound_.{port.number}_.{subset.name if subset else ''}_.{service.fqdn}"
+    return tls.by_caller(mutual.identities, mutual.servers(service), sni, always=always)
 
 
 def cluster(name: str, port: ServicePort, policy: TrafficPolicy) -> Json:
@@ -65,10 +99,11 @@ def cluster(name: str, port: ServicePort, policy: TrafficPolicy) -> Json:
         "eds_cluster_config": {"eds_config": ADS},
         "connect_timeout": seconds(10.0 if pool.connect_timeout is None else pool.connect_timeout),
         "circuit_breakers": {"thresholds": [thresholds(pool, policy)]},
-        "typed_extension_protocol_options": http_options(pool, port),
+        "typed_extension_protocol_options": http_options(pool, port, policy.outlier_detection),
         **load_balancing(policy.load_balancing or LoadBalancing()),
         **outlier_detection(policy.outlier_detection),
         **tcp_keepalive(pool),
+        **proxy_header(policy),
     }
 
 
@@ -87,13 +122,44 @@ def thresholds(pool: ConnectionPool, policy: TrafficPolicy) -> Json:
     return limits
 
 
-def http_options(pool: ConnectionPool, port: ServicePort) -> Json:
+def proxy_header(policy: TrafficPolicy, inner: Json | None = None) -> Json:
+    """A PROXY header before anything else, also before TLS (`inner`, the transport socket to wrap)."""
+    if not policy.proxy_protocol:
+        return {}
+    raw = {"@type": TYPE_URL + "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"}
+    config = {
+        "@type": TYPE_URL + "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
+        "config": {"version": policy.proxy_protocol},
+        "transport_socket": inner or {"name": "envoy.transport_sockets.raw_buffer", "typed_config": raw},
+    }
+    return {"transport_socket": {"name": "envoy.transport_sockets.upstream_proxy_protocol", "typed_config": config}}
+
+
+def error_matcher(codes: Sequence[int]) -> Json:
+    """Statuses that count as errors of the endpoint, in place of 5xx (Istio's applyOutlierDetectionErrorCodes)."""
+    rules = [
+        {"http_response_headers_match": {"headers": [{"name": ":status", "string_match": {"exact": str(code)}}]}}
+        for code in codes
+    ]
+    return rules[0] if len(rules) == 1 else {"or_match": {"rules": rules}}
+
+
+def http2_options(pool: ConnectionPool) -> Json:
+    result: Json = drop_none(max_concurrent_streams=pool.max_concurrent_streams)
+    if (pings := pool.http2_keepalive) is not None:
+        interval = None if pings.interval is None else seconds(pings.interval)
+        # Envoy refuses pings without a timeout.
+        result["connection_keepalive"] = drop_none(interval=interval, timeout=seconds(pings.timeout or 5.0))
+    return result
+
+
+def http_options(pool: ConnectionPool, port: ServicePort, outlier: OutlierDetection | None = None) -> Json:
     """Upstream protocol: the port's (Istio's protocol selection), or the caller's own if asked for."""
-    http2: Json = drop_none(max_concurrent_streams=pool.max_concurrent_streams)
+    http2 = http2_options(pool)
     if pool.use_client_protocol:
         both = {"http_protocol_options": {}, "http2_protocol_options": http2}
         protocol: Json = {"use_downstream_protocol_config": both}
-    elif pool.h2_upgrade or port.protocol in {"http2", "grpc"}:
+    elif pool.h2_upgrade or port.protocol in HTTP2:
         protocol = {"explicit_http_config": {"http2_protocol_options": http2}}
     else:
         protocol = {"explicit_http_config": {"http_protocol_options": {}}}
@@ -102,11 +168,13 @@ def http_options(pool: ConnectionPool, port: ServicePort) -> Json:
         max_requests_per_connection=pool.max_requests_per_connection or None,
         max_connection_duration=None if pool.max_connection_duration is None else seconds(pool.max_connection_duration),
     )
+    codes = outlier.error_codes if outlier else ()
     return {
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": TYPE_URL + "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        HTTP_OPTIONS: {
+            "@type": TYPE_URL + HTTP_OPTIONS,
             **protocol,
             **({"common_http_protocol_options": common} if common else {}),
+            **({"outlier_detection": {"error_matcher": error_matcher(codes)}} if codes else {}),
         }
     }
 
@@ -147,6 +215,7 @@ def outlier_detection(outlier: OutlierDetection | None) -> Json:
     rules |= drop_none(
         interval=None if outlier.interval is None else seconds(outlier.interval),
         base_ejection_time=None if outlier.base_ejection_time is None else seconds(outlier.base_ejection_time),
+        max_ejection_time=None if outlier.max_ejection_time is None else seconds(outlier.max_ejection_time),
         max_ejection_percent=outlier.max_ejection_percent,
         split_external_local_origin_errors=outlier.split_external_local or None,
     )
@@ -169,18 +238,19 @@ def tcp_keepalive(pool: ConnectionPool) -> Json:
     return {"upstream_connection_options": {"tcp_keepalive": fields}}
 
 
-def inbound_cluster(replica: Replica, container_port: int, protocol: str = "http") -> Json:
-    """The process behind a replica's inbound listener; it is spoken to as its service port says."""
-    port = ServicePort(number=container_port, target=container_port, protocol=protocol)
+def inbound_cluster(replica: Replica, container_port: int, protocol: str) -> Json:
+    """The process behind a replica's inbound listener, spoken to as its port says (h2c for http2 and grpc)."""
     name = names.inbound_cluster(replica.pod, container_port)
     address = {"socket_address": {"address": "127.0.0.1", "port_value": replica.ports[container_port]}}
+    port = ServicePort(number=container_port, target=container_port, protocol=protocol)
+    http2 = {"typed_extension_protocol_options": http_options(ConnectionPool(), port)} if protocol in HTTP2 else {}
     return {
         "@type": TYPE_URL + "envoy.config.cluster.v3.Cluster",
         "name": name,
         "type": "STATIC",
         "connect_timeout": "10s",
         "circuit_breakers": {"thresholds": [thresholds(ConnectionPool(), TrafficPolicy())]},
-        "typed_extension_protocol_options": http_options(ConnectionPool(), port),
+        **http2,
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
@@ -206,34 +276,11 @@ def pod_cluster(replica: Replica, container_port: int) -> Json:
     }
 
 
-def endpoints(topology: Topology, service: Service, replicas: Sequence[Replica]) -> Iterable[Json]:
-    """Load assignments of all clusters of a service: replicas that are ready and, for a subset, carry its labels."""
-    host = topology.policies.get(service.fqdn)
-    members = {key(w): w for w in topology.backends(service)}
-    ready = [r for r in replicas if r.ready and key(r.workload) in members]
-    for port in service.ports:
-        yield assignment(names.outbound_cluster(service.fqdn, port.number), service, port, ready)
-        for subset in host.subsets if host else ():
-            name = names.outbound_cluster(service.fqdn, port.number, subset.name)
-            chosen = {key(w) for w in topology.subset_backends(service, subset)}
-            yield assignment(name, service, port, [r for r in ready if key(r.workload) in chosen])
-
-
-def assignment(name: str, service: Service, port: ServicePort, replicas: Sequence[Replica]) -> Json:
-    hosts = [e for r in replicas if (e := endpoint(service, port, r)) is not None]
+def black_hole() -> Json:
+    """Where connections go that a route leads nowhere (Istio's name): they are closed."""
     return {
-        "@type": TYPE_URL + "envoy.config.endpoint.v3.ClusterLoadAssignment",
-        "cluster_name": name,
-        "endpoints": [{"lb_endpoints": hosts}] if hosts else [],
-    }
-
-
-def endpoint(service: Service, port: ServicePort, replica: Replica) -> Json | None:
-    number = names.target_number(replica.workload, port.target)
-    if number is None or number not in replica.sockets:
-        return None
-    who = names.server(service.name, replica.workload.version, replica.pod)
-    return {
-        "endpoint": {"address": {"pipe": {"path": replica.sockets[number]}}, "hostname": replica.pod},
-        "metadata": {"filter_metadata": {"meshtest": {"server": who}}},
+        "@type": TYPE_URL + "envoy.config.cluster.v3.Cluster",
+        "name": names.BLACK_HOLE,
+        "type": "STATIC",
+        "connect_timeout": "1s",
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from meshtest.model.route import Door
+from meshtest.manifests.sources import CLIENT as CLIENT
+from meshtest.model.route import Door, Gateway, Server
 from meshtest.model.service import Workload
 from meshtest.model.topology import Topology
 
@@ -14,8 +15,12 @@ MARKER_HOST = "meshtest.generation"
 
 POD_ADDRESS = "127.0.0.1"
 
-CLIENT = "default/meshtest-client"
-"""The caller inside the mesh that is no workload of the manifests: a load whose source is not named."""
+
+BLACK_HOLE = "BlackHoleCluster"
+"""A cluster without endpoints, for routes that lead nowhere (Istio's name)."""
+
+OUTSIDE = "outside"
+"""The source of requests from a client that has no proxy and no identity, but can reach the pods."""
 
 
 def outbound_cluster(fqdn: str, port: int, subset: str = "") -> str:
@@ -53,6 +58,11 @@ def gateway_listener(door: Door) -> str:
 def gateway_routes(door: Door) -> str:
     """Istio: `http.PORT` (pilot/pkg/networking/core/gateway.go)."""
     return f"http.{door.port}" + (f".{door.address}" if door.address else "")
+
+
+def https_routes(gateway: Gateway, server: Server) -> str:
+    """Istio: `https.PORT.SERVER.GATEWAY.NAMESPACE`; a server with certificates has routes of its own."""
+    return f"https.{server.port}.{server.name}.{gateway.name}.{gateway.namespace}"
 
 
 def server(service: str, version: str, pod: str) -> str:

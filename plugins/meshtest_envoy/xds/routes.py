@@ -183,7 +183,12 @@ def targets(r: Route) -> Json:
     if len(r.destinations) == 1:
         return {"cluster": cluster_of(r.destinations[0])}
     weighted = [
-        {"name": cluster_of(d), "weight": d.weight, **header_edits(d.request_headers, d.response_headers)}
+        {
+            "name": cluster_of(d),
+            "weight": d.weight,
+            **header_edits(d.request_headers, d.response_headers),
+            **({"host_rewrite_literal": d.rewrite.authority} if d.rewrite and d.rewrite.authority else {}),
+        }
         for d in r.destinations
         if d.weight > 0
     ]
@@ -205,7 +210,8 @@ def hash_on(on: HashOn) -> Json:
         return {"header": {"header_name": on.header}}
     if on.cookie:
         ttl = None if on.cookie_ttl is None else seconds(on.cookie_ttl)
-        return {"cookie": drop_none(name=on.cookie, ttl=ttl, path=on.cookie_path or None)}
+        attributes = [{"name": name, "value": value} for name, value in on.cookie_attributes] or None
+        return {"cookie": drop_none(name=on.cookie, ttl=ttl, path=on.cookie_path or None, attributes=attributes)}
     if on.query:
         return {"query_parameter": {"name": on.query}}
     return {"connection_properties": {"source_ip": True}}
@@ -213,8 +219,10 @@ def hash_on(on: HashOn) -> Json:
 
 def match(m: Match) -> Json:
     result = path_match(m.path or StringMatch(kind="prefix", value="/"))
-    if m.headers:
-        result["headers"] = [header_match(h) for h in sorted(m.headers, key=lambda h: h.name)]
+    if headers := [header_match(h) for h in sorted(m.headers, key=lambda h: h.name) if not h.claim]:
+        result["headers"] = headers
+    if claims := [claim_match(h) for h in m.headers if h.claim]:
+        result["dynamic_metadata"] = claims
     if m.query:
         result["query_parameters"] = [
             {"name": name, **({"present_match": True} if s.kind == "present" else {"string_match": string_match(s)})}
@@ -247,6 +255,18 @@ def header_match(h: HeaderMatch) -> Json:
     if h.missing_is_empty:
         result["treat_missing_header_as_empty"] = True
     return result
+
+
+def claim_match(h: HeaderMatch) -> Json:
+    """A claim of the token that jwt_authn has verified: a string, or a list with it (Istio)."""
+    wanted = StringMatch(kind="regex", value=".*") if h.match.kind == "present" else h.match
+    value = {"string_match": string_match(wanted)}
+    result: Json = {
+        "filter": "envoy.filters.http.jwt_authn",
+        "path": [{"key": key} for key in ("payload", *h.claim)],
+        "value": {"or_match": {"value_matchers": [{"list_match": {"one_of": value}}, value]}},
+    }
+    return {**result, "invert": True} if h.invert else result
 
 
 def string_match(s: StringMatch) -> Json:
