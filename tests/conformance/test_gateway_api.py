@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from meshtest.lib.stats import binomial_test
-from meshtest.mesh import open_mesh
 from meshtest.model.document import Documents
-from meshtest.settings import Settings
 from tests.conformance import misses
 from tests.conformance.cases import MESH, SAME, File, gateway_http, load, mesh_http
 from tests.conformance.ground import Ground
@@ -33,17 +30,6 @@ SAMPLE = 500
 """Requests; upstream's number, but drawn once."""
 PLAIN = ("httproute-", "gateway-http-", "listenerset-", "mesh/httproute-", "mesh/mesh-")
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def ground(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    settings = Settings(reports=tmp_path_factory.mktemp("reports"))
-    with open_mesh("gateway-api", settings, command="pytest") as mesh:
-        made = Ground(mesh, corpora / CORPUS)
-        yield made
-        made.client.close()
-    passed = sum(not wrong for wrong in made.score.values())
-    print(f"\nGateway API: {passed}/{len(made.score)}")  # noqa: T201
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

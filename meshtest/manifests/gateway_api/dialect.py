@@ -18,7 +18,7 @@ from meshtest.manifests.gateway_api.references import Grants, reference_grant
 from meshtest.manifests.gateway_api.route import RouteSpec
 from meshtest.manifests.gateway_api.statuses import route_statuses, unattached
 from meshtest.manifests.gateway_api.stream_routes import tcp_route, tls_route
-from meshtest.manifests.gateway_api.tables import for_gateways, for_services
+from meshtest.manifests.gateway_api.tables import called, for_gateways, for_services, spoken
 from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.document import Documents
 from meshtest.model.route import Fault, Match, RouteTable
@@ -88,7 +88,8 @@ class _Compilation:
             namespaces=dict(self._read(documents, kinds.NAMESPACE, namespace)),
         )
         policies = self._read(documents, kinds.BACKEND_TLS_POLICY, backend_tls_policy)
-        self.policies = Policies(policies, self.services, topology.credentials)
+        shown = client_certificate(self.listeners, self.notes) if policies else ""
+        self.policies = Policies(policies, self.services, topology.credentials, client=shown)
         self.routes: list[RouteSpec] = [
             one for kind, parse in ROUTES.items() for one in self._read(documents, kind, parse)
         ]
@@ -106,10 +107,11 @@ class _Compilation:
             default_retry=self.topology.default_retry,
         )
         made = [table for route in self.routes for table in self._link(route, backends)]
-        gateways = tuple(self.listeners.models())
+        gateways, grpc = tuple(self.listeners.models()), called(made)
         self.notes += [*self.policies.notes, *self._about_listeners()]
         topology = replace(
             self.topology,
+            services=tuple(spoken(service, grpc.get(service.fqdn, set())) for service in self.topology.services),
             gateways=(*self.topology.gateways, *gateways),
             tables=(*self.topology.tables, *made),
             policies=self.policies.laid_over(self.topology.policies),
@@ -147,6 +149,17 @@ class _Compilation:
         for one, why in self.listeners.refused:
             text = f"ListenerSet `{one.key}` is left out: {why.reason}: {why.message}"
             yield Diagnostic(Severity.WARNING, "not-attached", text, one.source)
+
+
+def client_certificate(listeners: Listeners, notes: list[Diagnostic]) -> str:
+    """The credential that Gateways show to backends. Their clusters are shared, so there can be one only."""
+    found = {gateway.key: gateway for gateway in listeners.gateways.values() if gateway.client_certificate}
+    keys = {key: listeners.client_certificate(gateway) for key, gateway in found.items()}
+    sound = {key: credential for key, credential in keys.items() if credential}
+    if len(set(sound.values())) > 1:
+        text = f"Gateways {', '.join(sorted(sound))} show different certificates to backends; here the first is shown"
+        notes.append(Diagnostic(Severity.WARNING, "not-supported", text, found[next(iter(sound))].source))
+    return next(iter(sound.values()), "")
 
 
 def _attached(attachments: list[Attachment]) -> list[Listener]:
