@@ -132,7 +132,7 @@ def called(tables: Iterable[RouteTable]) -> dict[str, set[int]]:
 
 
 def spoken(service: Service, called: set[int]) -> Service:
-    """The Service with the protocol its routes imply: what a GRPCRoute leads to speaks gRPC, whatever its port's name."""
+    """With the protocol its routes imply: what a GRPCRoute leads to speaks gRPC, whatever the name of the port."""
     if not any(p.number in called and p.protocol == "http" for p in service.ports):
         return service
     ports = (replace(p, protocol="grpc") if p.number in called and p.protocol == "http" else p for p in service.ports)

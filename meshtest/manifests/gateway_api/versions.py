@@ -43,7 +43,11 @@ def service_of(topology: Topology, host: str, version: str) -> Service:
         return whole
     known = {version for s in candidates for version in _versions(topology, s)}
     close = nearest(version, known)
-    hint = f"did you mean {close!r}?" if close else f"versions with a Service of their own: {listed(sorted(known)) or 'none'}"
+    hint = (
+        f"did you mean {close!r}?"
+        if close
+        else f"versions with a Service of their own: {listed(sorted(known)) or 'none'}"
+    )
     raise UsageError(
         f"an HTTPRoute sends requests to Services, and none selects just version {version!r} of {short}; {hint}"
     )

@@ -29,8 +29,8 @@ TABLES = {
 }
 EXPERIMENTAL = {
     "httproutes": {
-        "spec.useDefaultGateways", "spec.rules.retry", "spec.rules.sessionPersistence", "spec.rules.filters.externalAuth",
-        "spec.rules.backendRefs.filters.externalAuth",
+        "spec.useDefaultGateways", "spec.rules.retry", "spec.rules.sessionPersistence",
+        "spec.rules.filters.externalAuth", "spec.rules.backendRefs.filters.externalAuth",
     },
     "grpcroutes": {"spec.useDefaultGateways", "spec.rules.sessionPersistence"},
     "gateways": {"spec.defaultScope"},
@@ -67,7 +67,8 @@ def test_every_property_of_the_crd_is_translated_or_reported(plural: str, schema
 
 def test_a_listener_of_a_set_has_the_fields_of_a_gateways() -> None:
     of_set, of_gateway = fields.LISTENER_SET.read["spec"], fields.GATEWAY.read["spec"]
-    assert of_set and of_gateway
+    assert of_set is not None
+    assert of_gateway is not None
     assert of_set.read["listeners"] is of_gateway.read["listeners"]
 
 

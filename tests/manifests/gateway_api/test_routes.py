@@ -127,7 +127,7 @@ class TestFilters:
             ("{filters: [{type: RequestRedirect, requestRedirect: {}}], backendRefs: [{name: web, port: 80}]}",
              "takes one of RequestRedirect, backendRefs"),
             ("{matches: [{path: {type: Exact, value: /a}}], filters: [{type: URLRewrite, urlRewrite: {path: "
-             "{type: ReplacePrefixMatch, replacePrefixMatch: /}}}], backendRefs: []}", "needs matches of type PathPrefix"),
+             "{type: ReplacePrefixMatch, replacePrefixMatch: /}}}], backendRefs: []}", "matches of type PathPrefix"),
             ("{filters: [{type: RequestRedirect, requestRedirect: {statusCode: 300}}]}", "301, 302, 303, 307, 308"),
             ("{filters: [{type: Redirect}]}", "did you mean 'RequestRedirect'?"),
             ("{matches: [{path: {value: a}}], backendRefs: []}", "must begin with `/`"),
