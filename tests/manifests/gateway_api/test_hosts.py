@@ -197,8 +197,8 @@ def test_a_thousand_routes_are_translated_in_time() -> None:
         for n in range(1000)
     ]
     read = documents(SHOP, gateway(), *texts)
-    began = time.perf_counter()
+    began = time.process_time()
     topology = compile(read).topology
     hosts = gateway_hosts(topology, EDGE)
-    assert time.perf_counter() - began < 1.5
+    assert time.process_time() - began < 1.5
     assert sum(len(host.routes) for host in hosts) == 1000
