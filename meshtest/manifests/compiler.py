@@ -8,6 +8,7 @@ from functools import cache
 from meshtest.errors import ManifestError
 from meshtest.manifests.gateway_api import GATEWAY_API
 from meshtest.manifests.istio import ISTIO
+from meshtest.manifests.istio_security import ISTIO_SECURITY
 from meshtest.manifests.istio_security.peer import PEERS
 from meshtest.manifests.kinds import check
 from meshtest.manifests.kubernetes import KUBERNETES
@@ -19,7 +20,7 @@ from meshtest.model.status import Status
 from meshtest.model.topology import Topology
 from meshtest.spi.dialect import Compiled, Dialect
 
-DIALECTS: tuple[Dialect, ...] = (KUBERNETES, ISTIO, PEERS, GATEWAY_API, LINKERD)
+DIALECTS: tuple[Dialect, ...] = (KUBERNETES, ISTIO, PEERS, GATEWAY_API, ISTIO_SECURITY, LINKERD)
 
 
 def compile(documents: Documents, dialects: Sequence[Dialect] | None = None) -> Compiled:

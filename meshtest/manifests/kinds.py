@@ -9,8 +9,10 @@ from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.document import Document
 
 NETWORKING = "networking.istio.io"
+SECURITY = "security.istio.io"
 ISTIO_VERSIONS = tuple(f"{NETWORKING}/{version}" for version in ("v1", "v1beta1", "v1alpha3"))
 GATEWAY_API = "gateway.networking.k8s.io"
+SECURITY_VERSIONS = tuple(f"{SECURITY}/{version}" for version in ("v1", "v1beta1"))
 
 VERSIONS = {
     "/Service": ("v1",),
@@ -22,7 +24,10 @@ VERSIONS = {
     f"{NETWORKING}/VirtualService": ISTIO_VERSIONS,
     f"{NETWORKING}/DestinationRule": ISTIO_VERSIONS,
     f"{NETWORKING}/Gateway": ISTIO_VERSIONS,
-    "security.istio.io/PeerAuthentication": ("security.istio.io/v1", "security.istio.io/v1beta1"),
+    f"{SECURITY}/PeerAuthentication": SECURITY_VERSIONS,
+    f"{SECURITY}/AuthorizationPolicy": SECURITY_VERSIONS,
+    f"{SECURITY}/RequestAuthentication": SECURITY_VERSIONS,
+    f"{NETWORKING}/EnvoyFilter": (f"{NETWORKING}/v1alpha3",),
     f"{NETWORKING}/ServiceEntry": ISTIO_VERSIONS,
     f"{NETWORKING}/WorkloadEntry": ISTIO_VERSIONS,
     f"{NETWORKING}/Sidecar": ISTIO_VERSIONS,
@@ -39,8 +44,7 @@ VERSIONS = {
 """Accepted apiVersions of the kinds that are translated."""
 
 TRAFFIC = {
-    NETWORKING: "EnvoyFilter WorkloadGroup ProxyConfig",
-    "security.istio.io": "AuthorizationPolicy PeerAuthentication RequestAuthentication",
+    NETWORKING: "WorkloadGroup ProxyConfig",
     "extensions.istio.io": "WasmPlugin TrafficExtension",
     GATEWAY_API: "UDPRoute",
     "gateway.networking.x-k8s.io": "XBackendTrafficPolicy XMesh",

@@ -15,10 +15,15 @@ def needs(topology: Topology) -> frozenset[Feature]:
     found: set[Feature] = {Feature.PODS} if topology.workloads else set()
     if topology.faults:
         found.add(Feature.FAULT_AT_DESTINATION)
-    if any(service.host for service in topology.services):
-        found.add(Feature.SERVICE_ENTRIES)
-    if any(server.tls for gateway in topology.gateways for server in gateway.servers):
-        found.add(Feature.TLS)
+    asked = {
+        Feature.AUTHORIZATION: topology.authorizations,
+        Feature.JWT: topology.authentications,
+        Feature.PROXY_PATCHES: topology.proxy_patches,
+        Feature.MUTUAL_TLS: topology.peers,
+        Feature.SERVICE_ENTRIES: any(service.host for service in topology.services),
+        Feature.TLS: any(server.tls for gateway in topology.gateways for server in gateway.servers),
+    }
+    found.update(feature for feature, wanted in asked.items() if wanted)
     for table in topology.tables:
         if table.tls or table.tcp:
             found.add(Feature.TCP)

@@ -311,6 +311,8 @@ class Gateway:
     """Gateways of one address share its ports. Istio: "", the ingress; Gateway API: each its own, `namespace/name`."""
     isolated: bool = False
     """A request belongs to the server with the most specific host only (Gateway API: listener isolation)."""
+    selector: Labels = field(default_factory=dict)
+    """Labels of the pods that serve it (Istio); policies select these."""
     source: Source = NOWHERE
 
     @property

@@ -9,6 +9,7 @@ from meshtest.model.credential import Credential
 from meshtest.model.identity import PeerAuthentication
 from meshtest.model.policy import HostPolicy, Subset
 from meshtest.model.route import Fault, Gateway, Retry, RouteTable
+from meshtest.model.security import Authentication, Authorization, ProxyPatches
 from meshtest.model.service import Service, Workload, within
 from meshtest.model.visibility import Scope
 
@@ -36,6 +37,13 @@ class Topology:
     """What callers know of the mesh, where they do not know all of it."""
     default_retry: Retry | None = None
     """What routes without a word about retries do; set by the dialect (Istio: two retries on connect failures)."""
+
+    authorizations: tuple[Authorization, ...] = ()
+    """Who may ask whom for what (AuthorizationPolicy)."""
+    authentications: tuple[Authentication, ...] = ()
+    """Whose tokens are taken (RequestAuthentication)."""
+    proxy_patches: tuple[ProxyPatches, ...] = ()
+    """Changes to the proxies' own configuration (EnvoyFilter)."""
 
     def service(self, fqdn: str) -> Service | None:
         return next((s for s in self.services if s.fqdn == fqdn), None)

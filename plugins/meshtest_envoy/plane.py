@@ -2,7 +2,8 @@
 
 Make before break. A request never meets a route to a cluster without endpoints, nor an endpoint without a listener:
 
-    clusters (old and new) ─► listeners of new pods and callers, with their routes ─► endpoints ─► routes ─► removals
+    clusters (old and new) ─► listeners of new pods and callers, with their filters and routes
+                           ─► endpoints ─► security filters ─► routes ─► removals
 
 A listener that changes first takes what the old and the new one take, then only the latter: so mutual TLS becomes
 STRICT under load. Certificates (SDS) are offered before anything refers to them; a rotation changes nothing else.
@@ -22,7 +23,7 @@ from meshtest.errors import ConfigRejected, PortTaken, ProcessFailed
 from meshtest.model.route import Door
 from meshtest.model.topology import Topology
 from meshtest_envoy.ads.server import AdsServer
-from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET
+from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, FILTERS, LISTENER, ROUTES, SECRET
 from meshtest_envoy.barrier import Barrier, marked
 from meshtest_envoy.envoy import Admin
 from meshtest_envoy.pki import Authority
@@ -91,7 +92,7 @@ class DataPlane:
             if "Address already in use" in str(error):
                 hint = "choose another with [tool.meshtest] ingress_ports, or leave it out"
                 raise PortTaken(f"{error}; {hint}") from None
-            raise
+            raise ConfigRejected(self._translator.blamed(str(error))) from None
         finally:
             self._ports.settle(self._in_force.listeners)
         return True
@@ -112,9 +113,12 @@ class DataPlane:
         if goal.listeners.keys() - now.listeners.keys():
             # the routes of listeners that do not serve yet; the others keep theirs until endpoints are there
             self._push(LISTENER, "listeners", goal.listeners | self._in_force.listeners)
+            self._push(FILTERS, "filters", goal.filters | now.filters)
             self._push(ROUTES, "routes", goal.routes | now.routes)
         self._push(ENDPOINTS, "endpoints", now.endpoints | goal.endpoints, touch=touched)
         self._push(LISTENER, "listeners", self._in_force.listeners | serving)
+        # keys may be fetched from endpoints; routes may ask for the claims of a token
+        self._push(FILTERS, "filters", now.filters | goal.filters)
         self._push(ROUTES, "routes", now.routes | goal.routes)
         self._push(SECRET, "secrets", goal.secrets)
 
@@ -130,6 +134,7 @@ class DataPlane:
     def _break(self, goal: Snapshot) -> None:
         """What nothing refers to any more goes: who refers before what is referred to."""
         self._push(LISTENER, "listeners", goal.listeners)
+        self._push(FILTERS, "filters", goal.filters)
         self._push(ROUTES, "routes", goal.routes)
         self._push(CLUSTER, "clusters", goal.clusters)
         self._push(ENDPOINTS, "endpoints", goal.endpoints)
@@ -147,6 +152,11 @@ class DataPlane:
     def let_outside_in(self) -> None:
         """From the next push on, a client that is not in the mesh can enter."""
         self._translator.outside = True
+
+    def without_effect(self) -> list[str]:
+        """A sentence for each patch of an EnvoyFilter that found nothing to change."""
+        found = self._translator.patcher.without_effect()
+        return [f"{p.source}: the EnvoyFilter patch of {p.apply_to} matches nothing here" for p in found]
 
     def outbound_port(self, caller: str) -> int:
         return self._ports[names.outbound_listener(caller)]

@@ -145,6 +145,7 @@ class EnvoyProvider:
                     self._stop([*self._strangers(before), *failed])
                     raise
             self._bring_about(topology)
+            self._tell_idle_patches()
             self._stop(self._strangers(topology))
 
     def _bring_about(self, topology: Topology) -> None:
@@ -153,6 +154,10 @@ class EnvoyProvider:
             self._plane.push(topology, self._fleet.replicas())
             self._topology = topology
             self._fleet.mount(topology)
+
+    def _tell_idle_patches(self) -> None:
+        for sentence in self._plane.without_effect():
+            self._context.record("note", text=sentence)
 
     def _converge(self, rollouts: Sequence[Rollout], topology: Topology) -> None:
         """Start and replace pods until every workload has its replicas, ready and known to the mesh."""

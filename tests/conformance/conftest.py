@@ -20,4 +20,4 @@ def ground(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield made
         made.client.close()
     passed = sum(not wrong for wrong in made.score.values())
-    print(f"\nGateway API: {passed}/{len(made.score)}")  # noqa: T201
+    print(f"\nGateway API: {passed}/{len(made.score)}")

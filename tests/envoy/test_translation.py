@@ -141,7 +141,17 @@ def static(snapshot: Snapshot) -> dict[str, Any]:
         for name, routes in snapshot.routes.items():
             told = json.dumps({k: v for k, v in routes.items() if k != "@type"})
             text = text.replace(json.dumps({"route_config_name": name, "config_source": clusters.ADS}), told)
-        return dict(json.loads(text.replace('"rds": ', '"route_config": ')))
+        return dict(discovered(json.loads(text.replace('"rds": ', '"route_config": '))))
+
+    def discovered(node: Any) -> Any:
+        """Filters with the configuration that Envoy would discover by their name."""
+        if isinstance(node, list):
+            return [discovered(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "config_discovery" in node:
+            return {"name": node["name"], "typed_config": snapshot.filters[node["name"]]["typed_config"]}
+        return {key: discovered(value) for key, value in node.items()}
 
     def pinned(cluster: dict[str, Any]) -> dict[str, Any]:
         changed = {k: v for k, v in cluster.items() if k != "eds_cluster_config"}

@@ -70,7 +70,6 @@ class TestKinds:
         ("api_version", "kind"),
         [
             ("networking.istio.io/v1", "WorkloadGroup"),
-            ("security.istio.io/v1", "AuthorizationPolicy"),
             ("gateway.networking.k8s.io/v1", "UDPRoute"),
             ("apps/v1", "StatefulSet"),
             ("networking.k8s.io/v1", "Ingress"),

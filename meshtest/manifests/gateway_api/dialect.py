@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from meshtest.manifests.gateway_api import edits, kinds
-from meshtest.manifests.gateway_api.attachment import Attachment, attach
+from meshtest.manifests.gateway_api.attachment import Attachment, attach, one_kind
 from meshtest.manifests.gateway_api.backends import Backends
 from meshtest.manifests.gateway_api.gateway import gateway, gateway_class, listener_set, namespace
 from meshtest.manifests.gateway_api.grpc_route import grpc_route
@@ -106,7 +106,10 @@ class _Compilation:
             untrusted=frozenset(self.policies.untrusted),
             default_retry=self.topology.default_retry,
         )
-        made = [table for route in self.routes for table in self._link(route, backends)]
+        attached = one_kind(
+            [(r, [attach(r, p, self.listeners, self.services) for p in r.parents]) for r in self.routes]
+        )
+        made = [table for route, attachments in attached for table in self._link(route, attachments, backends)]
         gateways, grpc = tuple(self.listeners.models()), called(made)
         self.notes += [*self.policies.notes, *self._about_listeners()]
         topology = replace(
@@ -119,8 +122,7 @@ class _Compilation:
         statuses = (*self.listeners.statuses(), *self.statuses, *self.policies.statuses())
         return Compiled(topology, tuple(self.notes), statuses)
 
-    def _link(self, route: RouteSpec, backends: Backends) -> Iterator[RouteTable]:
-        attachments = [attach(route, parent, self.listeners, self.services) for parent in route.parents]
+    def _link(self, route: RouteSpec, attachments: list[Attachment], backends: Backends) -> Iterator[RouteTable]:
         problem: Condition | None = None
         in_mesh = [one for one in attachments if one.host]
         others = [one for one in attachments if not one.host]

@@ -44,11 +44,13 @@ def gateway(document: Document, notes: list[Diagnostic]) -> Gateway | None:
     if spec is None:
         view.require("spec")
         return None
+    selector = spec.string_map("selector")
     return Gateway(
         name=document.name,
         namespace=document.namespace,
         servers=tuple(_servers(spec)),
-        address=address(spec.string_map("selector")),
+        address=address(selector),
+        selector=selector,
         source=document.where(),
     )
 

@@ -26,18 +26,28 @@ VIRTUAL_HOST = TYPE_URL + "envoy.config.route.v3.VirtualHost"
 
 
 @cache
-def pool() -> DescriptorPool:
-    """Loads in about 11 ms."""
+def _files() -> FileDescriptorSet:
     file = files("meshtest_envoy.ads") / "xds.binpb.gz"
     if not file.is_file():
         raise ProviderError(
             "the Envoy API descriptors are missing from this installation; they are made when meshtest is built: "
             "run `pip install .` (or `pip install -e .`) in the checkout"
         )
+    return FileDescriptorSet.FromString(gzip.decompress(file.read_bytes()))
+
+
+@cache
+def pool() -> DescriptorPool:
+    """Loads in about 11 ms."""
     result = DescriptorPool()
-    for proto in FileDescriptorSet.FromString(gzip.decompress(file.read_bytes())).file:
+    for proto in _files().file:
         result.AddSerializedFile(proto.SerializeToString())
     return result
+
+
+def file_names() -> list[str]:
+    """The .proto files there are."""
+    return [proto.name for proto in _files().file]
 
 
 @cache

@@ -19,13 +19,13 @@ from google.protobuf.message import Message
 
 from meshtest.errors import ConfigRejected, ProviderError
 from meshtest_envoy.ads.descriptors import message_class
-from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, LISTENER, ROUTES, SECRET, Stream
+from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, FILTERS, LISTENER, ROUTES, SECRET, Stream
 from meshtest_envoy.ads.threads import DaemonThreads
 
 METHOD = "StreamAggregatedResources"
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 
-SENT = (SECRET, CLUSTER, ENDPOINTS, LISTENER, ROUTES)
+SENT = (SECRET, CLUSTER, ENDPOINTS, LISTENER, FILTERS, ROUTES)
 """Order in which a stream is brought up to date: what is referred to goes first."""
 
 

@@ -23,6 +23,7 @@ from meshtest_envoy.xds.names import TYPE_URL
 
 CLUSTER = TYPE_URL + "envoy.config.cluster.v3.Cluster"
 ENDPOINTS = TYPE_URL + "envoy.config.endpoint.v3.ClusterLoadAssignment"
+FILTERS = TYPE_URL + "envoy.config.core.v3.TypedExtensionConfig"
 LISTENER = TYPE_URL + "envoy.config.listener.v3.Listener"
 ROUTES = TYPE_URL + "envoy.config.route.v3.RouteConfiguration"
 SECRET = TYPE_URL + "envoy.extensions.transport_sockets.tls.v3.Secret"

@@ -12,12 +12,13 @@ Source: Istio's pilot/pkg/networking/core/gateway.go (buildGatewayListeners, cre
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from meshtest.manifests.hosts import gateway_hosts, in_order, sees
 from meshtest.manifests.wildcards import intersection
 from meshtest.model.route import Door, Gateway, RouteTable, Server, StreamRoute
 from meshtest.model.topology import Topology
-from meshtest_envoy.xds import listeners, names, routes, streams, tls
+from meshtest_envoy.xds import listeners, names, routes, security, streams, tls
 from meshtest_envoy.xds.mutual import door_identity
 from meshtest_envoy.xds.resources import Json
 
@@ -101,10 +102,11 @@ def _chains(topology: Topology, door: Door, hops: str) -> Iterator[Json]:
                 yield {**chain, "transport_socket": socket}
 
 
-def http(door: Door, route_config: str, hops: str, **more: object) -> Json:
+def http(door: Door, route_config: str, hops: str, **more: Any) -> Json:
     name = names.gateway_listener(door)
     # Istio: a gateway trusts the connection's own address and writes X-Forwarded-For
-    manager = listeners.manager(name, route_config, log(hops, name), use_remote_address=True, **more)
+    guards = security.http_filters(name)
+    manager = listeners.manager(name, route_config, log(hops, name), guards, use_remote_address=True, **more)
     return listeners.http_filter_of(manager)
 
 

@@ -4,7 +4,8 @@
                mutual TLS, if it is in force, between the two listeners
 
 All filters a route may ever need are installed from the start, because changing a listener does not reach connections
-that are already open; what they do is set per route by RDS. Filter order is Istio's: fault, cors, router last.
+that are already open; what they do is set per route by RDS. Filter order is Istio's: security (security.py), fault,
+cors, router last.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from meshtest.model.history import HOP_FIELDS
 from meshtest.model.identity import PeerMode, identity
 from meshtest.model.request import REQUEST_ID
 from meshtest.model.route import Fault
-from meshtest_envoy.xds import names, routes, streams, tls
+from meshtest_envoy.xds import names, routes, security, streams, tls
 from meshtest_envoy.xds.names import TYPE_URL
 from meshtest_envoy.xds.replicas import Replica
 from meshtest_envoy.xds.resources import ADS, Json
@@ -67,9 +68,17 @@ def filter_state(key: str, factory: str, text: str, **more: Any) -> Json:
 
 
 def inbound(
-    replica: Replica, port: int, hops: str, *, protocol: str = "http", raw_tls: bool = False, mode: PeerMode = "DISABLE"
+    replica: Replica,
+    port: int,
+    hops: str,
+    *,
+    protocol: str = "http",
+    raw_tls: bool = False,
+    mode: PeerMode = "DISABLE",
+    guards: Sequence[Json] = (),
 ) -> Json:
     """The proxy in front of a container port. `raw_tls`: TLS of the application's own passes through as it is.
+    `guards`: who may connect where bytes pass; requests are looked at by filters of their own (security.py).
 
     Plain text is one chain, the mesh's TLS another (Istio: inbound_listener_builder.go). The plain chain is the same
     with both as alone, so that its connections survive a change from one to the other.
@@ -83,24 +92,27 @@ def inbound(
             {
                 "filter_chain_match": {"transport_protocol": "tls", **alpn},
                 "transport_socket": tls.mesh_server(identity(replica.workload)),
-                "filters": [inbound_filter(replica, port, hops, protocol, **CALLER_CERTIFICATE)],
+                "filters": inbound_filters(replica, port, hops, protocol, guards, **CALLER_CERTIFICATE),
             }
         )
     if raw_tls and mode != "STRICT":
-        chain = {"filter_chain_match": {"transport_protocol": "tls"}, "filters": [inbound_tcp(replica, port, hops)]}
-        chains.append(chain)
+        filters = [*guards, inbound_tcp(replica, port, hops)]
+        chains.append({"filter_chain_match": {"transport_protocol": "tls"}, "filters": filters})
     if mode != "STRICT":
-        chains.append({"filters": [inbound_filter(replica, port, hops, protocol)]})
+        chains.append({"filters": inbound_filters(replica, port, hops, protocol, guards)})
     inspected = any("filter_chain_match" in chain for chain in chains)
     return listener(name, {"pipe": {"path": replica.sockets[port]}}, chains, inspected=inspected)
 
 
-def inbound_filter(replica: Replica, port: int, hops: str, protocol: str, **more: Any) -> Json:
+def inbound_filters(
+    replica: Replica, port: int, hops: str, protocol: str, guards: Sequence[Json], **more: Any
+) -> list[Json]:
     if protocol not in HTTP_PROTOCOLS:
-        return inbound_tcp(replica, port, hops)
+        return [*guards, inbound_tcp(replica, port, hops)]
     name = names.inbound_listener(replica.pod, port)
     log = access_log(hops, "inbound", replica.pod, server=server_of(replica))
-    return http_filter_of(manager(name, name, log, **more))
+    secured = security.http_filters(names.guard(replica.workload, port))
+    return [http_filter_of(manager(name, name, log, secured, **more))]
 
 
 def inbound_tcp(replica: Replica, port: int, hops: str) -> Json:
@@ -173,12 +185,13 @@ def http_filter_of(manager: Json) -> Json:
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
 
 
-def manager(stat_prefix: str, route_config: str, log: Json, **more: Any) -> Json:
+def manager(stat_prefix: str, route_config: str, log: Json, guards: Sequence[Json] = (), **more: Any) -> Json:
+    """`guards`: the security filters, which come first."""
     return {
         "@type": TYPE_URL + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": stat_prefix,
         "rds": {"route_config_name": route_config, "config_source": ADS},
-        "http_filters": [http_filter(FAULT, "fault", "HTTPFault"), http_filter(CORS, "cors", "Cors"), ROUTER],
+        "http_filters": [*guards, http_filter(FAULT, "fault", "HTTPFault"), http_filter(CORS, "cors", "Cors"), ROUTER],
         "access_log": [log],
         "normalize_path": True,
         "stream_idle_timeout": "0s",

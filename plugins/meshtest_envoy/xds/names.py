@@ -5,7 +5,7 @@ from __future__ import annotations
 from meshtest.manifests.sources import CLIENT as CLIENT
 from meshtest.model.route import Door, Gateway, Server
 from meshtest.model.service import Workload
-from meshtest.model.topology import Topology
+from meshtest.model.topology import Topology, key
 
 TYPE_URL = "type.googleapis.com/"
 """What every message type's name is prefixed with."""
@@ -63,6 +63,11 @@ def gateway_routes(door: Door) -> str:
 def https_routes(gateway: Gateway, server: Server) -> str:
     """Istio: `https.PORT.SERVER.GATEWAY.NAMESPACE`; a server with certificates has routes of its own."""
     return f"https.{server.port}.{server.name}.{gateway.name}.{gateway.namespace}"
+
+
+def guard(workload: Workload, port: int) -> str:
+    """Names the security filters of one port of a workload: its pods share them."""
+    return f"{key(workload)}|{port}"
 
 
 def server(service: str, version: str, pod: str) -> str:

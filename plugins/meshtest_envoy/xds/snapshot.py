@@ -7,13 +7,27 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from meshtest.errors import ConfigRejected
+from meshtest.lib.words import listed
 from meshtest.manifests.hosts import HTTP_PROTOCOLS, mesh_hosts
 from meshtest.manifests.scopes import selector_labels
-from meshtest.model.route import Door, Fault, VirtualHost
+from meshtest.model.route import Door, VirtualHost
+from meshtest.model.security import Proxy, sidecar
 from meshtest.model.service import Labels
 from meshtest.model.topology import Topology, key
 from meshtest_envoy.pki import Authority
-from meshtest_envoy.xds import clusters, endpoints, gateways, listeners, names, outside, routes, streams, tls
+from meshtest_envoy.xds import (
+    clusters,
+    endpoints,
+    gateways,
+    listeners,
+    names,
+    outside,
+    patches,
+    routes,
+    security,
+    streams,
+    tls,
+)
 from meshtest_envoy.xds.mutual import Mutual, caller_identity, client_identity
 from meshtest_envoy.xds.replicas import Replica
 from meshtest_envoy.xds.resources import Json
@@ -30,6 +44,8 @@ class Snapshot:
     listeners: Resources = field(default_factory=dict)
     routes: Resources = field(default_factory=dict)
     secrets: Resources = field(default_factory=dict, repr=False)
+    filters: Resources = field(default_factory=dict)
+    """Configurations of security filters, which listeners discover by name."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,8 @@ class Translator:
         self._hops = hops
         self._authority = authority or Authority()
         self._key: Any = None
+        self.patcher = patches.Patcher(())
+        """What EnvoyFilters have changed in the snapshot made last."""
         self._ground = Snapshot()
         self._secrets_key: Any = None
         self._secrets: Resources = {}
@@ -67,14 +85,25 @@ class Translator:
         """`ports`: of tcp_listeners(topology). Raises ConfigRejected for a route to nowhere."""
         t = topology
         connections = [(table.name, table.namespace, table.tls, table.tcp, table.gateways) for table in t.tables]
-        asked = (t.credentials, t.peers, t.identified, [c for c in connections if c[2] or c[3]], self.outside)
+        asked = (
+            t.credentials,
+            t.peers,
+            t.identified,
+            t.authorizations,
+            [c for c in connections if c[2] or c[3]],
+            self.outside,
+        )
         ground = (t.services, t.workloads, t.gateways, t.policies, t.faults, asked, replicas, ports)
         if ground != self._key:
             self._key, self._ground = ground, self._translate_ground(topology, replicas, ports)
         moving = [*outbound_routes(topology), *gateway_routes(topology)]
         if self.outside:
             moving.append(outside.route_configuration(topology))
-        result = replace(self._ground, routes=self._ground.routes | {r["name"]: r for r in moving})
+        guards = {f["name"]: f for f in filter_configs(topology, replicas)}
+        result = replace(self._ground, routes=self._ground.routes | {r["name"]: r for r in moving}, filters=guards)
+        self.patcher = patches.Patcher(())
+        if topology.proxy_patches:
+            result = self._patched(result, topology, replicas)
         check_references(result)
         return replace(result, secrets=self._make_secrets(topology))
 
@@ -86,6 +115,25 @@ class Translator:
             made = {name: tls.secret(name, topology.credentials, self._authority) for name in sorted(named)}
             self._secrets_key, self._secrets = wanted, made
         return self._secrets
+
+    def _patched(self, made: Snapshot, topology: Topology, replicas: Sequence[Replica]) -> Snapshot:
+        """The user's EnvoyFilters have the last word."""
+        who = [(c.key, Proxy(namespace=c.namespace, labels=c.labels)) for c in callers(topology)]
+        places = patches.listener_places(topology, who, replicas)
+        self.patcher = patches.Patcher(patches.scoped(topology.proxy_patches, places.values()))
+        return replace(
+            made,
+            listeners=self.patcher.listeners(made.listeners, places),
+            routes=self.patcher.routes(made.routes, patches.route_places(topology, places, who)),
+            clusters=self.patcher.clusters(made.clusters, patches.cluster_places(made.clusters, places, replicas)),
+        )
+
+    def blamed(self, refusal: str) -> str:
+        """Envoy's refusal, with the lines of EnvoyFilters that have changed what it refused."""
+        origins = self.patcher.origins
+        named = [source for name, sources in origins.items() if name in refusal for source in sources]
+        sources = dict.fromkeys(named or [source for sources in origins.values() for source in sources])
+        return f"{refusal} (EnvoyFilter: {listed(map(str, sources))})" if sources else refusal
 
     def _translate_ground(self, topology: Topology, replicas: Sequence[Replica], ports: Mapping[str, int]) -> Snapshot:
         """Clusters, endpoints, listeners, and the routes of inbound listeners."""
@@ -107,18 +155,20 @@ class Translator:
             result.listeners[name] = gateways.listener(topology, door, ports[name], self._hops)
         spoken = Spoken.of(topology)
         for replica in replicas:
-            self._add_inbound(result, replica, topology.faults.get(key(replica.workload)), spoken, mutual)
+            self._add_inbound(result, topology, replica, spoken, mutual)
         if streams.used(topology):
             result.clusters[names.BLACK_HOLE] = clusters.black_hole()
         return result
 
     def _add_inbound(
-        self, result: Snapshot, replica: Replica, fault: Fault | None, spoken: Spoken, mutual: Mutual
+        self, result: Snapshot, topology: Topology, replica: Replica, spoken: Spoken, mutual: Mutual
     ) -> None:
+        fault = topology.faults.get(key(replica.workload))
         for port in replica.ports:  # none when the process is gone
             own = (key(replica.workload), port)
             protocol = spoken.protocols.get(own, "http")
             cluster = clusters.inbound_cluster(replica, port, protocol)
+            guards = security.network_filters(topology, sidecar(replica.workload), port)
             listener = listeners.inbound(
                 replica,
                 port,
@@ -126,6 +176,7 @@ class Translator:
                 protocol=protocol,
                 raw_tls=own in spoken.raw_tls,
                 mode=mutual.mode(replica.workload, port) if mutual.reason else "DISABLE",
+                guards=guards if own in spoken.raw_tls or protocol not in HTTP_PROTOCOLS else (),
             )
             direct = clusters.pod_cluster(replica, port)
             result.clusters.update({cluster["name"]: cluster, direct["name"]: direct})
@@ -198,6 +249,16 @@ def doors(topology: Topology) -> list[Door]:
 def gateway_routes(topology: Topology) -> Iterator[Json]:
     for door in doors(topology):
         yield from gateways.route_configurations(topology, door)
+
+
+def filter_configs(topology: Topology, replicas: Sequence[Replica]) -> Iterator[Json]:
+    """Security filters of every inbound and gateway listener there is; pods of one workload share theirs."""
+    guarded = {(key(r.workload), port): r.workload for r in replicas for port in r.ports}
+    for (_, port), workload in guarded.items():
+        yield from security.filter_configs(topology, sidecar(workload), names.guard(workload, port), port)
+    for door in doors(topology):
+        proxy = security.door_proxy(topology, door)
+        yield from security.filter_configs(topology, proxy, names.gateway_listener(door), door.port)
 
 
 def check_references(result: Snapshot) -> None:

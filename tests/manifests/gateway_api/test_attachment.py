@@ -71,6 +71,18 @@ def test_a_parent_that_is_not_there_is_a_warning_at_its_line() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("hostnames", "accepted"),
+    [("[]", False), ("[a.example.com]", False), ("['*.example.com']", False), ("[b.org]", True)],
+)
+def test_http_and_grpc_routes_share_no_hostname_and_the_oldest_has_it(hostnames: str, accepted: bool) -> None:
+    http = route(name="http", hostnames="[a.example.com]", created="2024-01-01T00:00:00Z")
+    grpc = route(name="grpc", kind="GRPCRoute", hostnames=hostnames, created="2025-01-01T00:00:00Z")
+    found = compiled(gateway(), grpc, http)
+    assert reason(found, "http", "Accepted") == "True Accepted"
+    assert reason(found, "grpc", "Accepted") == ("True Accepted" if accepted else "False Conflicted")
+
+
 class TestListeners:
     def test_two_with_one_hostname_and_port_are_both_left_out(self) -> None:
         twice = "[{name: a, port: 80, protocol: HTTP}, {name: b, port: 80, protocol: HTTP}]"
