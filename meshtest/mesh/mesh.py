@@ -26,11 +26,11 @@ from meshtest.loads.spec import Headers, LoadSpec
 from meshtest.manifests.compiler import compile_or_raise
 from meshtest.manifests.culprit import culprits
 from meshtest.manifests.diff import diff
-from meshtest.manifests.istio import ISTIO
 from meshtest.manifests.needs import needs
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read, read_text
 from meshtest.manifests.shares import shares
+from meshtest.manifests.traffic import TRAFFIC
 from meshtest.mesh import conditions
 from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
@@ -65,7 +65,7 @@ class Mesh:
         self.loads: list[Load] = []
         self.mark = 0.0
         """Second of the run at which the present step began, or the last change was in force if that was later."""
-        self._dialect: TrafficDialect = ISTIO
+        self._dialect: TrafficDialect = TRAFFIC
         self._load_numbers = itertools.count(1)
         self._ask_numbers = itertools.count(1)
         self._asked: list[str] = []
