@@ -27,8 +27,16 @@ def examine(documents: Documents, before: Documents | None = None) -> Sequence[F
     return sorted(told, key=lambda finding: finding.order)
 
 
+SYSTEM = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
+"""Namespaces of the cluster itself, which istioctl leaves alone (istio pkg/config/analysis/analyzers/util)."""
+
+
 def hits(documents: Documents, before: Documents | None = None) -> Iterator[Told]:
     """What each check says, as often as it says it."""
+    return (told for told in _all(documents, before) if told[1].document.namespace not in SYSTEM)
+
+
+def _all(documents: Documents, before: Documents | None) -> Iterator[Told]:
     scene = Scene(documents, before)
     for document in documents:
         yield from _alone(document)

@@ -78,6 +78,9 @@ ANALYZERS = {
 MESH_CONFIG = "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}}"
 """Where a cluster keeps the mesh configuration."""
 
+TOLD_ONCE = frozenset({"InvalidApplicationUID", "EnvoyFilterUsesRelativeOperation"})
+"""Messages without a place in their text, which istioctl drops when it has said the same of the object."""
+
 Case = dict[str, Any]
 
 
@@ -115,7 +118,8 @@ def named(document: Document) -> str:
 def told(corpora: Path, case: Case) -> Counter[tuple[str, str]]:
     wanted = analyzer(case)
     found = (hit for name, hit in hits(documents(corpora, case)) if name == wanted)
-    return Counter((CODES[hit.code].name, named(hit.document)) for hit in found)
+    said = Counter((CODES[hit.code].name, named(hit.document)) for hit in found)
+    return Counter({key: 1 if key[0] in TOLD_ONCE else count for key, count in said.items()})
 
 
 def expected(case: Case) -> Counter[tuple[str, str]]:
@@ -123,12 +127,11 @@ def expected(case: Case) -> Counter[tuple[str, str]]:
 
 
 def test_istio_analyzers(corpora: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    failed = {}
+    failed: dict[str, str] = {}
     everything = dict(cases(corpora))
     for name, case in everything.items():
         said, wanted = told(corpora, case), expected(case)
-        supported = _supported(analyzer(case))
-        if not supported:
+        if not _supported(analyzer(case)):
             failed[name] = f"no analyzer {analyzer(case)}"
         elif said != wanted:
             failed[name] = f"missing {dict(wanted - said)}, extra {dict(said - wanted)}"
