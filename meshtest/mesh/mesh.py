@@ -29,7 +29,7 @@ from meshtest.manifests.needs import needs
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read, read_text
 from meshtest.manifests.shares import shares
-from meshtest.mesh import conditions
+from meshtest.mesh import conditions, preflight
 from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
 from meshtest.mesh.service import ServiceHandle, VersionHandle
@@ -40,6 +40,7 @@ from meshtest.model.route import Fault
 from meshtest.model.service import Workload
 from meshtest.model.topology import Topology
 from meshtest.model.verdict import Outcome, Verdict
+from meshtest.preflight import Finding
 from meshtest.run import Run
 from meshtest.settings import Settings
 from meshtest.spi.check import Check
@@ -59,6 +60,8 @@ class Mesh:
         self.topology = Topology()
         self.diagnostics: tuple[Diagnostic, ...] = ()
         """What the manifests say that is not supported, or has no use here; each with its file:line."""
+        self.findings: Sequence[Finding] = ()
+        """What the static rules found in the manifests of the last apply; each with code, file:line and fix."""
         self.loads: list[Load] = []
         self.mark = 0.0
         """Second of the run at which the present step began, or the last change was in force if that was later."""
@@ -117,7 +120,18 @@ class Mesh:
             documents = documents.apply(read_text(text, "<text>"))
         if not len(documents):
             raise UsageError("mesh.apply() needs files or text=")
-        self._change(self.documents.apply(documents), f"apply {listed(map(str, patterns)) or 'text'}")
+        after = self.documents.apply(documents)
+        self._examine(after)
+        self._change(after, f"apply {listed(map(str, patterns)) or 'text'}")
+
+    def _examine(self, documents: Documents) -> None:
+        """The static rules, before anything is brought into force; edits of ours (shifts, faults) skip them."""
+        if self.settings.preflight == "off":
+            return
+        self.findings = preflight.examine(documents, self.documents if len(self.documents) else None)
+        preflight.note(self.findings, self.record)
+        if self.settings.preflight == "error":
+            preflight.refuse(self.findings)
 
     def edit(self, reason: str, edit: Edit) -> None:
         """Change the documents by a pure edit of the dialect, and bring the result into force."""

@@ -11,9 +11,7 @@ INFO, WARNING, ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
 def _ours(
     number: int, name: str, severity: Severity, says: str, fix: str, source: str, *, certain: bool = False
 ) -> Code:
-    return Code(
-        code=f"MT{number:03}", name=name, severity=severity, says=says, fix=fix, source=source, certain=certain
-    )
+    return Code(code=f"MT{number:03}", name=name, severity=severity, says=says, fix=fix, source=source, certain=certain)
 
 
 OURS: tuple[Code, ...] = (

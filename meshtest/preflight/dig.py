@@ -1,4 +1,7 @@
-"""Reading data that nobody has checked yet: what is not of the wanted shape counts as absent, never as a crash."""
+"""Reading data that nobody has checked yet: what is not of the wanted shape counts as absent, never as a crash.
+
+Mappings are told by `dict`, as the reader makes them: asking for `Mapping` takes six times as long.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ EMPTY: Object = {}
 def at(data: Any, *path: str) -> Any:
     """The value below some keys, or None."""
     for key in path:
-        if not isinstance(data, Mapping):
+        if not isinstance(data, dict):
             return None
         data = data.get(key)
     return data
@@ -21,14 +24,14 @@ def at(data: Any, *path: str) -> Any:
 def object_at(data: Any, *path: str) -> Object:
     """The mapping below some keys; an empty one when there is none."""
     found = at(data, *path)
-    return found if isinstance(found, Mapping) else EMPTY
+    return found if isinstance(found, dict) else EMPTY
 
 
 def objects(data: Any, *path: str) -> Iterator[tuple[int, Object]]:
     """The mappings of a list, with their indices."""
     found = at(data, *path)
     for index, item in enumerate(found if isinstance(found, list) else ()):
-        if isinstance(item, Mapping):
+        if isinstance(item, dict):
             yield index, item
 
 

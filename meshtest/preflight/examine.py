@@ -20,10 +20,18 @@ Told = tuple[str, Hit]
 """The analyzer, and what it says."""
 
 
-def examine(documents: Documents, before: Documents | None = None) -> Sequence[Finding]:
-    """All findings in order of file and line, the silenced ones marked. `before` is what is applied already."""
-    findings = [_finding(analyzer, hit) for analyzer, hit in hits(documents, before)]
-    told = silence.applied(_once(findings), documents)
+def examine(
+    documents: Documents, before: Documents | None = None, diagnostics: Iterable[Diagnostic] = ()
+) -> Sequence[Finding]:
+    """All findings in order of file and line, the silenced ones marked.
+
+    `before` is what is applied already; `diagnostics` is what the translation had to say, where it was done.
+    """
+    findings = list(_once(_finding(analyzer, hit) for analyzer, hit in hits(documents, before)))
+    known = {(finding.code, finding.source) for finding in findings}
+    translated = from_diagnostics(diagnostics, documents)
+    findings += [finding for finding in translated if (finding.code, finding.source) not in known]
+    told = silence.applied(findings, documents)
     return sorted(told, key=lambda finding: finding.order)
 
 

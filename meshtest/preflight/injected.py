@@ -15,9 +15,7 @@ REDIRECTED = "ambient.istio.io/redirection"
 def has_proxy(spec: Object) -> bool:
     """One of the containers is a proxy that has an image."""
     kinds = ("containers", "initContainers")
-    return any(
-        text(c, "name") == "istio-proxy" and text(c, "image") for kind in kinds for _, c in objects(spec, kind)
-    )
+    return any(text(c, "name") == "istio-proxy" and text(c, "image") for kind in kinds for _, c in objects(spec, kind))
 
 
 def in_mesh(scene: Scene, pods: Pods) -> bool:

@@ -8,7 +8,7 @@ manifests have no others. As istioctl does for files, an ingress gateway is take
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -137,9 +137,10 @@ class Scene:
 
     def selected(self, selector: Mapping[str, str], namespace: str | None = None) -> Iterator[Pods]:
         """The pods that have these labels, in one namespace or in all; an empty selector selects every pod."""
-        some: Iterable[Pods] = self.pods
+        some = self.pods
         if selector:
-            some = min((self._pods_by_label.get(item, ()) for item in selector.items()), key=len)
+            found = [self._pods_by_label.get(item, ()) for item in selector.items()]
+            some = min(found, key=lambda pods: len(pods))
         for pods in some:
             if namespace in (None, pods.namespace) and within(selector, pods.labels):
                 yield pods

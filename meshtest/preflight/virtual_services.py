@@ -41,9 +41,7 @@ def _mirrored(document: Document) -> Iterator[Target]:
         if mirror := object_at(rule, "mirror"):
             yield _target(("spec", "http", i, "mirror"), mirror, mirror=True)
         for j, item in objects(rule, "mirrors"):
-            yield _target(
-                ("spec", "http", i, "mirrors", j, "destination"), object_at(item, "destination"), mirror=True
-            )
+            yield _target(("spec", "http", i, "mirrors", j, "destination"), object_at(item, "destination"), mirror=True)
 
 
 def _target(path: Path, data: Object, *, mirror: bool = False) -> Target:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,4 +18,4 @@ def misses(corpus: str) -> Mapping[str, str]:
 
 def tell(name: str, passed: int, total: int) -> None:
     """The one line of a conformance test."""
-    print(f"\n{name}: {passed}/{total}")
+    sys.stdout.write(f"\n{name}: {passed}/{total}\n")

@@ -12,8 +12,8 @@ from meshtest.preflight.checks import gateways as gateways
 from meshtest.preflight.checks import grants as grants
 from meshtest.preflight.checks import injection as injection
 from meshtest.preflight.checks import ordering as ordering
-from meshtest.preflight.checks import policies as policies
 from meshtest.preflight.checks import pods as pods
+from meshtest.preflight.checks import policies as policies
 from meshtest.preflight.checks import ports as ports
 from meshtest.preflight.checks import routes as routes
 from meshtest.preflight.checks import schemas as schemas

@@ -88,7 +88,9 @@ def hashes(scene: Scene) -> Iterator[Hit]:
     for document in scene.of(VIRTUAL_SERVICE) if hashed else ():
         for path, host in _splits(document):
             if rule := hashed.get(host):
-                message = f"this split is drawn anew for each request; the hash ({rule.where()}) counts only within a version"
+                message = (
+                    f"this split is drawn anew for each request; the hash ({rule.where()}) counts only within a version"
+                )
                 yield Hit("MT002", document, path, message)
 
 

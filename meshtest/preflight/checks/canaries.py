@@ -56,6 +56,8 @@ def _rps(document: Document, analysis: Object) -> float | None:
 
 def _needed(analysis: Object) -> float:
     """So many that one failure is within the threshold."""
-    rates = [number(m, "thresholdRange", "min") for _, m in objects(analysis, "metrics") if "success" in text(m, "name")]
+    rates = [
+        number(m, "thresholdRange", "min") for _, m in objects(analysis, "metrics") if "success" in text(m, "name")
+    ]
     strict = max((rate for rate in rates if rate is not None and rate < 100), default=None)
     return ENOUGH if strict is None else round(100 / (100 - strict), 6)

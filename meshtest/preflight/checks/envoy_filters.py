@@ -59,4 +59,6 @@ def _operation(document: Document, index: int, item: Object, versioned: bool) ->
     elif operation in INSERTS | {"REMOVE", "REPLACE"} and not at(document.data, "spec", "priority"):
         code = "IST0155" if versioned else "IST0151"
         more = ", and another patch of this filter is for one proxy version" if versioned else ""
-        yield Hit(code, document, path, f"{operation} depends on the order of EnvoyFilters, and there is no priority{more}")
+        yield Hit(
+            code, document, path, f"{operation} depends on the order of EnvoyFilters, and there is no priority{more}"
+        )

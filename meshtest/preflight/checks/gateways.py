@@ -182,7 +182,9 @@ def claims_need_tokens(scene: Scene) -> Iterator[Hit]:
             for pods in scene.selected(labels(gateway.data, "spec", "selector")) if gateway else ():
                 applied = (*selectors[ROOT_NAMESPACE], *selectors[pods.namespace])
                 if not any(within(selector, pods.labels) for selector in applied):
-                    message = f"`{key}` is matched, but nothing validates tokens at `{pods.name}` of gateway `{written}`"
+                    message = (
+                        f"`{key}` is matched, but nothing validates tokens at `{pods.name}` of gateway `{written}`"
+                    )
                     yield Hit("IST0149", document, path, message)
 
 

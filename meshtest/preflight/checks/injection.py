@@ -90,7 +90,9 @@ def image_auto(scene: Scene) -> Iterator[Hit]:
 
 
 def _auto(spec: Object) -> int | None:
-    proxies = (i for i, c in objects(spec, "containers") if text(c, "name") == "istio-proxy" and text(c, "image") == "auto")
+    proxies = (
+        i for i, c in objects(spec, "containers") if text(c, "name") == "istio-proxy" and text(c, "image") == "auto"
+    )
     return next(proxies, None)
 
 
@@ -136,9 +138,14 @@ def proxy_user(document: Document) -> Iterator[Hit]:
         return
     path = ("spec",) if document.kind == POD else ("spec", "template", "spec")
     if at(pods.spec, "securityContext", "runAsUser") == PROXY_USER:
-        yield Hit("IST0144", document, (*path, "securityContext", "runAsUser"), "the pods run as the proxy's user, 1337")
+        yield Hit(
+            "IST0144", document, (*path, "securityContext", "runAsUser"), "the pods run as the proxy's user, 1337"
+        )
     for index, container in objects(pods.spec, "containers"):
         name = text(container, "name")
-        if at(container, "securityContext", "runAsUser") == PROXY_USER and name not in ("istio-proxy", "istio-operator"):
+        if at(container, "securityContext", "runAsUser") == PROXY_USER and name not in (
+            "istio-proxy",
+            "istio-operator",
+        ):
             where = (*path, "containers", index, "securityContext", "runAsUser")
             yield Hit("IST0144", document, where, f"container `{name}` runs as the proxy's user, 1337")

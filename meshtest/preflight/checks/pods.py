@@ -54,7 +54,9 @@ def stop_hooks(scene: Scene) -> Iterator[Hit]:
     """MT020"""
     for pods in _serving(scene):
         if all(not at(container, "lifecycle", "preStop") for _, container in _containers(pods)):
-            message = f"pods of `{pods.name}` may exit while callers still send to them: no container has a preStop hook"
+            message = (
+                f"pods of `{pods.name}` may exit while callers still send to them: no container has a preStop hook"
+            )
             yield Hit("MT020", pods.document, (*TEMPLATE, "containers"), message)
 
 

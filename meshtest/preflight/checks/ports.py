@@ -19,7 +19,9 @@ from meshtest.preflight.kinds import DEPLOYMENT, SERVICE
 from meshtest.preflight.rules import across, each
 from meshtest.preflight.scene import Host, Scene, hosts_of, pods_of
 
-PROTOCOLS = frozenset("tcp udp grpc grpc-web http http_proxy http2 https tls mongo redis mysql".split())
+PROTOCOLS = frozenset(
+    {"tcp", "udp", "grpc", "grpc-web", "http", "http_proxy", "http2", "https", "tls", "mongo", "redis", "mysql"}
+)
 STANDARD = frozenset({"kubernetes.io/h2c", "kubernetes.io/ws", "kubernetes.io/wss"})
 """appProtocol names of Kubernetes itself."""
 PLAIN_TCP = frozenset({25, 53, 3306, 27017})

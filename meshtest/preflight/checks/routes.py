@@ -47,7 +47,9 @@ def faults(document: Document) -> Iterator[Hit]:
 def mirrors(document: Document) -> Iterator[Hit]:
     """MT004"""
     for _, rule, path in rules(document):
-        mirrored = [(("mirror",), object_at(rule, "mirror"), at(rule, "mirrorPercentage", "value"))]
+        mirrored: list[tuple[Path, Object, object]] = [
+            (("mirror",), object_at(rule, "mirror"), at(rule, "mirrorPercentage", "value"))
+        ]
         mirrored += [
             (("mirrors", i), object_at(item, "destination"), at(item, "percentage", "value"))
             for i, item in objects(rule, "mirrors")
@@ -119,7 +121,9 @@ def weights(document: Document) -> Iterator[Hit]:
             found = [(i, number(route, "weight")) for i, route in objects(rule, "route")]
             path = ("spec", family, index, "route")
             if len(found) == 1 and found[0][1] == 0:
-                yield Hit("MT009", document, (*path, 0, "weight"), "weight 0 has no effect: there is no other destination")
+                yield Hit(
+                    "MT009", document, (*path, 0, "weight"), "weight 0 has no effect: there is no other destination"
+                )
             elif len(found) > 1 and not any(weight for _, weight in found):
                 yield Hit("MT008", document, path, "the weights add up to 0")
 
@@ -198,5 +202,7 @@ def _refused(pattern: str) -> str:
     try:
         re.compile(pattern)
     except re.error as error:
-        return "" if "unknown extension ?P" in str(error) or "\\p" in pattern or "\\z" in pattern else f"is none: {error}"
+        return (
+            "" if "unknown extension ?P" in str(error) or "\\p" in pattern or "\\z" in pattern else f"is none: {error}"
+        )
     return ""

@@ -126,9 +126,7 @@ def _prefixed(found: Rules) -> Iterator[Prefixed]:
                 method = _pattern(object_at(match, "method")) or "exact:GET"
                 authority = _pattern(object_at(match, "authority"))
                 headers, query, without = maps
-                yield Prefixed(
-                    index, number, prefix, port(match, "port"), method, authority, (headers, query, without)
-                )
+                yield Prefixed(index, number, prefix, port(match, "port"), method, authority, (headers, query, without))
             seen.add(_shape(match))
 
 

@@ -78,11 +78,11 @@ def _list(shape: Shape, value: list[Any], path: Path) -> Found:
 
 
 def _limits(shape: Shape, value: Any, path: Path) -> Found:
-    name = shown(path)
     if shape.words and value not in shape.words:
         allowed = ", ".join(f'"{word}"' for word in shape.words)
-        yield path, f'{name}: Unsupported value: "{value}": supported values: {allowed}'
+        yield path, f'{shown(path)}: Unsupported value: "{value}": supported values: {allowed}'
     if shape.pattern and not re.search(shape.pattern, value):
+        name = shown(path)
         yield path, f"{name}: Invalid value: {json.dumps(value)}: {name} in body should match '{shape.pattern}'"
     if isinstance(value, int | float):
         yield from _between(shape, value, path)
@@ -91,20 +91,19 @@ def _limits(shape: Shape, value: Any, path: Path) -> Found:
 
 
 def _between(shape: Shape, value: float, path: Path) -> Found:
-    name = shown(path)
-    for limit, wrong, words in (
-        (shape.least, shape.least is not None and value < shape.least, "greater than or equal to"),
-        (shape.most, shape.most is not None and value > shape.most, "less than or equal to"),
-    ):
-        if wrong:
-            yield path, f"{name}: Invalid value: {value:g}: {name} in body should be {words} {limit:g}"
+    wrong = ""
+    if shape.least is not None and value < shape.least:
+        wrong = f"greater than or equal to {shape.least:g}"
+    elif shape.most is not None and value > shape.most:
+        wrong = f"less than or equal to {shape.most:g}"
+    if wrong:
+        yield path, f"{shown(path)}: Invalid value: {value:g}: {shown(path)} in body should be {wrong}"
 
 
 def _long(shape: Shape, length: int, path: Path) -> Found:
-    name = shown(path)
     unit = {"string": "chars long", "array": "items", "object": "properties"}.get(shape.type, "")
     verb = "be" if shape.type == "string" else "have"
     if shape.fewest is not None and length < shape.fewest:
-        yield path, f"{name}: Invalid value: {name} in body should {verb} at least {shape.fewest} {unit}"
+        yield path, f"{shown(path)}: Invalid value: {shown(path)} in body should {verb} at least {shape.fewest} {unit}"
     if shape.longest is not None and length > shape.longest:
-        yield path, f"{name}: Too long: {name} in body should {verb} at most {shape.longest} {unit}"
+        yield path, f"{shown(path)}: Too long: {shown(path)} in body should {verb} at most {shape.longest} {unit}"

@@ -31,10 +31,8 @@ _AIMED = {"selector": SELECTOR, "targetRef": TARGET, "targetRefs": TARGETS}
 
 _ACCOUNTS = items(string(most=320), most=16)
 _SOURCE = thing(p.ACCOUNTS_ALONE, serviceAccounts=_ACCOUNTS, notServiceAccounts=_ACCOUNTS)
-_RULE = thing(**{"from": items(thing(source=_SOURCE), most=512)}, when=items(thing(required="key")))
-_AUTHORIZATION = thing(
-    ONE_TARGET, **_AIMED, action=one_of("ALLOW DENY AUDIT CUSTOM"), rules=items(_RULE, most=512)
-)
+_RULE = thing(also={"from": items(thing(source=_SOURCE), most=512)}, when=items(thing(required="key")))
+_AUTHORIZATION = thing(ONE_TARGET, also=_AIMED, action=one_of("ALLOW DENY AUDIT CUSTOM"), rules=items(_RULE, most=512))
 
 _MODE = thing(mode=one_of("UNSET DISABLE PERMISSIVE STRICT"))
 _PEERS = thing(
@@ -42,9 +40,7 @@ _PEERS = thing(
 )
 
 _KEYS = string(p.WEB_URL, fewest=1, most=2048)
-_CLAIM = thing(
-    required="header claim", claim=NAME, header=string(fewest=1, pattern="^[-_A-Za-z0-9]+$")
-)
+_CLAIM = thing(required="header claim", claim=NAME, header=string(fewest=1, pattern="^[-_A-Za-z0-9]+$"))
 _JWT = thing(
     p.at_most_one("jwksUri", "jwks_uri", "jwks", say="only one of jwks or jwksUri can be set"),
     audiences=items(NAME),
@@ -59,7 +55,7 @@ _JWT = thing(
     spaceDelimitedClaims=items(NAME, most=64),
     timeout=string(p.DURATION),
 )
-_REQUESTS = thing(ONE_TARGET, **_AIMED, jwtRules=items(_JWT, most=4096))
+_REQUESTS = thing(ONE_TARGET, also=_AIMED, jwtRules=items(_JWT, most=4096))
 
 # -- Telemetry
 
@@ -77,7 +73,7 @@ _NAMED, _VALUED = thing(required="name", name=NAME), thing(required="value", val
 _TAG = thing(environment=_NAMED, formatter=_VALUED, header=_NAMED, literal=_VALUED)
 _TELEMETRY = thing(
     ONE_TARGET,
-    **_AIMED,
+    also=_AIMED,
     accessLogging=items(thing(match=thing(mode=_SIDE), providers=_PROVIDERS)),
     metrics=items(thing(overrides=items(_OVERRIDE), providers=_PROVIDERS, reportingInterval=string(p.DURATION))),
     tracing=items(
@@ -118,9 +114,7 @@ _PATCH = thing(
     ),
 )
 _FILTER = thing(
-    p.at_most_one(
-        "workloadSelector", "targetRefs", say="only one of targetRefs or workloadSelector can be set"
-    ),
+    p.at_most_one("workloadSelector", "targetRefs", say="only one of targetRefs or workloadSelector can be set"),
     configPatches=items(_PATCH),
     targetRefs=TARGETS,
     workloadSelector=LABELS,
@@ -137,7 +131,7 @@ _VARIABLE = thing(
 )
 _WASM = thing(
     ONE_TARGET,
-    **_AIMED,
+    also=_AIMED,
     required="url",
     failStrategy=one_of("FAIL_CLOSE FAIL_OPEN FAIL_RELOAD"),
     imagePullPolicy=one_of("UNSPECIFIED_POLICY IfNotPresent Always"),

@@ -1,4 +1,4 @@
-"""A shape says what a value may be, as OpenAPI and the CEL rules of a CRD do. Built by small functions that read well."""
+"""A shape says what a value may be, as OpenAPI and the CEL rules of a CRD do. Made by small functions."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ class Shape:
     rules: tuple[tuple[Predicate, str], ...] = ()
 
 
-def thing(*rules: tuple[Predicate, str], required: str = "", **fields: Shape) -> Shape:
-    """An object with these fields of interest; `type_` stands for a field whose name is a word of Python."""
-    named = {name.rstrip("_"): shape for name, shape in fields.items()}
-    return Shape("object", fields=named, required=tuple(required.split()), rules=rules)
+def thing(
+    *rules: tuple[Predicate, str], required: str = "", also: Mapping[str, Shape] | None = None, **fields: Shape
+) -> Shape:
+    """An object with these fields of interest; `also` are more of them, shared or named as Python cannot."""
+    return Shape("object", fields={**(also or {}), **fields}, required=tuple(required.split()), rules=rules)
 
 
 def entries(

@@ -32,9 +32,7 @@ _HTTP = thing(
     mirrorPercent=UNSIGNED,
     mirror_percent=UNSIGNED,
     mirrors=items(thing(required="destination", destination=_DESTINATION)),
-    redirect=thing(
-        derivePort=one_of("FROM_PROTOCOL_DEFAULT FROM_REQUEST_PORT"), port=UNSIGNED, redirectCode=UNSIGNED
-    ),
+    redirect=thing(derivePort=one_of("FROM_PROTOCOL_DEFAULT FROM_REQUEST_PORT"), port=UNSIGNED, redirectCode=UNSIGNED),
     retries=thing(backoff=string(p.DURATION), perTryTimeout=string(p.DURATION)),
     route=_ROUTES,
     timeout=string(p.DURATION),
@@ -45,9 +43,7 @@ _TLS = thing(required="match", match=items(thing(required="sniHosts", port=UNSIG
 # -- DestinationRule
 
 _COOKIE = thing(required="name", attributes=items(thing(required="name")))
-_WARMUP = thing(
-    required="duration", aggression=real(0), duration=string(p.DURATION), minimumPercent=real(0, 100)
-)
+_WARMUP = thing(required="duration", aggression=real(0), duration=string(p.DURATION), minimumPercent=real(0, 100))
 _BALANCER = thing(
     backendUtilization=thing(errorUtilizationPenaltyPercent=UNSIGNED),
     consistentHash=thing(
@@ -77,8 +73,8 @@ _BLOCKS = {
     "tls": thing(mode=one_of("DISABLE SIMPLE MUTUAL ISTIO_MUTUAL")),
 }
 _POLICY = thing(
-    **_BLOCKS,
-    portLevelSettings=items(thing(**_BLOCKS, port=_PORT), most=4096),
+    also=_BLOCKS,
+    portLevelSettings=items(thing(also=_BLOCKS, port=_PORT), most=4096),
     proxyProtocol=thing(version=one_of("V1 V2")),
     retryBudget=thing(minRetryConcurrency=UNSIGNED, percent=real(0, 100)),
     tunnel=thing(required="targetHost targetPort", targetPort=UNSIGNED),
