@@ -9,6 +9,7 @@ moves to), one object gets two edits: first what is new beside what is old, then
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -112,12 +113,14 @@ class _Planner:
     """The state as it moves, and the changes that are left."""
 
     def __init__(self, before: State, after: State) -> None:
-        self.before, self.after = before, after
+        # What does not change is one version, not two that are alike.
+        same = {key for key, new in after.items() if not _differs(before.get(key), new)}
+        self.before, self.after = before, {key: before[key] if key in same else new for key, new in after.items()}
         self.now: dict[Key, Document] = dict(before)
         self.split: dict[Key, Document] = {}
         self.count = 0
         keys = dict.fromkeys((*after, *before))
-        changes = (_Change(key, before.get(key), after.get(key)) for key in keys)
+        changes = (_Change(key, before.get(key), self.after.get(key)) for key in keys)
         self.left = sorted((c for c in changes if _differs(c.old, c.new)), key=lambda change: change.rank)
 
     # -- who gives what
@@ -168,20 +171,29 @@ class _Planner:
 
     def broken(self, change: _Change) -> list[str]:
         """What would be missing if the change were made now."""
-        state = dict(self.now)
-        _set(state, change)
-        missing = (
-            [need.what for need in self.owed(change.new) if not self.there(need.token, state)] if change.new else []
-        )
-        return [*missing, *self._orphaned(change, state)]
+        lost = [token for token in self._lost(change) if self.there(token, self.now)]
+        with self._tried(change):
+            owed = self.owed(change.new) if change.new is not None else ()
+            missing = [need.what for need in owed if not self.there(need.token, self.now)]
+            return [*missing, *self._orphaned(change, lost)]
 
-    def _orphaned(self, change: _Change, state: State) -> Iterator[str]:
-        """What goes with the old version and somebody else still needs."""
-        for token in self._lost(change):
-            if not self.there(token, self.now) or self.there(token, state):
+    @contextlib.contextmanager
+    def _tried(self, change: _Change) -> Iterator[None]:
+        """The state as it would be."""
+        was = self.now.get(change.key)
+        _set(self.now, change)
+        try:
+            yield
+        finally:
+            _set(self.now, _Change(change.key, change.new, was))
+
+    def _orphaned(self, change: _Change, lost: Iterable[Token]) -> Iterator[str]:
+        """What has gone with the old version and somebody else still needs."""
+        for token in lost:
+            if self.there(token, self.now):
                 continue
             for user, need in self.users.get(token, ()):
-                if user.key != change.key and state.get(user.key) is user and need in self.owed(user):
+                if user.key != change.key and self.now.get(user.key) is user and need in self.owed(user):
                     yield f"{need.what}, which {_named(user)} uses"
 
     def _lost(self, change: _Change) -> Iterator[Token]:
@@ -247,9 +259,8 @@ class _Planner:
         added = set(gives(change.new) - (gives(change.old) if change.old else frozenset()))
         if change.new.kind in MAKERS:
             added.update(token for token in self.users if token[0] == "pods" and _makes(change.new, token))
-        waiting = {id(c.new) for c in self.left if c.key != change.key}
         using = (user for token in sorted(added, key=str) for user, _ in self.users.get(token, ()))
-        users = list(dict.fromkeys(_named(user) for user in using if id(user) in waiting))
+        users = list(dict.fromkeys(_named(user) for user in using if self._waits(user, change)))
         if users:
             return f"before {listed(users, most=2)}, which {'needs' if len(users) == 1 else 'need'} it"
         if change.key in self.split:
@@ -257,6 +268,10 @@ class _Planner:
             return f"nothing uses {gone} any more"
         uses = [need.what for need in needs(change.new) if need.token[0] != "namespace"]
         return f"what it refers to is there: {', '.join(uses[:3])}" if uses else "refers to nothing that is changed"
+
+    def _waits(self, user: Document, change: _Change) -> bool:
+        """A version that is still to come, of another object."""
+        return user.key != change.key and self.after.get(user.key) is user and self.now.get(user.key) is not user
 
 
 def _makes(document: Document, token: Token) -> bool:
