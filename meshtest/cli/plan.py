@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -49,7 +50,7 @@ def go(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(json.dumps(data(steps, commands), indent=2))
     else:
-        with Terminal() as terminal:
+        with Terminal(sys.stdout) as terminal:
             terminal.say("\n".join(_lines(steps, commands, terminal.width, terminal.color)))
     return FAILED if any(step.risk for step in steps) else OK
 

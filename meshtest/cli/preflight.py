@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,7 @@ def _show(arguments: argparse.Namespace, documents: Documents, findings: Sequenc
     elif arguments.format == "sarif":
         print(json.dumps(sarif(findings, CODES, version=version()), indent=2))
     else:
-        with Terminal() as terminal:
+        with Terminal(sys.stdout) as terminal:
             shown = report(
                 findings,
                 objects=len(documents),
@@ -101,7 +102,7 @@ def _rules(format: str) -> None:
     from meshtest.preflight.report import listing
 
     if format == "text":
-        with Terminal() as terminal:
+        with Terminal(sys.stdout) as terminal:
             terminal.say(listing(CODES, width=terminal.width, color=terminal.color))
     else:
         print(json.dumps(codes_data(CODES), indent=2))

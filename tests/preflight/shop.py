@@ -69,7 +69,9 @@ def rule(*routes: Object, **more: Any) -> Object:
     return {"route": list(routes or (to(),)), **more}
 
 
-def route(*rules: Object, name: str = "web", hosts: Sequence[str] = ("web",), gateways: Any = None, **spec: Any) -> Object:
+def route(
+    *rules: Object, name: str = "web", hosts: Sequence[str] = ("web",), gateways: Any = None, **spec: Any
+) -> Object:
     body = {"hosts": list(hosts), "http": list(rules or (rule(),)), **spec}
     return istio("VirtualService", name, {**body, "gateways": gateways} if gateways else body)
 
