@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshtest.model.document import Documents
+from meshtest.model.document import Document, Documents
 from meshtest.preflight import Step, plan
 from meshtest.preflight.links import gives, gives_pods, needs
 from tests.preflight.shop import Object, gateway, istio, read, route, rule, service, subsets, thing, to, version
@@ -173,7 +173,7 @@ def _pods(state: Documents, token: tuple[object, ...]) -> bool:
 
 
 def _documents(objects: Sequence[Object]) -> Documents:
-    return read(*objects) if objects else Documents()
+    return Documents(tuple(Document(made, "shop.yaml") for made in objects))
 
 
 def _states(before: Documents, taken: Sequence[Step]) -> list[Documents]:
@@ -183,7 +183,7 @@ def _states(before: Documents, taken: Sequence[Step]) -> list[Documents]:
     return states
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(old=shops(), new=shops())
 def test_no_state_on_the_way_has_a_dangling_reference(old: list[Object], new: list[Object]) -> None:
     before, after = _documents(old), _documents(new)
@@ -194,7 +194,7 @@ def test_no_state_on_the_way_has_a_dangling_reference(old: list[Object], new: li
     assert not any(step.risk for step in taken)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(old=shops(), new=shops())
 def test_a_plan_ends_where_it_should_and_the_numbers_count(old: list[Object], new: list[Object]) -> None:
     before, after = _documents(old), _documents(new)

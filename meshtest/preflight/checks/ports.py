@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 
 from meshtest.lib.words import listed
 from meshtest.model.document import Document
-from meshtest.model.service import within
 from meshtest.preflight.dig import at, labels, objects, port, text
 from meshtest.preflight.finding import Hit
 from meshtest.preflight.injected import in_mesh
@@ -65,18 +64,18 @@ def says_protocol(item: object) -> bool:
 @across(DEPLOYMENT, analyzer="deployment.MultiServiceAnalyzer")
 def shared_pods(scene: Scene) -> Iterator[Hit]:
     """IST0116 and IST0137, for Deployments in the mesh that several Services select."""
-    services = [host for document in scene.of(SERVICE) for host in hosts_of(document) if host.selector]
-    by_namespace: dict[str, list[Host]] = defaultdict(list)
-    for host in services:
-        by_namespace[host.document.namespace].append(host)
+    selecting: dict[int, list[Host]] = defaultdict(list)
+    for document in scene.of(SERVICE):
+        for host in hosts_of(document):
+            for pods in scene.selected(host.selector, document.namespace) if host.selector else ():
+                selecting[id(pods)].append(host)
     for document in scene.of(DEPLOYMENT):
-        pods = pods_of(document)
-        if pods is None or labels(document.metadata, "labels").get(MANAGED_BY) == "istio.io-mesh-controller":
-            continue
-        selecting = [h for h in by_namespace[document.namespace] if within(h.selector, pods.labels)]
-        if selecting and in_mesh(scene, pods):
-            yield from _protocols(document, selecting)
-            yield from _targets(document, selecting)
+        found = pods_of(document)
+        services = selecting.get(id(found), ())
+        managed = labels(document.metadata, "labels").get(MANAGED_BY) == "istio.io-mesh-controller"
+        if found is not None and services and not managed and in_mesh(scene, found):
+            yield from _protocols(document, services)
+            yield from _targets(document, services)
 
 
 def _protocols(document: Document, services: Sequence[Host]) -> Iterator[Hit]:
