@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from meshtest.checks import About, FaultBit, NoDowntime, Split
 from meshtest.errors import FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
@@ -29,7 +29,7 @@ from meshtest.manifests.needs import needs
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read, read_text
 from meshtest.manifests.shares import shares
-from meshtest.mesh import conditions, preflight
+from meshtest.mesh import conditions
 from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
 from meshtest.mesh.service import ServiceHandle, VersionHandle
@@ -40,12 +40,14 @@ from meshtest.model.route import Fault
 from meshtest.model.service import Workload
 from meshtest.model.topology import Topology
 from meshtest.model.verdict import Outcome, Verdict
-from meshtest.preflight import Finding
 from meshtest.run import Run
 from meshtest.settings import Settings
 from meshtest.spi.check import Check
 from meshtest.spi.dialect import TrafficDialect
 from meshtest.spi.provider import Context, Provider
+
+if TYPE_CHECKING:
+    from meshtest.preflight import Finding
 
 Edit = Callable[[TrafficDialect, Documents, Topology], Documents]
 
@@ -128,6 +130,8 @@ class Mesh:
         """The static rules, before anything is brought into force; edits of ours (shifts, faults) skip them."""
         if self.settings.preflight == "off":
             return
+        from meshtest.mesh import preflight  # 20 ms that only who asks for it pays
+
         self.findings = preflight.examine(documents, self.documents if len(self.documents) else None)
         preflight.note(self.findings, self.record)
         if self.settings.preflight == "error":

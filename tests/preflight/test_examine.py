@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from meshtest.errors import ManifestError
 from meshtest.manifests.reader import documents_of
 from meshtest.model.document import Document, Documents
-from meshtest.preflight import CODES, examine, plan
+from meshtest.preflight import CODES, examine
+from meshtest.preflight.plan import plan
 from tests.preflight.pairs import PAIRS
 from tests.preflight.shop import Object, route, rule, service, subsets, to, version
 

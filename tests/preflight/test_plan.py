@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshtest.model.document import Document, Documents
-from meshtest.preflight import Step, plan
 from meshtest.preflight.links import gives, gives_pods, needs
+from meshtest.preflight.plan import Step, plan
 from tests.preflight.shop import Object, gateway, istio, read, route, rule, service, subsets, thing, to, version
 
 OLD = (service(), version("v1"), subsets("v1"), route(rule(to("web", "v1"))))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from meshtest import Mesh, no_downtime
 from meshtest.model.document import Document, Documents
-from meshtest.preflight import plan
+from meshtest.preflight.plan import plan
 from tests.preflight.shop import read, route, rule, service, subsets, to, version
 
 BARE = {"readinessProbe": None, "lifecycle": None, "ports": [{"containerPort": 8080}]}
