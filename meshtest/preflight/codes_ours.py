@@ -204,6 +204,23 @@ OURS: tuple[Code, ...] = (
         "Envoy RegexMatcher: full match",
     ),
     _ours(
+        24,
+        "BackendNotFound",
+        ERROR,
+        "The backend of a route, or its port, is not there: its requests end in 500.",
+        "Correct the name or the port, or apply the Service first.",
+        "kubernetes-sigs/gateway-api: HTTPRoute backendRefs, BackendNotFound",
+        certain=True,
+    ),
+    _ours(
+        25,
+        "ParentNotFound",
+        WARNING,
+        "The gateway of a route is not there: nobody serves it.",
+        "Correct the parentRef, or apply the Gateway first.",
+        "kubernetes-sigs/gateway-api: HTTPRoute parentRefs",
+    ),
+    _ours(
         901,
         "SilencedWithoutReason",
         WARNING,

@@ -74,9 +74,11 @@ def canary(rps: str, weight: int = 5) -> Object:
     return thing("Canary", api="flagger.app/v1beta1", spec={"analysis": analysis}, annotations=annotations)
 
 
-def http_route(namespace: str = "default") -> Object:
-    backend = {"name": "web", "namespace": namespace, "port": 80}
-    return thing("HTTPRoute", api="gateway.networking.k8s.io/v1", spec={"rules": [{"backendRefs": [backend]}]})
+def http_route(namespace: str = "default", port: int = 80, parent: str = "") -> Object:
+    backend = {"name": "web", "namespace": namespace, "port": port}
+    spec: Object = {"rules": [{"backendRefs": [backend]}]}
+    spec |= {"parentRefs": [{"name": parent}]} if parent else {}
+    return thing("HTTPRoute", api="gateway.networking.k8s.io/v1", spec=spec)
 
 
 def image_auto(labels: Object | None = None) -> Object:
@@ -351,6 +353,11 @@ PAIRS: Mapping[str, Pair] = {
     "MT020": ([service(), version(container={"lifecycle": None})], [service(), version()]),
     "MT021": ([service(), version(container={"readinessProbe": None})], [service(), version()]),
     "MT022": ([http_route("other")], [http_route()]),
+    "MT024": ([*SHOP, http_route(port=81)], [*SHOP, http_route(port=80)]),
+    "MT025": (
+        [*SHOP, http_route(parent="shop")],
+        [*SHOP, http_route(parent="shop"), thing("Gateway", "shop", api="gateway.networking.k8s.io/v1", spec={})],
+    ),
     "MT023": (
         [*SHOP, route(rule(match=[{"uri": {"regex": "^/a"}}]))],
         [*SHOP, route(rule(match=[{"uri": {"regex": "^/a.*"}}]))],

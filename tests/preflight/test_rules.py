@@ -6,8 +6,21 @@ import pytest
 
 from meshtest.preflight import CODES
 from meshtest.preflight.rules import CHECKS, ONE_CHECKS
-from tests.preflight.pairs import PAIRS
-from tests.preflight.shop import SHOP, codes, found, istio, route, rule, service, subsets, to, version
+from tests.preflight.pairs import PAIRS, http_route
+from tests.preflight.shop import (
+    SHOP,
+    Object,
+    codes,
+    found,
+    istio,
+    route,
+    rule,
+    service,
+    subsets,
+    thing,
+    to,
+    version,
+)
 
 ELSEWHERE = {
     "IST0133": "told of fields by the translation (test_command.py)",
@@ -71,6 +84,29 @@ class TestWhatIsAppliedAlready:
     def test_a_subset_that_goes_together_with_its_route_is_a_hazard(self) -> None:
         new = (*SHOP, subsets(), route())
         assert codes(*new, before=self.OLD) == {"MT010"}
+
+
+class TestGatewayApi:
+    """HTTPRoutes: what they lead to is there, and granted."""
+
+    def test_a_mirror_is_a_backend_too(self) -> None:
+        mirror = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "wep", "port": 80}}}
+        spec = {"rules": [{"filters": [mirror], "backendRefs": [{"name": "web", "port": 80}]}]}
+        (finding,) = found(*SHOP, thing("HTTPRoute", api="gateway.networking.k8s.io/v1", spec=spec))
+        assert (finding.code, finding.message) == ("MT024", "there is no Service `wep` in `default`")
+
+    def test_a_grant_for_one_name_is_for_that_name_only(self) -> None:
+        other = (service(namespace="shop"), http_route("shop"))
+        assert "MT022" not in codes(*other, grant("web"))
+        assert "MT022" not in codes(*other, grant(""))
+        assert "MT022" in codes(*other, grant("cart"))
+
+
+def grant(name: str) -> Object:
+    target = {"group": "", "kind": "Service", **({"name": name} if name else {})}
+    origin = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "default"}
+    spec = {"from": [origin], "to": [target]}
+    return thing("ReferenceGrant", api="gateway.networking.k8s.io/v1beta1", spec=spec, namespace="shop")
 
 
 class TestPlaces:
