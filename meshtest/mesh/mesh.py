@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from meshtest.checks import About, FaultBit, NoDowntime, Split
 from meshtest.errors import ConfigRejected, FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
@@ -49,6 +49,9 @@ from meshtest.spi.check import Check
 from meshtest.spi.dialect import TrafficDialect
 from meshtest.spi.provider import Context, Provider
 
+if TYPE_CHECKING:
+    from meshtest.preflight import Finding
+
 Edit = Callable[[TrafficDialect, Documents, Topology], Documents]
 
 
@@ -62,6 +65,8 @@ class Mesh:
         self.topology = Topology()
         self.diagnostics: tuple[Diagnostic, ...] = ()
         """What the manifests say that is not supported, or has no use here; each with its file:line."""
+        self.findings: Sequence[Finding] = ()
+        """What the static rules found in the manifests of the last apply; each with code, file:line and fix."""
         self.loads: list[Load] = []
         self.mark = 0.0
         """Second of the run at which the present step began, or the last change was in force if that was later."""
@@ -123,7 +128,20 @@ class Mesh:
             documents = documents.apply(read_text(text, "<text>"))
         if not len(documents):
             raise UsageError("mesh.apply() needs files or text=")
-        self._change(self.documents.apply(documents), f"apply {listed(map(str, patterns)) or 'text'}")
+        after = self.documents.apply(documents)
+        self._examine(after)
+        self._change(after, f"apply {listed(map(str, patterns)) or 'text'}")
+
+    def _examine(self, documents: Documents) -> None:
+        """The static rules, before anything is brought into force; edits of ours (shifts, faults) skip them."""
+        if self.settings.preflight == "off":
+            return
+        from meshtest.mesh import preflight  # 20 ms that only who asks for it pays
+
+        self.findings = preflight.examine(documents, self.documents if len(self.documents) else None)
+        preflight.note(self.findings, self.record)
+        if self.settings.preflight == "error":
+            preflight.refuse(self.findings)
 
     def edit(self, reason: str, edit: Edit) -> None:
         """Change the documents by a pure edit of the dialect, and bring the result into force."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,3 +24,8 @@ def judge(corpus: str, results: Mapping[str, list[str]]) -> None:
     lines = [f"{case}: {'; '.join(wrong)}" for case, wrong in failed.items()]
     lines += [f"{case} passes: take it out of {TABLE.name}" for case in healed]
     assert not lines, f"{len(lines)} of {len(results)} cases\n" + "\n".join(lines)
+
+
+def tell(name: str, passed: int, total: int) -> None:
+    """The one line of a conformance test."""
+    sys.stdout.write(f"\n{name}: {passed}/{total}\n")
