@@ -108,7 +108,8 @@ class DataPlane:
             return
         empty = {n: {**goal.endpoints[n], "endpoints": []} for n in touched & goal.endpoints.keys()}
         self._ads.put(ENDPOINTS, empty | self._in_force.endpoints)
-        self._push(CLUSTER, "clusters", clusters)
+        self._ads.push(CLUSTER, clusters, endpoints=touched, within=self._within)
+        self._in_force = replace(self._in_force, clusters=clusters)
 
     def _break(self, goal: Snapshot) -> None:
         """What nothing refers to any more goes: who refers before what is referred to."""
