@@ -16,7 +16,7 @@ def known(corpus: str) -> dict[str, str]:
 
 
 def judge(corpus: str, results: Mapping[str, list[str]]) -> None:
-    """`results`: what is wrong with each case that was run. Fails for a miss that is not listed, or passes after all."""
+    """`results`: what is wrong with each case that was run. Fails for a miss that is not listed, or that passes."""
     listed = known(corpus)
     failed = {case: wrong for case, wrong in results.items() if wrong and case not in listed}
     healed = [case for case, wrong in results.items() if not wrong and case in listed]

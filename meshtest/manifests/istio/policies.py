@@ -1,4 +1,7 @@
-"""Which DestinationRules count for a service, merged: Istio's pilot/pkg/model/push_context.go and destination_rule.go."""
+"""Which DestinationRules count for a service, merged.
+
+By Istio's pilot/pkg/model/push_context.go (destinationRule) and destination_rule.go (mergeDestinationRule).
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,7 @@ def sees(rule: Rule, client: str) -> bool:
 
 
 def _for_all(index: Index, service: Service, clients: Sequence[str], notes: list[Diagnostic]) -> list[Rule]:
-    """One set of rules for all callers, as they share clusters: those of callers beside the service, if there are any."""
+    """One set of rules for all callers, as they share clusters: that of callers beside the service, if there is one."""
     by_client = {client: index.lookup(service, client) for client in dict.fromkeys((service.namespace, *clients))}
     chosen = by_client[service.namespace] or next((rules for rules in by_client.values() if rules), [])
     told: list[Rule] = []

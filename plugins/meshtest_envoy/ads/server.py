@@ -76,9 +76,9 @@ class AdsServer:
     ) -> None:
         """Make these all the resources of the type, and return when Envoy has acknowledged them.
 
-        `touch` re-sends resources that did not change; `endpoints` re-sends those of clusters, behind the clusters: a
-        cluster that changes warms up like a new one, but Envoy does not ask for its endpoints again. Raises ConfigRejected with Envoy's text; the resources are then
-        as before.
+        `touch` re-sends resources that did not change. `endpoints` re-sends those of these clusters, behind the
+        clusters: one that changes warms up like a new one, but Envoy does not ask for its endpoints again. Raises
+        ConfigRejected with Envoy's text; the resources are then as before.
         """
         with self._changed:
             before = {n: r.json for n, r in self._stream.subscription(type_url).resources.items()}
