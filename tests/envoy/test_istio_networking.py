@@ -124,3 +124,36 @@ def test_the_host_of_one_weighted_destination_is_its_own() -> None:
     one, two = web["routes"][0]["route"]["weighted_clusters"]["clusters"]
     assert one["host_rewrite_literal"] == "one.example"
     assert "host_rewrite_literal" not in two
+
+
+CART = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cart, namespace: shop}
+spec:
+  selector: {matchLabels: {app: cart}}
+  template:
+    metadata: {labels: {app: cart}}
+    spec: {containers: [{name: cart, image: cart:1}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec: {hosts: [web], http: [{route: [{destination: {host: web, subset: stable}}]}]}
+"""
+
+
+def stable(version: str, namespace: str) -> str:
+    return (
+        f"---\n{HEAD}DestinationRule\nmetadata: {{name: web, namespace: {namespace}}}\nspec:\n"
+        f"  host: web.default.svc.cluster.local\n  subsets: [{{name: stable, labels: {{version: {version}}}}}]\n"
+    )
+
+
+def test_callers_of_a_namespace_with_rules_of_its_own_follow_those(mesh: Mesh) -> None:
+    mesh.apply(WEB)
+    mesh.apply(text=CART + stable("v1", "default") + stable("v2", "shop"))
+    url = "GET http://web.default/"
+    assert mesh.load(url, rps=300, requests=60).run().versions == {"v1"}
+    assert mesh.load(url, source="cart", rps=300, requests=60).run().versions == {"v2"}
+    mesh.verify(no_downtime())

@@ -26,6 +26,7 @@ def link(
         services={service.fqdn: service for service in topology.services},
         gateways={gateway.key: gateway for gateway in topology.gateways},
         policies=topology.policies,
+        own_policies=topology.namespace_policies,
     )
     linked = [linker.table(document, table) for document, table in tables]
     linker.check_claims([table for _, table in sorted(tables, key=lambda pair: names.age(pair[0]))])
@@ -42,6 +43,7 @@ class _Linker:
     services: Mapping[str, Service]
     gateways: Mapping[str, Gateway]
     policies: Mapping[str, HostPolicy]
+    own_policies: Mapping[tuple[str, str], HostPolicy]
     notes: dict[Diagnostic, None] = field(default_factory=dict)
 
     def note(self, severity: Severity, code: str, text: str, source: Source) -> None:
@@ -177,7 +179,9 @@ class _Linker:
     def check_subset(self, target: Destination, service: Service) -> None:
         policy = self.policies.get(target.host)
         known = [subset.name for subset in policy.subsets] if policy else []
+        elsewhere = {home: own for (home, host), own in self.own_policies.items() if host == target.host}
         if target.subset in known:
+            self.check_callers(target, service, elsewhere)
             return
         close = nearest(target.subset, known)
         hint = f"known: {listed(known)}" if known else "no DestinationRule defines any"
@@ -185,6 +189,14 @@ class _Linker:
         self.note(
             Severity.ERROR, "unknown-subset", text + (f"; did you mean `{close}`?" if close else ""), target.source
         )
+
+    def check_callers(self, target: Destination, service: Service, elsewhere: Mapping[str, HostPolicy]) -> None:
+        """A subset of a rule that is not exported to all who call."""
+        for home, own in elsewhere.items():
+            if all(subset.name != target.subset for subset in own.subsets):
+                text = f"subset `{target.subset}` of `{service.name}` is unknown to callers of namespace `{home}`"
+                why = "its DestinationRule is not for them; on a cluster they get 503, here the subset"
+                self.note(Severity.WARNING, "unknown-subset", f"{text}: {why}", target.source)
 
     def check_port(self, target: Destination, service: Service, arrivals: set[int]) -> None:
         known = [port.number for port in service.ports]

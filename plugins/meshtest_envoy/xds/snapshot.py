@@ -12,7 +12,7 @@ from meshtest.manifests.scopes import selector_labels
 from meshtest.model.route import Door, Fault, VirtualHost
 from meshtest.model.service import Labels
 from meshtest.model.topology import Topology, key
-from meshtest_envoy.xds import clusters, listeners, names, routes
+from meshtest_envoy.xds import clusters, listeners, names, own_clusters, routes
 from meshtest_envoy.xds.clusters import Json, Replica
 
 Resources = dict[str, Json]
@@ -54,7 +54,8 @@ class Translator:
     def snapshot(self, topology: Topology, replicas: Sequence[Replica], ports: Mapping[str, int]) -> Snapshot:
         """`ports`: of tcp_listeners(topology). Raises ConfigRejected for a route to nowhere."""
         t = topology
-        ground = (t.services, t.workloads, t.gateways, t.policies, t.faults, replicas, ports)
+        policies = (t.policies, t.namespace_policies)
+        ground = (t.services, t.workloads, t.gateways, policies, t.faults, replicas, ports)
         if ground != self._key:
             self._key, self._ground = ground, self._translate_ground(topology, replicas, ports)
         moving = [*outbound_routes(topology), *gateway_routes(topology)]
@@ -68,6 +69,10 @@ class Translator:
         for service in topology.services:
             result.clusters.update((c["name"], c) for c in clusters.outbound_clusters(topology, service))
             result.endpoints.update((e["cluster_name"], e) for e in clusters.endpoints(topology, service, replicas))
+        for cluster, endpoints in own_clusters.own(topology, replicas):
+            result.clusters[cluster["name"]] = cluster
+            if endpoints:
+                result.endpoints[cluster["name"]] = endpoints
         for caller in callers(topology):
             name = names.outbound_listener(caller.key)
             result.listeners[name] = listeners.outbound(caller.key, caller.namespace, ports[name], self._hops)
@@ -100,7 +105,10 @@ def outbound_routes(topology: Topology) -> Iterator[Json]:
     for caller in callers(topology):
         by_namespace.setdefault(caller.namespace, []).append(caller)
     for namespace, members in by_namespace.items():
-        hosts = [*outbound_hosts(topology, namespace, members), routes.blocked()]
+        seen = own_clusters.seen_from(topology, namespace)
+        hosts = [*outbound_hosts(seen, namespace, members), routes.blocked()]
+        if seen is not topology:
+            hosts = own_clusters.renamed(hosts, own_clusters.names_of(topology, namespace))
         yield routes.route_configuration(names.outbound_routes(namespace), hosts, any_port=False)
 
 
