@@ -26,11 +26,18 @@ def link(
         services={service.fqdn: service for service in topology.services},
         gateways={gateway.key: gateway for gateway in topology.gateways},
         policies=topology.policies,
-        own_policies=topology.namespace_policies,
+        own_policies=_by_host(topology.namespace_policies),
     )
     linked = [linker.table(document, table) for document, table in tables]
     linker.check_claims([table for _, table in sorted(tables, key=lambda pair: names.age(pair[0]))])
     return linked, list(linker.notes)
+
+
+def _by_host(policies: Mapping[tuple[str, str], HostPolicy]) -> dict[str, dict[str, HostPolicy]]:
+    found: dict[str, dict[str, HostPolicy]] = {}
+    for (namespace, host), policy in policies.items():
+        found.setdefault(host, {})[namespace] = policy
+    return found
 
 
 def _sections(table: RouteTable) -> list[str]:
@@ -43,7 +50,8 @@ class _Linker:
     services: Mapping[str, Service]
     gateways: Mapping[str, Gateway]
     policies: Mapping[str, HostPolicy]
-    own_policies: Mapping[tuple[str, str], HostPolicy]
+    own_policies: Mapping[str, Mapping[str, HostPolicy]]
+    """By host, then by the namespace of the caller."""
     notes: dict[Diagnostic, None] = field(default_factory=dict)
 
     def note(self, severity: Severity, code: str, text: str, source: Source) -> None:
@@ -179,9 +187,8 @@ class _Linker:
     def check_subset(self, target: Destination, service: Service) -> None:
         policy = self.policies.get(target.host)
         known = [subset.name for subset in policy.subsets] if policy else []
-        elsewhere = {home: own for (home, host), own in self.own_policies.items() if host == target.host}
         if target.subset in known:
-            self.check_callers(target, service, elsewhere)
+            self.check_callers(target, service, self.own_policies.get(target.host, {}))
             return
         close = nearest(target.subset, known)
         hint = f"known: {listed(known)}" if known else "no DestinationRule defines any"

@@ -1,4 +1,4 @@
-"""Clusters that callers of one namespace have for themselves: their DestinationRules for a service differ from the others'.
+"""Clusters that callers of one namespace have for themselves, because other DestinationRules count for them.
 
 In Istio each proxy has its own clusters; here all callers share one Envoy, so what differs has a name of its own.
 """
