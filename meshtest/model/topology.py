@@ -24,6 +24,8 @@ class Topology:
     tables: tuple[RouteTable, ...] = ()
     policies: Mapping[str, HostPolicy] = field(default_factory=dict)
     """By fully qualified host."""
+    namespace_policies: Mapping[tuple[str, str], HostPolicy] = field(default_factory=dict)
+    """By (namespace of the caller, host): what counts there in place of the one in `policies`."""
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     """Certificates and keys by `namespace/name`."""
     peers: tuple[PeerAuthentication, ...] = ()

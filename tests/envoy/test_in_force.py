@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,26 @@ def test_a_killed_pod_comes_back_and_the_record_says_so(mesh: Mesh) -> None:
     assert "pod.restart" in kinds
     assert load.requests[-1].answered
     assert load.requests[-1].status == 200
+
+
+def test_a_policy_that_changes_is_in_force_at_once_and_loses_nothing(mesh: Mesh) -> None:
+    """A cluster that changes warms up again; Envoy must not wait for endpoints that it already has."""
+    mesh.apply(WEB)
+    with mesh.load("GET http://web/", rps=500) as load:
+        for algorithm in ("RANDOM", "ROUND_ROBIN", "RANDOM"):
+            began = time.monotonic()
+            mesh.apply(text=POLICY.format(algorithm=algorithm))
+            assert time.monotonic() - began < 5.0
+            load.until(requests=50)
+    mesh.verify(no_downtime())
+
+
+POLICY = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: web}}
+spec:
+  host: web
+  trafficPolicy: {{loadBalancer: {{simple: {algorithm}}}}}
+  subsets: [{{name: v1, labels: {{version: v1}}}}, {{name: v2, labels: {{version: v2}}}}]
+"""

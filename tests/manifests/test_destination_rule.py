@@ -200,12 +200,12 @@ class TestLayers:
 
     def test_a_rule_beside_the_service_hides_those_of_other_namespaces(self, base: str) -> None:
         other = rule("  trafficPolicy: {loadBalancer: {simple: RANDOM}}", host=HOST, namespace="other")
-        assert policy(base + other).policy.load_balancing == LoadBalancing(algorithm="RANDOM")
+        assert HOST not in compile(read_text(base + other)).topology.policies
         assert policy(base + other + rule("  trafficPolicy: {}")).policy.load_balancing is None
-        assert said(base + other)[0].endswith(
-            "a DestinationRule for callers of namespace `other` only is not supported: here it counts for all callers "
-            "[not-supported]"
-        )
+        assert said(base + other + rule("  trafficPolicy: {}")) == [
+            "m.yaml:27: warning: this DestinationRule does nothing: others come before it, or it is for namespaces "
+            "without callers [ineffective-rule]"
+        ]
 
 
 def test_consistent_hashing_keeps_a_retry_on_its_pod(base: str) -> None:
@@ -286,3 +286,56 @@ class TestDiagnostics:
 
     def test_plain_tls_is_what_there_is(self, base: str) -> None:
         assert said(base + rule("  trafficPolicy: {tls: {mode: DISABLE}}")) == []
+
+
+class TestCallers:
+    """Who calls decides which rules count (Istio: its own namespace, the service's, the root's)."""
+
+    @pytest.fixture
+    def mesh(self, base: str) -> str:
+        """Reviews of `default`, and a caller in `shop`."""
+        return base + (
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart, namespace: shop}\n"
+            "spec: {selector: {matchLabels: {app: cart}}, template: {metadata: {labels: {app: cart}}, "
+            "spec: {containers: [{name: a, image: a}]}}}\n---\n"
+        )
+
+    def simple(self, name: str) -> str:
+        return f"  trafficPolicy: {{loadBalancer: {{simple: {name}}}}}"
+
+    def algorithms(self, text: str) -> tuple[str | None, str | None]:
+        """(shared, of callers in shop)"""
+        topology = compile(read_text(text)).topology
+        found = (topology.policies.get(HOST), topology.namespace_policies.get(("shop", HOST)))
+        one, other = (p.policy.load_balancing if p else None for p in found)
+        return one.algorithm if one else None, other.algorithm if other else None
+
+    def test_a_rule_of_their_own_namespace_is_for_them_alone(self, mesh: str) -> None:
+        own = rule(self.simple("RANDOM"), host=HOST, namespace="shop")
+        assert self.algorithms(mesh + rule(self.simple("ROUND_ROBIN")) + own) == ("ROUND_ROBIN", "RANDOM")
+        assert said(mesh + rule(self.simple("ROUND_ROBIN")) + own) == []
+
+    def test_even_a_wildcard_of_their_own_comes_first(self, mesh: str) -> None:
+        own = rule(self.simple("RANDOM"), host="*.local", namespace="shop")
+        assert self.algorithms(mesh + rule(self.simple("ROUND_ROBIN")) + own) == ("ROUND_ROBIN", "RANDOM")
+
+    def test_a_private_rule_is_not_for_others(self, mesh: str) -> None:
+        private = rule(self.simple("RANDOM") + "\n  exportTo: [.]")
+        topology = compile(read_text(mesh + private)).topology
+        assert topology.namespace_policies["shop", HOST].policy.load_balancing is None
+        everywhere = rule(self.simple("ROUND_ROBIN"), host=HOST, namespace="istio-system")
+        assert self.algorithms(mesh + private + everywhere) == ("RANDOM", "ROUND_ROBIN")
+
+    def test_a_rule_for_some_namespaces(self, mesh: str) -> None:
+        assert self.algorithms(mesh + rule(self.simple("RANDOM") + "\n  exportTo: [shop]"))[0] == "RANDOM"
+
+    def test_subsets_of_some_are_there_for_all_and_told(self, mesh: str) -> None:
+        own = rule("  subsets: [{name: own, labels: {version: v1}}]", host=HOST, namespace="shop")
+        shared = rule("  subsets: [{name: v1, labels: {version: v1}}]")
+        assert [s.name for s in compile(read_text(mesh + shared + own)).topology.policies[HOST].subsets] == [
+            "v1",
+            "own",
+        ]
+        assert [text.partition(": ")[2] for text in said(mesh + shared + own)] == [
+            f"warning: subset `own` of `{HOST}` is for callers of some namespaces; here all know it [not-supported]"
+        ]

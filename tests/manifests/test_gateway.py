@@ -120,7 +120,7 @@ class TestTls:
             ("mode: SIMPEL, credentialName: a", "did you mean 'SIMPLE'?"),
             (
                 "mode: MUTUAL, serverCertificate: /a, privateKey: /b",
-                "`spec.servers[0].tls` needs caCertificates or credentialName: mode MUTUAL checks clients' certificates",
+                "`spec.servers[0].tls` needs caCertificates or credentialName: mode MUTUAL checks clients'",
             ),
             ("mode: PASSTHROUGH, credentialName: a", "credentialName` has no effect with mode PASSTHROUGH"),
         ],

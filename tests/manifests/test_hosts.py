@@ -268,3 +268,32 @@ class TestGateway:
         table = virtual_service("v", "[a.example]", rule, answer("rest"), more="  gateways: [edge, mesh]\n")
         (host,) = self.hosts(gateway("edge", server(80)), table).values()
         assert names(host) == (["special"] if counts else ["rest"])
+
+
+class TestExport:
+    """Among VirtualServices of one host: private to the caller's namespace, then exported to it, then public ones."""
+
+    @pytest.mark.parametrize(
+        ("exports", "namespace", "winner"),
+        [
+            (("['*']", "['*']", "['*']"), "default", 1.0),
+            (("['*']", "[default]", "['*']"), "default", 2.0),
+            (("['*']", "['*']", "[., shop]"), "default", 3.0),
+            (("['*']", "[shop]", "[., shop]"), "default", 3.0),
+            (("['*']", "[shop]", "[., shop]"), "shop", 2.0),
+            (("['*']", "['*']", "['~']"), "default", 1.0),
+        ],
+    )
+    def test_the_narrowest_comes_first(self, exports: tuple[str, ...], namespace: str, winner: float) -> None:
+        tables = [
+            virtual_service(
+                f"v{number}",
+                f"[{FQDN}]",
+                f"timeout: {number}s, route: [{{destination: {{host: {FQDN}}}}}]",
+                more=f"  exportTo: {export}\n",
+                namespace="other" if number == 2 else "default",
+            )
+            for number, export in enumerate(exports, 1)
+        ]
+        (host,) = mesh_hosts(topology(service("reviews"), *tables), namespace=namespace, labels={})
+        assert host.routes[0].timeout == winner

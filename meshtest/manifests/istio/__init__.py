@@ -90,16 +90,17 @@ def _gateways(documents: Documents, topology: Topology) -> tuple[Topology, list[
     credentials = Credentials(topology.credentials)
     found, about_servers = servers.merged([(d, p.value) for d, p in parsed if p.value])
     found = [settled(gateway, credentials) for gateway in found]
-    policies, about_rules = host_policies([p.value for p in rules if p.value], topology, credentials)
+    policies = host_policies([p.value for p in rules if p.value], topology, credentials)
     topology = replace(
         topology,
         gateways=(*topology.gateways, *found),
-        policies={**topology.policies, **policies},
+        policies={**topology.policies, **policies.policies},
+        namespace_policies={**topology.namespace_policies, **policies.own},
         credentials=credentials.all if credentials.read else topology.credentials,
         default_retry=RETRY,
     )
     notes = [n for _, p in parsed for n in p.notes] + [n for p in rules for n in p.notes]
-    return topology, [*notes, *about_servers, *about_rules, *credentials.notes]
+    return topology, [*notes, *about_servers, *policies.notes, *credentials.notes]
 
 
 def _routes(documents: Documents, topology: Topology) -> tuple[Topology, list[Diagnostic]]:

@@ -1,7 +1,7 @@
 """Which credentials TLS settings mean: Secrets by name, or files on this machine, read as credentials.
 
-Istio looks a Secret up in the namespace of the proxy that uses it. Here a proxy is no pod of a namespace, so the object's
-own namespace comes first and the root namespace, where Istio's gateways live by default, second.
+Istio looks a Secret up in the namespace of the proxy that uses it. Here a gateway is no pod of a namespace, so the
+object's own namespace comes first, and second the root namespace, where Istio's gateways are by default.
 """
 
 from __future__ import annotations

@@ -26,10 +26,18 @@ def link(
         services={service.fqdn: service for service in topology.services},
         gateways={gateway.key: gateway for gateway in topology.gateways},
         policies=topology.policies,
+        own_policies=_by_host(topology.namespace_policies),
     )
     linked = [linker.table(document, table) for document, table in tables]
     linker.check_claims([table for _, table in sorted(tables, key=lambda pair: names.age(pair[0]))])
     return linked, list(linker.notes)
+
+
+def _by_host(policies: Mapping[tuple[str, str], HostPolicy]) -> dict[str, dict[str, HostPolicy]]:
+    found: dict[str, dict[str, HostPolicy]] = {}
+    for (namespace, host), policy in policies.items():
+        found.setdefault(host, {})[namespace] = policy
+    return found
 
 
 def _sections(table: RouteTable) -> list[str]:
@@ -42,6 +50,8 @@ class _Linker:
     services: Mapping[str, Service]
     gateways: Mapping[str, Gateway]
     policies: Mapping[str, HostPolicy]
+    own_policies: Mapping[str, Mapping[str, HostPolicy]]
+    """By host, then by the namespace of the caller."""
     notes: dict[Diagnostic, None] = field(default_factory=dict)
 
     def note(self, severity: Severity, code: str, text: str, source: Source) -> None:
@@ -178,6 +188,7 @@ class _Linker:
         policy = self.policies.get(target.host)
         known = [subset.name for subset in policy.subsets] if policy else []
         if target.subset in known:
+            self.check_callers(target, service, self.own_policies.get(target.host, {}))
             return
         close = nearest(target.subset, known)
         hint = f"known: {listed(known)}" if known else "no DestinationRule defines any"
@@ -185,6 +196,14 @@ class _Linker:
         self.note(
             Severity.ERROR, "unknown-subset", text + (f"; did you mean `{close}`?" if close else ""), target.source
         )
+
+    def check_callers(self, target: Destination, service: Service, elsewhere: Mapping[str, HostPolicy]) -> None:
+        """A subset of a rule that is not exported to all who call."""
+        for home, own in elsewhere.items():
+            if all(subset.name != target.subset for subset in own.subsets):
+                text = f"subset `{target.subset}` of `{service.name}` is unknown to callers of namespace `{home}`"
+                why = "its DestinationRule is not for them; on a cluster they get 503, here the subset"
+                self.note(Severity.WARNING, "unknown-subset", f"{text}: {why}", target.source)
 
     def check_port(self, target: Destination, service: Service, arrivals: set[int]) -> None:
         known = [port.number for port in service.ports]

@@ -1,34 +1,53 @@
-"""Which DestinationRules count for a service, merged: Istio's pilot/pkg/model/push_context.go and destination_rule.go."""
+"""Which DestinationRules count for a service, merged.
+
+By Istio's pilot/pkg/model/push_context.go (destinationRule) and destination_rule.go (mergeDestinationRule).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from meshtest.manifests.istio import names, upstream_tls
 from meshtest.manifests.istio.certificates import Credentials
 from meshtest.manifests.istio.destination_rule import RawSubset, Rule
 from meshtest.manifests.istio.traffic_policy import NOTHING, Policies, overlay
 from meshtest.manifests.wildcards import covers, most_specific
-from meshtest.model.diagnostic import Diagnostic, Severity
+from meshtest.model.diagnostic import NOWHERE, Diagnostic, Severity
 from meshtest.model.policy import HostPolicy, Subset, TrafficPolicy
 from meshtest.model.service import Service, within
 from meshtest.model.topology import Topology
 
 
-def host_policies(
-    rules: Sequence[Rule], topology: Topology, credentials: Credentials
-) -> tuple[Mapping[str, HostPolicy], list[Diagnostic]]:
-    """Policies by service, and what is odd about the rules."""
+@dataclass
+class Found:
+    """Policies by service, those of single namespaces, and what is odd about the rules."""
+
+    policies: dict[str, HostPolicy] = field(default_factory=dict)
+    own: dict[tuple[str, str], HostPolicy] = field(default_factory=dict)
+    notes: list[Diagnostic] = field(default_factory=list)
+
+
+def host_policies(rules: Sequence[Rule], topology: Topology, credentials: Credentials) -> Found:
+    """The shared policy of a service is that of callers in its own namespace; who gets another has it for itself."""
     index = Index(rules)
-    notes = list(_unknown_hosts(rules, topology))
-    callers = {workload.namespace for workload in topology.workloads}
-    policies: dict[str, HostPolicy] = {}
+    found = Found(notes=list(_unknown_hosts(rules, topology)))
+    callers = sorted({workload.namespace for workload in topology.workloads})
     for service in topology.services if rules else ():
-        chosen = _for_all(index, service, sorted(callers | index.homes(service)), notes)
-        if chosen:
-            policies[service.fqdn] = _settled(merged(service.fqdn, chosen), service, credentials)
-            notes += _empty_subsets(policies[service.fqdn], service, topology)
-    return policies, notes
+        by_caller = {home: index.lookup(service, home) for home in dict.fromkeys((service.namespace, *callers))}
+        shared = by_caller[service.namespace] or next(filter(None, by_caller.values()), [])
+        if not shared:
+            continue
+        policies = {
+            id(r): _settled(merged(service.fqdn, r), service, credentials) for r in (shared, *by_caller.values())
+        }
+        for caller in callers:
+            if by_caller[caller] != shared:
+                found.own[caller, service.fqdn] = policies[id(by_caller[caller])]
+        found.policies[service.fqdn] = _with_all_subsets(policies[id(shared)], policies.values(), found.notes)
+        found.notes += _empty_subsets(found.policies[service.fqdn], service, topology)
+    found.notes += _for_nobody(rules, index, topology, callers)
+    return found
 
 
 class Index:
@@ -52,10 +71,6 @@ class Index:
                 return found
         return []
 
-    def homes(self, service: Service) -> set[str]:
-        """Namespaces that have rules for it."""
-        return {home for home in self._rules if self._of(home, service.fqdn)} - {names.ROOT_NAMESPACE}
-
     def _of(self, namespace: str, fqdn: str) -> list[Rule]:
         by_host = self._rules.get(namespace, {})
         host = fqdn if fqdn in by_host else most_specific(fqdn, self._wildcards.get(namespace, ()))
@@ -66,27 +81,31 @@ def sees(rule: Rule, client: str) -> bool:
     return not rule.visible_to or client in rule.visible_to
 
 
-def _for_all(index: Index, service: Service, clients: Sequence[str], notes: list[Diagnostic]) -> list[Rule]:
-    """One set of rules for all callers, as they share clusters: those of callers beside the service, if there are any."""
-    by_client = {client: index.lookup(service, client) for client in dict.fromkeys((service.namespace, *clients))}
-    chosen = by_client[service.namespace] or next((rules for rules in by_client.values() if rules), [])
-    told: list[Rule] = []
-    for client, rules in by_client.items():
-        if client in clients and rules != chosen:
-            for rule in rules or chosen:
-                if rule not in told:
-                    told.append(rule)
-                    notes.append(_partial(rule, client, counts=rule in chosen))
-    return chosen
+def _with_all_subsets(shared: HostPolicy, others: Iterable[HostPolicy], notes: list[Diagnostic]) -> HostPolicy:
+    """Subsets that only some namespaces know are there for all, so that no route leads nowhere; and told."""
+    subsets = {subset.name: subset for subset in shared.subsets}
+    for subset in (subset for other in others for subset in other.subsets):
+        if subsets.setdefault(subset.name, subset) is subset and subset not in shared.subsets:
+            text = f"subset `{subset.name}` of `{shared.host}` is for callers of some namespaces; here all know it"
+            notes.append(Diagnostic(Severity.WARNING, "not-supported", text, subset.source))
+    return replace(shared, subsets=tuple(subsets.values())) if len(subsets) > len(shared.subsets) else shared
 
 
-def _partial(rule: Rule, client: str, *, counts: bool) -> Diagnostic:
-    whose = f"namespace `{client if not counts else rule.namespace}`"
-    if counts and set(rule.visible_to) - {rule.namespace}:
-        whose = "some namespaces"
-    what = "here it counts for all callers" if counts else "it is left out"
-    text = f"a DestinationRule for callers of {whose} only is not supported: {what}"
-    return Diagnostic(Severity.WARNING, "not-supported", text, rule.source)
+def _for_nobody(
+    rules: Iterable[Rule], index: Index, topology: Topology, callers: Sequence[str]
+) -> Iterator[Diagnostic]:
+    """Rules that no caller here gets: those of a namespace without callers, for services of another."""
+    used = {
+        id(rule)
+        for service in topology.services
+        for caller in (service.namespace, *callers)
+        for rule in index.lookup(service, caller)
+    }
+    known = {service.fqdn for service in topology.services}
+    for rule in rules:
+        if id(rule) not in used and (rule.host in known or any(covers(rule.host, name) for name in known)):
+            text = "this DestinationRule does nothing: others come before it, or it is for namespaces without callers"
+            yield Diagnostic(Severity.WARNING, "ineffective-rule", text, rule.source)
 
 
 def merged(host: str, rules: Sequence[Rule]) -> HostPolicy:
@@ -101,7 +120,7 @@ def merged(host: str, rules: Sequence[Rule]) -> HostPolicy:
         policy=policies.policy,
         port_policies=tuple(sorted(policies.ports.items())),
         subsets=tuple(subsets.values()),
-        source=rules[0].source,
+        source=rules[0].source if rules else NOWHERE,
     )
 
 

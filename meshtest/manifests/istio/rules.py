@@ -1,6 +1,6 @@
-"""The rules that send requests to a host, in the documents as the user wrote them: http, and tls or tcp where those are all.
+"""The rules that send requests to a host, in the documents as the user wrote them.
 
-Rules of a delegate are found where they stand: in the delegate.
+http rules, and those of tls or tcp where there are no others. Rules of a delegate are found where they stand.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ serviceentry/conversion.go. Not here: which endpoints a selector finds, several 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
@@ -25,6 +26,9 @@ RESOLUTIONS: dict[str, Resolution] = {
     "NONE": "NONE", "STATIC": "STATIC", "DNS": "DNS", "DNS_ROUND_ROBIN": "DNS_ROUND_ROBIN", "DYNAMIC_DNS": "NONE",
 }  # fmt: skip
 BY_NAME = ("DNS", "DNS_ROUND_ROBIN")
+
+UNIX = "unix://"
+PORT_NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?")
 
 PROTOCOLS = {
     "HTTP": "http", "HTTP_PROXY": "http", "HTTP2": "http2", "GRPC": "grpc", "GRPC-WEB": "grpc",
@@ -73,6 +77,9 @@ def service_entry(document: Document, notes: list[Diagnostic]) -> tuple[Service,
     _check(spec, resolution, endpoints)
     below = spec.child("workloadSelector")
     selector = below.string_map("labels") if below else {}
+    addresses = tuple(_addresses(spec))
+    if below is not None and any("*" in text for pair in selector.items() for text in pair):
+        below.error("bad-value", f"{below.name('labels')}: wildcards are not supported in selectors", "labels")
     return tuple(
         Service(
             name=host,
@@ -80,7 +87,7 @@ def service_entry(document: Document, notes: list[Diagnostic]) -> tuple[Service,
             namespace=document.namespace,
             ports=ports,
             selector=selector,
-            addresses=tuple(_addresses(spec)),
+            addresses=addresses,
             external=spec.choice("location", ("MESH_EXTERNAL", "MESH_INTERNAL"), "MESH_EXTERNAL") == "MESH_EXTERNAL",
             resolution="PODS" if selector and resolution == "STATIC" else resolution,
             endpoints=endpoints or _itself(spec, host, resolution, ports),
@@ -167,11 +174,15 @@ def endpoint(view: View) -> Endpoint | None:
     """A WorkloadEntry's spec, and each of a ServiceEntry's endpoints."""
     ports = _endpoint_ports(view)
     labels, weight = view.string_map("labels"), view.integer("weight", least=0)
-    account = view.string("serviceAccount")
-    if not view.require("address"):
+    account, address = view.string("serviceAccount"), view.string("address")
+    if not address and not view.data.get("network"):
+        view.require("address")
+    if not address:
         return None
+    if address.startswith(UNIX):
+        _check_socket(view, address.removeprefix(UNIX), ports)
     return Endpoint(
-        address=view.string("address"),
+        address=address,
         ports=tuple(ports.items()),
         labels=labels,
         locality=view.string("locality"),
@@ -183,6 +194,8 @@ def endpoint(view: View) -> Endpoint | None:
 def _endpoint_ports(view: View) -> dict[str, int]:
     written = view.free("ports")
     for name, number in written.items():
+        if not PORT_NAME.fullmatch(name):
+            view.error("bad-value", f"{view.name('ports', name)} is no name of a port", "ports", name)
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= 65535:
             text = f"{view.name('ports', name)} must be 1 to 65535, not {number!r}"
             view.error("bad-value", text, "ports", name)
@@ -190,6 +203,15 @@ def _endpoint_ports(view: View) -> dict[str, int]:
 
 
 # -- rules between fields
+
+
+def _check_socket(view: View, path: str, ports: dict[str, int]) -> None:
+    """Istio's ValidateUnixAddress: an absolute path, or `@name`."""
+    if ports:
+        view.error("bad-value", f"{view.name('ports')}: a unix socket has no ports", "ports")
+    if not path.startswith(("/", "@")) or path.endswith("/"):
+        text = f"{view.name('address')} must be unix:///PATH or unix://@NAME, not {UNIX + path!r}"
+        view.error("bad-value", text, "address")
 
 
 def _check(spec: View, resolution: Resolution, endpoints: tuple[Endpoint, ...]) -> None:
@@ -202,12 +224,12 @@ def _check(spec: View, resolution: Resolution, endpoints: tuple[Endpoint, ...]) 
         spec.error("bad-value", f"{spec.name('endpoints')}: DNS_ROUND_ROBIN takes at most one", "endpoints")
     if resolution in BY_NAME and not endpoints and "workloadSelector" not in spec:
         _check_names(spec, resolution)
-    if resolution in BY_NAME and any("/" in address for address in spec.strings("addresses")):
+    if resolution in BY_NAME and "/" in str(spec.data.get("addresses", "")):
         spec.error("bad-value", f"{spec.name('addresses')}: CIDRs go with NONE and STATIC only", "addresses")
 
 
 def _check_address(view: View, address: str) -> None:
-    if address and not address.startswith("unix://") and not _is_ip(address):
+    if address and not address.startswith(UNIX) and not _is_ip(address):
         text = f"{view.name('address')} must be an IP address with resolution STATIC, not {address!r}"
         view.error("bad-value", f"{text}; use DNS", "address")
 

@@ -54,7 +54,8 @@ def virtual_service(document: Document, notes: list[Diagnostic]) -> RouteTable |
 
 def delegating(document: Document) -> list[int]:
     """Which http rules leave their routes to another VirtualService."""
-    rules = (document.data.get("spec") or {}).get("http")
+    spec = document.data.get("spec")
+    rules = spec.get("http") if isinstance(spec, dict) else None
     listed = rules if isinstance(rules, list) else []
     return [index for index, rule in enumerate(listed) if isinstance(rule, dict) and rule.get("delegate") is not None]
 

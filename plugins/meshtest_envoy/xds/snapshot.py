@@ -22,6 +22,7 @@ from meshtest_envoy.xds import (
     listeners,
     names,
     outside,
+    own_clusters,
     patches,
     routes,
     security,
@@ -94,7 +95,8 @@ class Translator:
             [c for c in connections if c[2] or c[3]],
             self.outside,
         )
-        ground = (t.services, t.workloads, t.gateways, t.policies, t.faults, asked, replicas, ports)
+        policies = (t.policies, t.namespace_policies)
+        ground = (t.services, t.workloads, t.gateways, policies, t.faults, asked, replicas, ports)
         if ground != self._key:
             self._key, self._ground = ground, self._translate_ground(topology, replicas, ports)
             self._discovered = security.discovered(self._ground.listeners.values())
@@ -145,6 +147,10 @@ class Translator:
             result.clusters.update((c["name"], c) for c in clusters.outbound_clusters(topology, service, mutual))
             found = endpoints.assignments(topology, service, replicas, mutual)
             result.endpoints.update((e["cluster_name"], e) for e in found)
+        for cluster, load in own_clusters.own(topology, replicas, mutual):
+            result.clusters[cluster["name"]] = cluster
+            if load:
+                result.endpoints[cluster["name"]] = load
         for caller in callers(topology):
             name = names.outbound_listener(caller.key)
             made = listeners.outbound(caller.key, caller.namespace, ports[name], self._hops, caller.identity)
@@ -202,9 +208,12 @@ def outbound_routes(topology: Topology) -> Iterator[Json]:
     for caller in callers(topology):
         by_namespace.setdefault(caller.namespace, []).append(caller)
     for namespace, members in by_namespace.items():
-        hosts = [*outbound_hosts(topology, namespace, members)]
+        seen = own_clusters.seen_from(topology, namespace)
+        hosts = [*outbound_hosts(seen, namespace, members)]
         taken = {domain for host in hosts for domain in host["domains"]}
-        hosts += [*streams.connect_hosts(topology, namespace, members, taken), routes.pods(), routes.blocked()]
+        hosts += [*streams.connect_hosts(seen, namespace, members, taken), routes.pods(), routes.blocked()]
+        if seen is not topology:
+            hosts = own_clusters.renamed(hosts, own_clusters.names_of(topology, namespace))
         yield routes.route_configuration(names.outbound_routes(namespace), hosts, any_port=False)
 
 
