@@ -81,7 +81,7 @@ metadata: {name: default}
 spec: {mtls: {mode: STRICT}}
 """
 
-pytestmark = pytest.mark.mesh(images={"example/echo": f"{sys.executable} -c \"{ECHO}\""})
+pytestmark = pytest.mark.mesh(images={"example/echo": f'{sys.executable} -c "{ECHO}"'})
 
 
 def tunnel(mesh: Mesh, source: str = "", to: str = "mongo:27017") -> socket.socket | int:
@@ -206,9 +206,7 @@ def test_tls_may_end_at_the_gateway_and_tcp_go_on(mesh: Mesh, authority: Any) ->
     server = Server(port=27018, protocol="TLS", name="t", tls=ServerTls(mode="SIMPLE", certificates=("default/own",)))
     gateway = Gateway(name="gw", namespace="default", servers=(server,))
     rule = table(StreamRoute(destinations=(to("v1"),)), gateways=("default/gw/t",))
-    mesh.provider.apply(
-        replace(mesh.topology, gateways=(gateway,), tables=(rule,), credentials={"default/own": own})
-    )
+    mesh.provider.apply(replace(mesh.topology, gateways=(gateway,), tables=(rule,), credentials={"default/own": own}))
     entrance = mesh.provider.entrance("ingress/27018")
     raw = socket.create_connection((entrance.address, entrance.port), timeout=10)
     with authority.client().wrap_socket(raw, server_hostname="mongo.example.com") as wrapped:

@@ -101,6 +101,22 @@ def test_https_ends_at_the_gateway_and_each_server_shows_its_own_certificate(mes
         get(mesh, "two.example.com", client)
 
 
+def test_servers_come_and_go_beside_one_that_stays(mesh: Mesh, authority: Any) -> None:
+    mesh.apply(text=SHOP)
+    own = credential("one", authority.pair("one.example.com", "two.example.com"))
+    one, two = (https(name=n, hosts=(f"{n}.example.com",), certificates=("default/one",)) for n in ("one", "two"))
+    for servers in ((one,), (one, two), (one,), (two,), (one, two)):
+        extend(mesh, gateway(*servers), credentials=(own,), tables=(table("*"),))
+        for server in servers:
+            assert get(mesh, f"{server.name}.example.com", authority.client()).status == 200
+    plain = Server(port=443, protocol="HTTP", name="plain")
+    extend(mesh, gateway(plain), tables=(table("*"),))
+    connection = http.client.HTTPConnection(*door(mesh), timeout=10)
+    connection.request("GET", "/")
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
 def test_http2_is_offered_to_browsers(mesh: Mesh, authority: Any) -> None:
     mesh.apply(text=SHOP)
     own = credential("one", authority.pair("one.example.com"))

@@ -9,7 +9,7 @@ that are already open; what they do is set per route by RDS. Filter order is Ist
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from meshtest.manifests.hosts import HTTP_PROTOCOLS
@@ -146,6 +146,14 @@ def listener(name: str, address: Json, chains: Sequence[Json], *, inspected: boo
         **(INSPECTION if inspected else {}),
         "filter_chains": list(chains),
     }
+
+
+def routes_of(listener: Json) -> Iterator[str]:
+    """Names of the route configurations that a listener asks for."""
+    for chain in listener["filter_chains"]:
+        for item in chain["filters"]:
+            if rds := item["typed_config"].get("rds"):
+                yield rds["route_config_name"]
 
 
 INSPECTION: Json = {

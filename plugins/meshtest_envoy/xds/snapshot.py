@@ -12,7 +12,18 @@ from meshtest.model.route import Door, Fault, VirtualHost
 from meshtest.model.service import Labels
 from meshtest.model.topology import Topology, key
 from meshtest_envoy.pki import Authority
-from meshtest_envoy.xds import clusters, endpoints, gateways, listeners, names, outside, routes, streams, tls
+from meshtest_envoy.xds import (
+    clusters,
+    endpoints,
+    gateways,
+    listeners,
+    localities,
+    names,
+    outside,
+    routes,
+    streams,
+    tls,
+)
 from meshtest_envoy.xds.mutual import Mutual, caller_identity, client_identity
 from meshtest_envoy.xds.replicas import Replica
 from meshtest_envoy.xds.resources import Json
@@ -67,8 +78,7 @@ class Translator:
         t = topology
         connections = [(table.name, table.namespace, table.tls, table.tcp, table.gateways) for table in t.tables]
         asked = (t.credentials, t.peers, t.identified, [c for c in connections if c[2] or c[3]])
-        asked = (*asked, self.outside)
-        ground = (t.services, t.workloads, t.gateways, t.policies, t.faults, asked, replicas, ports)
+        ground: Any = (self.outside, t.services, t.workloads, t.gateways, t.policies, t.faults, asked, replicas, ports)
         if ground != self._key:
             self._key, self._ground = ground, self._translate_ground(topology, replicas, ports)
         moving = [*outbound_routes(topology), *gateway_routes(topology)]
@@ -150,6 +160,7 @@ def outbound_routes(topology: Topology) -> Iterator[Json]:
         hosts = [*outbound_hosts(topology, namespace, members)]
         taken = {domain for host in hosts for domain in host["domains"]}
         hosts += [*streams.connect_hosts(topology, namespace, members, taken), routes.blocked()]
+        hosts = [*localities.localised(topology, hosts)]
         yield routes.route_configuration(names.outbound_routes(namespace), hosts, any_port=False)
 
 
