@@ -120,7 +120,9 @@ def test_a_subset_takes_endpoints_by_their_labels_and_weights_count(mesh: Mesh) 
         parts = bank(at(one, labels={"version": "v1"}, weight=1), at(two, labels={"version": "v2"}, weight=9))
         subsets = tuple(Subset(name=v, labels={"version": v}) for v in ("v1", "v2"))
         route = Route(destinations=(Destination(host=BANK, port=80, subset="v2"),))
-        policy = HostPolicy(host=BANK, subsets=subsets, policy=TrafficPolicy(load_balancing=LoadBalancing(algorithm="ROUND_ROBIN")))  # fmt: skip
+        policy = HostPolicy(
+            host=BANK, subsets=subsets, policy=TrafficPolicy(load_balancing=LoadBalancing(algorithm="ROUND_ROBIN"))
+        )
         mesh.provider.apply(replace(mesh.topology, policies={BANK: policy}, **parts))
         assert 30 <= Counter(ask(mesh) for _ in range(50))["two"] < 50
         tables = (replace(parts["tables"][0], routes=(route,)),)
@@ -169,7 +171,11 @@ def test_without_outlier_detection_nothing_prefers_a_place(mesh: Mesh) -> None:
     east, west = web("east"), web("west")
     with serving(east, west):
         parts = bank(at(east, locality="us/east"), at(west, locality="us/west"))
-        policy = {BANK: HostPolicy(host=BANK, policy=TrafficPolicy(load_balancing=LoadBalancing(locality=LocalityBalancing())))}  # fmt: skip
+        policy = {
+            BANK: HostPolicy(
+                host=BANK, policy=TrafficPolicy(load_balancing=LoadBalancing(locality=LocalityBalancing()))
+            )
+        }
         mesh.provider.apply(replace(mesh.topology, policies=policy, **parts))
         assert {ask(mesh, "east") for _ in range(60)} == {"east", "west"}
 

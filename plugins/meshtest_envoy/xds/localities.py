@@ -7,8 +7,8 @@ are there:
     outbound|80||web.default.svc.cluster.local                   callers whose place nobody told; gateways
     outbound|80||web.default.svc.cluster.local@eu/eu-1           callers in eu/eu-1
 
-Source: Istio's pilot/pkg/networking/core/loadbalancer/loadbalancer.go. Failover needs outlier detection there too: Envoy
-could not know otherwise that a locality is not well; `distribute` does not.
+Source: Istio's pilot/pkg/networking/core/loadbalancer/loadbalancer.go. Failover needs outlier detection there too:
+Envoy could not know otherwise that a locality is not well; `distribute` does not.
 """
 
 from __future__ import annotations
