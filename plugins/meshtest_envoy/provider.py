@@ -263,7 +263,7 @@ class EnvoyProvider:
         known = {door.port: real for door, real in self._plane.doors.items() if door.address == address}
         if not known:
             others = listed(sorted({door.address for door in self._plane.doors}))
-            hint = f"; choose among {others}" if others else ": the manifests have no Gateway with an HTTP server"
+            hint = f"; choose among {others}" if others else ": the manifests have no Gateway with a server"
             raise UsageError(f"there is no ingress{hint}")
         if not port:
             port = str(next(iter(known)) if len(known) == 1 else 80)
@@ -301,11 +301,21 @@ class EnvoyProvider:
     def describe(self) -> Mapping[str, Any]:
         callers = {key(w): self._plane.outbound_port(key(w)) for w in self._topology.workloads}
         return {
-            "ingress": {_shown(door): f"http://127.0.0.1:{real}" for door, real in sorted(self._plane.doors.items())},
+            "ingress": {_shown(door): self._url(door, real) for door, real in sorted(self._plane.doors.items())},
             "proxy": f"http://127.0.0.1:{self._plane.outbound_port(names.CLIENT)}",
             "proxies": {caller: f"http://127.0.0.1:{port}" for caller, port in callers.items()},
             "pods": [p.public() for p in self._fleet.pods() if not p.gone],
         }
+
+    def _url(self, door: Door, port: int) -> str:
+        """Where to point a client; the protocol is that of the first server at the door."""
+        servers = [s for g in self._topology.gateways if g.address == door.address for s in g.servers]
+        protocol = next((s.protocol for s in servers if s.port == door.port), "HTTP")
+        return f"{SCHEMES.get(protocol, 'http')}://127.0.0.1:{port}"
+
+
+SCHEMES = {"HTTPS": "https", "TLS": "tls", "TCP": "tcp", "MONGO": "tcp"}
+"""By the protocol of a gateway's server; the others speak plain HTTP."""
 
 
 def _shown(door: Door) -> str:

@@ -158,7 +158,7 @@ def attached(topology: Topology, gateway: Gateway, server: Server) -> list[Route
 
 def counts(route: StreamRoute, gateway: Gateway, server: Server) -> bool:
     match = route.match
-    if match.gateways and gateway.key not in match.gateways:
+    if match.gateways and {gateway.key, f"{gateway.key}/{server.name}"}.isdisjoint(match.gateways):
         return False
     return match.port in (None, server.port) and not match.caller_labels
 

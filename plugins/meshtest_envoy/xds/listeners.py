@@ -71,21 +71,21 @@ def inbound(
 ) -> Json:
     """The proxy in front of a container port. `raw_tls`: TLS of the application's own passes through as it is.
 
-    Plain text is one chain, the mesh's TLS another (Istio: inbound_listener_builder.go). The plain chain is the same
-    with both as alone, so that its connections survive a change from one to the other.
+    Plain text is one chain, the mesh's TLS another (Istio: inbound_listener_builder.go). Each is the same in all modes
+    that have it: Envoy keeps the connections of a chain that does not change.
     """
     name = names.inbound_listener(replica.pod, port)
     chains: list[Json] = []
     if mode in ("PERMISSIVE", "STRICT"):
+        mutual = {
+            "transport_socket": tls.mesh_server(identity(replica.workload)),
+            "filters": [inbound_filter(replica, port, hops, protocol, **CALLER_CERTIFICATE)],
+        }
         # beside TLS of the application, that of the mesh is known by its ALPN
-        alpn: Json = {"application_protocols": [tls.MESH_ALPN]} if mode == "PERMISSIVE" else {}
-        chains.append(
-            {
-                "filter_chain_match": {"transport_protocol": "tls", **alpn},
-                "transport_socket": tls.mesh_server(identity(replica.workload)),
-                "filters": [inbound_filter(replica, port, hops, protocol, **CALLER_CERTIFICATE)],
-            }
-        )
+        by_alpn = {"transport_protocol": "tls", "application_protocols": [tls.MESH_ALPN]}
+        chains.append({"filter_chain_match": by_alpn, **mutual})
+        if mode == "STRICT":
+            chains.append({"filter_chain_match": {"transport_protocol": "tls"}, **mutual})
     if raw_tls and mode != "STRICT":
         chain = {"filter_chain_match": {"transport_protocol": "tls"}, "filters": [inbound_tcp(replica, port, hops)]}
         chains.append(chain)

@@ -99,7 +99,7 @@ class Translator:
 
     def _translate_ground(self, topology: Topology, replicas: Sequence[Replica], ports: Mapping[str, int]) -> Snapshot:
         """Clusters, endpoints, listeners, and the routes of inbound listeners."""
-        result, mutual = Snapshot(), Mutual.of(topology)
+        result, mutual = Snapshot(), Mutual.of(topology, replicas)
         for service in topology.services:
             result.clusters.update((c["name"], c) for c in clusters.outbound_clusters(topology, service, mutual))
             found = endpoints.assignments(topology, service, replicas, mutual)
@@ -158,8 +158,7 @@ def outbound_routes(topology: Topology) -> Iterator[Json]:
         by_namespace.setdefault(caller.namespace, []).append(caller)
     for namespace, members in by_namespace.items():
         hosts = [*outbound_hosts(topology, namespace, members)]
-        taken = {domain for host in hosts for domain in host["domains"]}
-        hosts += [*streams.connect_hosts(topology, namespace, members, taken), routes.blocked()]
+        hosts += [*streams.connect_hosts(topology, namespace, members, hosts), routes.blocked()]
         hosts = [*localities.localised(topology, hosts)]
         yield routes.route_configuration(names.outbound_routes(namespace), hosts, any_port=False)
 
