@@ -102,7 +102,8 @@ class DataPlane:
         serving = {
             n: widened(now.listeners[n], goal.listeners[n]) for n in now.listeners.keys() & goal.listeners.keys()
         }
-        self._ads.put(SECRET, now.secrets | goal.secrets)
+        # new ones are at hand when something refers to them; changed ones come when all else is accepted
+        self._ads.put(SECRET, goal.secrets | now.secrets)
         if any(now.listeners[n] != listener for n, listener in serving.items() if n.startswith("inbound_")):
             # an endpoint understands what callers will say before they say it
             inbound = {n: listener for n, listener in serving.items() if n.startswith("inbound_")}

@@ -201,3 +201,11 @@ class TestLife:
         assert provider.calls.count(("close",)) >= 1
         assert all(route.fault is None for table in provider.topology.tables for route in table.routes)
         assert [e.kind for e in mesh.run.history().events][-2:] == ["fault.end", "run.end"]
+
+
+def test_a_rotation_of_certificates_is_recorded(mesh: Mesh, provider: FakeProvider) -> None:
+    mesh.apply(text=WEB)
+    assert mesh.rotate_certificates() == 2
+    (event,) = mesh.history().of("certificates.rotated")
+    assert event.data["identities"] == 2
+    assert ("rotate_certificates",) in provider.calls
