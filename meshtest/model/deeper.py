@@ -46,6 +46,8 @@ def timeline(history: History, host: str, buckets: int) -> dict[str, list[int]]:
     """Requests of each version in each of so many equal parts of the time of the load."""
     seen = sightings(history, host)
     requests = history.requests
+    if not len(requests):  # of a host that was only connected to
+        return {}
     start, end = requests[0].at, requests[-1].at
     rows: dict[str, list[int]] = {f"{host}/{version}": [0] * buckets for version in sorted(set(seen.versions.values()))}
     for at, code in zip(seen.times, seen.codes, strict=True):

@@ -40,8 +40,14 @@ from meshtest_envoy.xds import names
 
 ENVOY = "envoy"
 
-BUSY = r"^http\.(inbound|outbound|gateway)_.*\.downstream_rq_active$|^filesystem\.write_total_buffered$"
-"""Gauges: requests under way in any listener, and bytes of access log that are not on disk."""
+BUSY = "|".join(
+    (
+        r"^http\.(inbound|outbound|gateway)_.*\.downstream_rq_active$",
+        r"^listener\.tcp_inbound_.*\.downstream_cx_active$",
+        r"^filesystem\.write_total_buffered$",
+    )
+)
+"""Gauges: requests under way in any listener, connections to TCP ports, bytes of access log not yet on disk."""
 
 GONE_AFTER_GRACE = 5.0
 """Seconds after the grace period within which even SIGKILL must have been seen to work."""

@@ -92,7 +92,9 @@ def inbound(
     if mode != "STRICT":
         chains.append({"filters": [inbound_filter(replica, port, hops, protocol)]})
     inspected = any("filter_chain_match" in chain for chain in chains)
-    return listener(name, {"pipe": {"path": replica.sockets[port]}}, chains, inspected=inspected)
+    # so that connections of TCP ports can be counted (provider.BUSY); those of HTTP stay open between requests
+    counted = {} if protocol in HTTP_PROTOCOLS else {"stat_prefix": f"tcp_{name}"}
+    return listener(name, {"pipe": {"path": replica.sockets[port]}}, chains, inspected=inspected) | counted
 
 
 def inbound_filter(replica: Replica, port: int, hops: str, protocol: str, **more: Any) -> Json:
