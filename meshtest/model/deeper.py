@@ -43,7 +43,7 @@ def _row(host: str, version: str, hops: list[Hop], total: int) -> Row:
 
 
 def timeline(history: History, host: str, buckets: int) -> dict[str, list[int]]:
-    """Requests of each version in each of so many equal parts of the time of the load; without one, of what was seen."""
+    """Requests of each version in so many equal parts of the time of the load; without one, of what was seen."""
     seen = sightings(history, host)
     requests = history.requests
     if requests:

@@ -100,7 +100,7 @@ def _further_down(history: History, host: str, width: int, ramp: str) -> Iterato
     yield from _table(rows)
     margin = max(len(row.version) for row in rows) + 4
     counts = deeper.timeline(history, host, max(width - margin, 10))
-    top = max(max(row) for row in counts.values())
+    top = max((max(row) for row in counts.values()), default=0)
     for version, row in counts.items():
         yield f"  {version:<{margin - 4}}  {bars(row, top, ramp)}".rstrip()
 

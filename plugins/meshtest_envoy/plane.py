@@ -28,9 +28,8 @@ from meshtest_envoy.barrier import Barrier, marked
 from meshtest_envoy.envoy import Admin
 from meshtest_envoy.pki import Authority
 from meshtest_envoy.ports import Ports
-from meshtest_envoy.xds import names
+from meshtest_envoy.xds import listeners, names
 from meshtest_envoy.xds.bootstrap import bootstrap
-from meshtest_envoy.xds.listeners import INSPECTION
 from meshtest_envoy.xds.replicas import Replica
 from meshtest_envoy.xds.resources import Json, Resources
 from meshtest_envoy.xds.snapshot import Snapshot, Translator, doors, tcp_listeners
@@ -104,7 +103,8 @@ class DataPlane:
         serving = {
             n: widened(now.listeners[n], goal.listeners[n]) for n in now.listeners.keys() & goal.listeners.keys()
         }
-        self._ads.put(SECRET, now.secrets | goal.secrets)
+        # new ones are at hand when something refers to them; changed ones come when all else is accepted
+        self._ads.put(SECRET, goal.secrets | now.secrets)
         if any(now.listeners[n] != listener for n, listener in serving.items() if n.startswith("inbound_")):
             # an endpoint understands what callers will say before they say it
             inbound = {n: listener for n, listener in serving.items() if n.startswith("inbound_")}
@@ -115,12 +115,23 @@ class DataPlane:
             self._push(LISTENER, "listeners", goal.listeners | self._in_force.listeners)
             self._push(FILTERS, "filters", goal.filters | now.filters)
             self._push(ROUTES, "routes", goal.routes | now.routes)
-        self._push(ENDPOINTS, "endpoints", now.endpoints | goal.endpoints, touch=touched)
+        # a cluster that now looks its endpoints up itself asks for them no more
+        asked = {eds_name(c) for c in self._in_force.clusters.values() if c["type"] == "EDS"}
+        endpoints = {n: e for n, e in (now.endpoints | goal.endpoints).items() if n in asked}
+        self._push(ENDPOINTS, "endpoints", endpoints, touch=touched)
         self._push(LISTENER, "listeners", self._in_force.listeners | serving)
         # keys may be fetched from endpoints; routes may ask for the claims of a token
         self._push(FILTERS, "filters", now.filters | goal.filters)
-        self._push(ROUTES, "routes", now.routes | goal.routes)
+        self._push(ROUTES, "routes", self._still_asked(now.routes, goal.routes) | goal.routes)
         self._push(SECRET, "secrets", goal.secrets)
+
+    def _still_asked(self, old: Resources, new: Resources) -> Resources:
+        """Old routes that some listener still has; a filter chain that went asks for its own no more."""
+        gone = old.keys() - new.keys()
+        if not gone:
+            return old
+        asked = {name for listener in self._in_force.listeners.values() for name in listeners.routes_of(listener)}
+        return {n: r for n, r in old.items() if n not in gone or n in asked}
 
     def _push_clusters(self, clusters: Resources, goal: Snapshot, touched: set[str]) -> None:
         """Envoy acknowledges no cluster until each new or changed one has its endpoints and secrets. So these are sent
@@ -181,5 +192,5 @@ def widened(old: Json, new: Json) -> Json:
     taken = [chain.get("filter_chain_match") for chain in new["filter_chains"]]
     kept = [chain for chain in old["filter_chains"] if chain.get("filter_chain_match") not in taken]
     chains = [*new["filter_chains"], *kept]
-    inspection = INSPECTION if any("filter_chain_match" in chain for chain in chains) else {}
+    inspection = listeners.INSPECTION if any("filter_chain_match" in chain for chain in chains) else {}
     return {**new, **inspection, "filter_chains": chains}

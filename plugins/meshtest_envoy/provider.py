@@ -40,8 +40,14 @@ from meshtest_envoy.xds import names
 
 ENVOY = "envoy"
 
-BUSY = r"^http\.(inbound|outbound|gateway)_.*\.downstream_rq_active$|^filesystem\.write_total_buffered$"
-"""Gauges: requests under way in any listener, and bytes of access log that are not on disk."""
+BUSY = "|".join(
+    (
+        r"^http\.(inbound|outbound|gateway)_.*\.downstream_rq_active$",
+        r"^listener\.tcp_inbound_.*\.downstream_cx_active$",
+        r"^filesystem\.write_total_buffered$",
+    )
+)
+"""Gauges: requests under way in any listener, connections to TCP ports, bytes of access log not yet on disk."""
 
 GONE_AFTER_GRACE = 5.0
 """Seconds after the grace period within which even SIGKILL must have been seen to work."""
@@ -274,11 +280,21 @@ class EnvoyProvider:
     def describe(self) -> Mapping[str, Any]:
         callers = {key(w): self._plane.outbound_port(key(w)) for w in self._topology.workloads}
         return {
-            "ingress": {_shown(door): f"http://127.0.0.1:{real}" for door, real in sorted(self._plane.doors.items())},
+            "ingress": {_shown(door): self._url(door, real) for door, real in sorted(self._plane.doors.items())},
             "proxy": f"http://127.0.0.1:{self._plane.outbound_port(names.CLIENT)}",
             "proxies": {caller: f"http://127.0.0.1:{port}" for caller, port in callers.items()},
             "pods": [p.public() for p in self._fleet.pods() if not p.gone],
         }
+
+    def _url(self, door: Door, port: int) -> str:
+        """Where to point a client; the protocol is that of the first server at the door."""
+        servers = [s for g in self._topology.gateways if g.address == door.address for s in g.servers]
+        protocol = next((s.protocol for s in servers if s.port == door.port), "HTTP")
+        return f"{SCHEMES.get(protocol, 'http')}://127.0.0.1:{port}"
+
+
+SCHEMES = {"HTTPS": "https", "TLS": "tls", "TCP": "tcp", "MONGO": "tcp"}
+"""By the protocol of a gateway's server; the others speak plain HTTP."""
 
 
 def _shown(door: Door) -> str:

@@ -83,9 +83,10 @@ def caller_of(headers: dict[str, Any]) -> str:
 
 def test_without_any_policy_nothing_is_encrypted_and_nobody_has_a_certificate(mesh: Mesh) -> None:
     mesh.apply(text=SHOP)
+    before = mesh.provider.counters(r"ssl\.handshake$")
     assert ask(mesh, "buyer")[0] == 200
     assert caller_of(ask(mesh, "buyer")[1]) == ""
-    assert sum(mesh.provider.counters(r"ssl\.handshake$").values()) == 0
+    assert mesh.provider.counters(r"ssl\.handshake$") == before
     assert mesh.rotate_certificates() == 0
 
 
@@ -141,13 +142,34 @@ spec: {selector: {matchLabels: {app: web}}, mtls: {mode: STRICT}, portLevelMtls:
 
 def test_a_mesh_turns_to_strict_and_back_under_load_without_a_lost_request(mesh: Mesh) -> None:
     mesh.apply(text=SHOP)
-    with mesh.load("GET http://web/", rps=200) as load:
-        load.until(requests=50)
+    with mesh.load("GET http://web/", rps=60) as load:
+        load.until(requests=20)
         for mode in ("STRICT", "DISABLE", "PERMISSIVE", "STRICT", "PERMISSIVE", "DISABLE", "STRICT"):
             mesh.apply(text=peers(mode))
-            load.until(requests=50)
+            load.until(requests=20)
     mesh.verify(no_downtime())
     assert caller_of(ask(mesh, "buyer")[1]).endswith("/sa/buyer")
+
+
+def test_a_rollout_to_another_identity_under_strict_loses_no_request(mesh: Mesh) -> None:
+    mesh.apply(text=SHOP + "---\n" + peers("STRICT"))
+    with mesh.load("GET http://web/", rps=60) as load:
+        load.until(requests=20)
+        mesh.apply(text=SHOP.replace("serviceAccountName: shopkeeper", "serviceAccountName: heir"))
+        load.until(requests=40)
+    mesh.verify(no_downtime())
+    assert ask(mesh, "buyer")[1]["x-forwarded-client-cert"].startswith("By=spiffe://cluster.local/ns/default/sa/heir;")
+
+
+def test_a_pod_without_a_proxy_is_reached_in_plain_text_and_has_no_identity(mesh: Mesh) -> None:
+    bare = SHOP.replace("labels: {app: seller}", 'labels: {app: seller, sidecar.istio.io/inject: "false"}', 2)
+    mesh.apply(
+        text=bare.replace('matchLabels: {app: seller, sidecar.istio.io/inject: "false"}', "matchLabels: {app: seller}")
+        + "---\n"
+        + peers("STRICT")
+    )
+    assert ask(mesh, "seller")[0] == 503
+    assert ask(mesh, "buyer")[0] == 200
 
 
 def test_a_caller_that_speaks_plain_text_by_its_rule_is_cut_off_by_strict(mesh: Mesh) -> None:

@@ -48,8 +48,8 @@ def serials(mesh: Mesh) -> dict[str, str]:
 
 def test_identities_rotate_under_load_without_a_lost_request(mesh: Mesh) -> None:
     mesh.apply(text=SHOP)
-    with mesh.load("GET http://web/", rps=200) as load:
-        load.until(requests=50)
+    with mesh.load("GET http://web/", rps=60) as load:
+        load.until(requests=20)
         before = serials(mesh)
         listeners = mesh.provider.counters(r"^listener_manager\.listener_(added|modified|in_place_updated)$")
         clusters = mesh.provider.counters(r"^cluster_manager\.cluster_(added|modified)$")

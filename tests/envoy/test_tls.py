@@ -7,9 +7,11 @@ import http.client
 import http.server
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,7 +52,9 @@ def gateway(*servers: Server) -> Gateway:
 
 def table(*hosts: str, to: str = WEB, **more: Any) -> RouteTable:
     routes = (Route(destinations=(Destination(host=to, port=80),)),)
-    return RouteTable(**{"name": "t", "namespace": "default", "hosts": hosts, "gateways": ("default/gw",), "routes": routes, **more})  # fmt: skip
+    return RouteTable(
+        **{"name": "t", "namespace": "default", "hosts": hosts, "gateways": ("default/gw",), "routes": routes, **more}
+    )
 
 
 def extend(mesh: Mesh, *gateways: Gateway, credentials: tuple[Credential, ...] = (), **more: Any) -> Topology:
@@ -101,6 +105,22 @@ def test_https_ends_at_the_gateway_and_each_server_shows_its_own_certificate(mes
         get(mesh, "two.example.com", client)
 
 
+def test_servers_come_and_go_beside_one_that_stays(mesh: Mesh, authority: Any) -> None:
+    mesh.apply(text=SHOP)
+    own = credential("one", authority.pair("one.example.com", "two.example.com"))
+    one, two = (https(name=n, hosts=(f"{n}.example.com",), certificates=("default/one",)) for n in ("one", "two"))
+    for servers in ((one,), (one, two), (one,), (two,), (one, two)):
+        extend(mesh, gateway(*servers), credentials=(own,), tables=(table("*"),))
+        for server in servers:
+            assert get(mesh, f"{server.name}.example.com", authority.client()).status == 200
+    plain = Server(port=443, protocol="HTTP", name="plain")
+    extend(mesh, gateway(plain), tables=(table("*"),))
+    connection = http.client.HTTPConnection(*door(mesh), timeout=10)
+    connection.request("GET", "/")
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
 def test_http2_is_offered_to_browsers(mesh: Mesh, authority: Any) -> None:
     mesh.apply(text=SHOP)
     own = credential("one", authority.pair("one.example.com"))
@@ -146,7 +166,9 @@ def test_the_least_version_is_tls_1_2_unless_told(mesh: Mesh, authority: Any) ->
     extend(mesh, gateway(server), credentials=(own,), tables=(table("*"),))
     with pytest.raises((ssl.SSLError, ConnectionError)):
         get(mesh, "one.example.com", old)
-    server = https(certificates=("default/one",), max_version="TLSV1_2", cipher_suites=("ECDHE-ECDSA-AES128-GCM-SHA256",))  # fmt: skip
+    server = https(
+        certificates=("default/one",), max_version="TLSV1_2", cipher_suites=("ECDHE-ECDSA-AES128-GCM-SHA256",)
+    )
     extend(mesh, gateway(server), credentials=(own,), tables=(table("*"),))
     raw = socket.create_connection(door(mesh), timeout=10)
     with authority.client().wrap_socket(raw, server_hostname="one.example.com") as wrapped:
@@ -285,21 +307,104 @@ def test_a_client_certificate_is_shown_to_the_endpoint(mesh: Mesh, authority: An
             extend(mesh, credentials=secrets, **bank(port, replace(mutual, credential="default/gone")))
 
 
+OWN_TLS = """
+apiVersion: v1
+kind: Service
+metadata: {name: safe}
+spec: {selector: {app: safe}, ports: [{name: web, port: 443, targetPort: 8443}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: safe}
+spec:
+  selector: {matchLabels: {app: safe}}
+  template:
+    metadata: {labels: {app: safe}}
+    spec:
+      containers:
+      - name: safe
+        image: example/safe:1
+        ports: [{containerPort: 8443}]
+        readinessProbe: {tcpSocket: {port: 8443}, periodSeconds: 1}
+"""
+SERVER = (
+    "import http.server, ssl\n"
+    "class Hello(http.server.BaseHTTPRequestHandler):\n"
+    "    def do_GET(self):\n"
+    "        self.send_response(200)\n"
+    "        self.send_header('content-length', '4')\n"
+    "        self.end_headers()\n"
+    "        self.wfile.write(b'safe')\n"
+    "server = http.server.ThreadingHTTPServer(('127.0.0.1', {{port}}), Hello)\n"
+    "context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)\n"
+    "context.load_cert_chain('{certificate}', '{key}')\n"
+    "server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)\n"
+    "server.serve_forever()\n"
+)
+
+
+def test_a_pod_may_speak_tls_itself_behind_its_proxy(mesh: Mesh, authority: Any, tmp_path: Path) -> None:
+    """The gateway encrypts again (BackendTLSPolicy, DestinationRule SIMPLE), or passes through."""
+    host = "safe.default.svc.cluster.local"
+    certificate, key = authority._files(authority.pair("safe.example.com"))
+    program = tmp_path / "server.py"
+    program.write_text(
+        SERVER.format(certificate=certificate, key=key).replace("{port}", "int(__import__('sys').argv[1])")
+    )
+    command = f"meshtest.dev/command: '{sys.executable} {program} {{port}}'"
+    labelled = "metadata: {labels: {app: safe}, annotations: {" + command + "}}"
+    mesh.apply(text=OWN_TLS.replace("metadata: {labels: {app: safe}}", labelled))
+    cas = credential("cas", ca=authority.certificate)
+    tls = UpstreamTls(
+        mode="SIMPLE", ca=("default/cas",), sni="safe.example.com", subject_alt_names=("safe.example.com",)
+    )
+    policy = HostPolicy(host=host, policy=TrafficPolicy(tls=tls))
+    plain = Server(port=80, protocol="HTTP", name="http")
+    passing = Server(port=443, protocol="TLS", name="tls", tls=ServerTls(mode="PASSTHROUGH"))
+    http_table = RouteTable(
+        name="a",
+        namespace="default",
+        hosts=("*",),
+        gateways=("default/gw/http",),
+        routes=(Route(destinations=(Destination(host=host, port=443),)),),
+    )
+    stream = StreamRoute(
+        match=StreamMatch(sni_hosts=("safe.example.com",)), destinations=(Destination(host=host, port=443),)
+    )
+    tls_table = RouteTable(
+        name="b", namespace="default", hosts=("safe.example.com",), gateways=("default/gw/tls",), tls=(stream,)
+    )
+    extend(mesh, gateway(passing), credentials=(cas,), tables=(tls_table,))
+    answer = get(mesh, "safe.example.com", authority.client())
+    assert answer.status == 200
+    tables = (replace(http_table, gateways=("default/gw",)),)
+    extend(mesh, gateway(plain), credentials=(cas,), tables=tables, policies={host: policy})
+    connection = http.client.HTTPConnection(*door(mesh, 80), timeout=10)
+    connection.request("GET", "/")
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (200, b"safe")
+    connection.close()
+
+
 def test_tls_passes_through_the_gateway_to_the_server_that_is_named(mesh: Mesh, authority: Any) -> None:
     mesh.open()
     with tls_server(authority.server(authority.pair("bank.example.com"))) as port:
-        passing = Server(port=443, protocol="TLS", name="tls", hosts=("*.example.com",), tls=ServerTls(mode="PASSTHROUGH"))  # fmt: skip
+        passing = Server(
+            port=443, protocol="TLS", name="tls", hosts=("*.example.com",), tls=ServerTls(mode="PASSTHROUGH")
+        )
         more = bank(port, None)
         route = StreamRoute(
             match=StreamMatch(sni_hosts=("bank.example.com",)),
             destinations=(Destination(host="bank.example.com", port=80),),
         )
-        own = RouteTable(name="tls", namespace="default", hosts=("bank.example.com",), gateways=("default/gw",), tls=(route,))  # fmt: skip
+        own = RouteTable(
+            name="tls", namespace="default", hosts=("bank.example.com",), gateways=("default/gw",), tls=(route,)
+        )
         extend(mesh, gateway(passing), **{**more, "tables": (own,)})
         raw = socket.create_connection(door(mesh), timeout=10)
         with authority.client().wrap_socket(raw, server_hostname="bank.example.com") as wrapped:
             wrapped.sendall(b"GET / HTTP/1.0\r\n\r\n")
             assert b"hello nobody" in b"".join(iter(lambda: wrapped.recv(4096), b""))
+        raw = socket.create_connection(door(mesh), timeout=10)
         with pytest.raises((ssl.SSLError, ConnectionError)):
-            raw = socket.create_connection(door(mesh), timeout=10)
             authority.client().wrap_socket(raw, server_hostname="other.example.com")

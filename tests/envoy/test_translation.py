@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from meshtest_envoy import envoy
+from meshtest_envoy.plane import widened
 from meshtest_envoy.xds import clusters, names
 from meshtest_envoy.xds.clusters import Replica
 from meshtest_envoy.xds.snapshot import Snapshot, Translator, tcp_listeners
@@ -189,3 +190,57 @@ def validated(snapshot: Snapshot, tmp_path: Path) -> str:
     command = [envoy.binary(), "-c", path, "--mode", "validate", "--disable-hot-restart"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     return "OK" if done.returncode == 0 else done.stderr + done.stdout
+
+
+GRPC = WEB.replace("{name: http, port: 80, targetPort: 8080}", "{name: grpc, port: 80, targetPort: 8080}")
+HTTP2 = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+def test_a_grpc_port_is_http2_all_the_way_to_the_process() -> None:
+    made = translate(topology_of(GRPC)).clusters
+    for name in ("outbound|80||web.default.svc.cluster.local", "inbound|8080||web-v1-0"):
+        assert made[name]["typed_extension_protocol_options"][HTTP2]["explicit_http_config"].keys() == {
+            "http2_protocol_options"
+        }
+    assert "typed_extension_protocol_options" not in translate(topology_of(WEB)).clusters["inbound|8080||web-v1-0"]
+
+
+def test_a_tcp_port_has_no_routes_and_callers_connect_to_it() -> None:
+    made = translate(topology_of(WEB.replace("{name: http, port: 80", "{name: tcp, port: 80")))
+    assert "inbound_web-v1-0_8080" not in made.routes
+    (host,) = [h for h in made.routes["outbound_default"]["virtual_hosts"] if h["name"].endswith("|tcp")]
+    assert "web:80" in host["domains"]
+    assert host["routes"][0]["match"] == {"connect_matcher": {}}
+
+
+def test_a_mesh_in_plain_text_has_no_secrets_and_looks_at_no_first_bytes() -> None:
+    made = translate(topology_of(WEB))
+    assert made.secrets == {}
+    assert not any("listener_filters" in listener for listener in made.listeners.values())
+    assert not any("transport_socket_matches" in cluster for cluster in made.clusters.values())
+
+
+STRICT = """
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: istio-system}
+spec: {mtls: {mode: STRICT}}
+"""
+
+
+def test_in_mutual_tls_every_caller_has_a_socket_and_every_socket_a_secret() -> None:
+    made = translate(topology_of(WEB, STRICT))
+    own = {"spiffe://cluster.local/ns/default/sa/default", "spiffe://cluster.local/ns/default/sa/meshtest-client"}
+    cluster = made.clusters["outbound|80||web.default.svc.cluster.local"]
+    assert {match["name"] for match in cluster["transport_socket_matches"]} == own | {"plaintext"}
+    assert made.secrets.keys() == own | {"ROOTCA"}
+
+
+def test_while_a_listener_changes_it_takes_what_both_take() -> None:
+    plain, strict = (translate(topology_of(*t)).listeners["inbound_web-v1-0_8080"] for t in ([WEB], [WEB, STRICT]))
+    both = widened(plain, strict)
+    matches = [chain.get("filter_chain_match") for chain in both["filter_chains"]]
+    assert None in matches
+    assert len(matches) == 3
+    assert both["listener_filters"] == strict["listener_filters"]
+    assert widened(strict, plain)["filter_chains"][0] == plain["filter_chains"][0], "the plain chain is the same"

@@ -237,3 +237,11 @@ class TestAsk:
         with pytest.raises(UsageError, match="the scheme one of http, https"):
             mesh.ask("GET web")
         assert entrances == []
+
+
+def test_a_rotation_of_certificates_is_recorded(mesh: Mesh, provider: FakeProvider) -> None:
+    mesh.apply(text=WEB)
+    assert mesh.rotate_certificates() == 2
+    (event,) = mesh.history().of("certificates.rotated")
+    assert event.data["identities"] == 2
+    assert ("rotate_certificates",) in provider.calls

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from meshtest.model.policy import ConnectionPool, LoadBalancing, OutlierDetection, Subset, TrafficPolicy
+from meshtest.model.policy import ConnectionPool, HostPolicy, LoadBalancing, OutlierDetection, Subset, TrafficPolicy
 from meshtest.model.service import Service, ServicePort
 from meshtest.model.topology import Topology
-from meshtest_envoy.xds import endpoints, names, tls
+from meshtest_envoy.xds import endpoints, localities, names, tls
+from meshtest_envoy.xds.localities import View
 from meshtest_envoy.xds.mutual import Mutual
 from meshtest_envoy.xds.names import TYPE_URL
 from meshtest_envoy.xds.replicas import Replica as Replica
@@ -26,13 +27,15 @@ HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
 def outbound_clusters(topology: Topology, service: Service, mutual: Mutual) -> Iterable[Json]:
-    """One cluster a port, and one more a port and subset."""
+    """One cluster a port, and one more a port and subset; and copies of it for callers in some place."""
     host = topology.policies.get(service.fqdn)
     for port in service.ports:
-        policy = host.policy_for(port.number) if host else TrafficPolicy()
-        yield outbound_cluster(topology, service, port, None, policy, mutual)
-        for subset in host.subsets if host else ():
-            yield outbound_cluster(topology, service, port, subset, subset.policy_for(port.number), mutual)
+        for subset in (None, *(host.subsets if host else ())):
+            policy = (subset or host or HostPolicy(host="")).policy_for(port.number)
+            made = outbound_cluster(topology, service, port, subset, policy, mutual)
+            yield made
+            for view in localities.copies(topology).get(made["name"], ()):
+                yield local_copy(made, view, service, port, subset, policy)
 
 
 def outbound_cluster(
@@ -47,7 +50,7 @@ def outbound_cluster(
     result = cluster(name, port, policy)
     if not endpoints.discovered(service):
         del result["eds_cluster_config"]
-        result |= by_name(service, endpoints.fixed(service, port, subset, name))
+        result |= by_name(service, name, localities.assignment(endpoints.fixed(service, port, subset)))
     result |= transport(topology, service, port, subset, policy, mutual)
     if policy.tls and policy.tls.mode in ("SIMPLE", "MUTUAL") and not policy.tls.sni:
         result["typed_extension_protocol_options"][HTTP_OPTIONS]["upstream_http_protocol_options"] = {
@@ -57,7 +60,22 @@ def outbound_cluster(
     return result
 
 
-def by_name(service: Service, load_assignment: Json) -> Json:
+def local_copy(
+    made: Json, view: View, service: Service, port: ServicePort, subset: Subset | None, policy: TrafficPolicy
+) -> Json:
+    """The cluster with the endpoints in the order of callers in one place."""
+    result = {**made, "name": localities.copy_name(made["name"], view)}
+    if not endpoints.discovered(service):
+        result |= by_name(
+            service, result["name"], localities.arranged(endpoints.fixed(service, port, subset), view, policy)
+        )
+    setting = (policy.load_balancing or LoadBalancing()).locality
+    if setting and setting.distribute:
+        result["common_lb_config"] = {**made["common_lb_config"], "locality_weighted_lb_config": {}}
+    return result
+
+
+def by_name(service: Service, name: str, found: list[Json]) -> Json:
     """Istio's DNS settings (mesh dnsRefreshRate 60 s). A name that does not resolve yet holds up nothing else."""
     return {
         "type": endpoints.kind(service),
@@ -65,7 +83,7 @@ def by_name(service: Service, load_assignment: Json) -> Json:
         "dns_refresh_rate": "60s",
         "respect_dns_ttl": True,
         "wait_for_warm_on_init": False,
-        "load_assignment": load_assignment,
+        "load_assignment": {"cluster_name": name, "endpoints": found},
     }
 
 
@@ -238,7 +256,7 @@ def tcp_keepalive(pool: ConnectionPool) -> Json:
     return {"upstream_connection_options": {"tcp_keepalive": fields}}
 
 
-def inbound_cluster(replica: Replica, container_port: int, protocol: str) -> Json:
+def inbound_cluster(replica: Replica, container_port: int, protocol: str = "http") -> Json:
     """The process behind a replica's inbound listener, spoken to as its port says (h2c for http2 and grpc)."""
     name = names.inbound_cluster(replica.pod, container_port)
     address = {"socket_address": {"address": "127.0.0.1", "port_value": replica.ports[container_port]}}

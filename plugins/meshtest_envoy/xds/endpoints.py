@@ -8,19 +8,17 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 
-from meshtest.model.policy import Subset
+from meshtest.model.policy import HostPolicy, Subset
 from meshtest.model.service import Endpoint, Service, ServicePort, within
 from meshtest.model.topology import Topology, key
-from meshtest_envoy.xds import names
+from meshtest_envoy.xds import localities, names
+from meshtest_envoy.xds.localities import Located
 from meshtest_envoy.xds.mutual import Mutual
 from meshtest_envoy.xds.names import TYPE_URL
 from meshtest_envoy.xds.replicas import Replica
 from meshtest_envoy.xds.resources import Json
 
 ASSIGNMENT = TYPE_URL + "envoy.config.endpoint.v3.ClusterLoadAssignment"
-
-Located = tuple[str, Json]
-"""A locality (`region/zone/subzone`, "" if unknown), and an LbEndpoint in it."""
 
 
 def discovered(service: Service) -> bool:
@@ -54,42 +52,42 @@ def assignments(topology: Topology, service: Service, replicas: Sequence[Replica
     for port in service.ports:
         for subset in (None, *(host.subsets if host else ())):
             name = names.outbound_cluster(service.fqdn, port.number, subset.name if subset else "")
-            yield assignment(name, located(service, port, subset, ready, mutual))
+            found = located(service, port, subset, ready, mutual)
+            yield assignment(name, localities.assignment(found))
+            for view in localities.copies(topology).get(name, ()):
+                policy = (subset or host or HostPolicy(host="")).policy_for(port.number)
+                yield assignment(localities.copy_name(name, view), localities.arranged(found, view, policy))
 
 
 def located(
     service: Service, port: ServicePort, subset: Subset | None, ready: Iterable[Replica], mutual: Mutual
 ) -> list[Located]:
     pods = [r for r in ready if subset is None or within(subset.labels, r.workload.labels)]
-    ours = ((r.workload.locality, e) for r in pods if (e := pod_endpoint(service, port, r, mutual)) is not None)
-    return [*ours, *((e.locality, address_endpoint(service, port, e)) for e in chosen(service, subset))]
+    ours = (
+        Located(r.workload.locality, r.workload.labels, made)
+        for r in pods
+        if (made := pod_endpoint(service, port, r, mutual)) is not None
+    )
+    return [*ours, *addressed(service, port, chosen(service, subset))]
 
 
 def chosen(service: Service, subset: Subset | None) -> list[Endpoint]:
     return [e for e in service.endpoints if subset is None or within(subset.labels, e.labels)]
 
 
-def fixed(service: Service, port: ServicePort, subset: Subset | None, name: str) -> Json:
-    """The load assignment of a cluster that resolves names itself. Without endpoints the host is the endpoint."""
+def addressed(service: Service, port: ServicePort, those: Iterable[Endpoint]) -> list[Located]:
+    return [Located(e.locality, e.labels, address_endpoint(service, port, e)) for e in those]
+
+
+def fixed(service: Service, port: ServicePort, subset: Subset | None) -> list[Located]:
+    """The endpoints of a cluster that resolves names itself. Without any, the host is the endpoint."""
     own = chosen(service, subset) or ([] if service.endpoints else [Endpoint(address=service.fqdn)])
-    if kind(service) == "LOGICAL_DNS":
-        own = own[:1]  # Envoy takes one name
-    result = assignment(name, [(e.locality, address_endpoint(service, port, e)) for e in own])
-    return {k: v for k, v in result.items() if k != "@type"}
+    # of LOGICAL_DNS Envoy takes one name
+    return addressed(service, port, own[:1] if kind(service) == "LOGICAL_DNS" else own)
 
 
-def assignment(name: str, hosts: Iterable[Located]) -> Json:
-    """Endpoints by locality, in order; those without one as before, in a single group."""
-    groups: dict[str, list[Json]] = {}
-    for locality, host in hosts:
-        groups.setdefault(locality, []).append(host)
-    endpoints = [{**where(locality), "lb_endpoints": members} for locality, members in groups.items()]
-    return {"@type": ASSIGNMENT, "cluster_name": name, "endpoints": endpoints}
-
-
-def where(locality: str) -> Json:
-    parts = dict(zip(("region", "zone", "sub_zone"), locality.split("/"), strict=False)) if locality else {}
-    return {"locality": parts} if parts else {}
+def assignment(name: str, endpoints: Sequence[Json]) -> Json:
+    return {"@type": ASSIGNMENT, "cluster_name": name, "endpoints": list(endpoints)}
 
 
 def pod_endpoint(service: Service, port: ServicePort, replica: Replica, mutual: Mutual) -> Json | None:

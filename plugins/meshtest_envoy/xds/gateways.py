@@ -160,7 +160,7 @@ def attached(topology: Topology, gateway: Gateway, server: Server) -> list[Route
 
 def counts(route: StreamRoute, gateway: Gateway, server: Server) -> bool:
     match = route.match
-    if match.gateways and gateway.key not in match.gateways:
+    if match.gateways and {gateway.key, f"{gateway.key}/{server.name}"}.isdisjoint(match.gateways):
         return False
     return match.port in (None, server.port) and not match.caller_labels
 
@@ -227,8 +227,8 @@ def redirected(topology: Topology, door: Door, hosts: list[Json]) -> list[Json]:
 def misdirected(own: Iterable[Own], gateway: Gateway, server: Server, hosts: Sequence[Json]) -> list[Json]:
     """Requests for the host of another server of the gateway, on a connection whose handshake named this one's: 421.
 
-    Gateway API, Listener.hostname: a client may reuse a TLS connection for other hosts (RFC 9113, 9.1.1). What no server
-    of the gateway is for stays 404, as do this one's own hosts without a route.
+    Gateway API, Listener.hostname: a client may reuse a TLS connection for other hosts (RFC 9113, 9.1.1). What no
+    server of the gateway is for stays 404, as do this one's own hosts without a route.
     """
     if not gateway.isolated:
         return []

@@ -10,7 +10,7 @@ cors, router last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from meshtest.manifests.hosts import HTTP_PROTOCOLS
@@ -80,28 +80,30 @@ def inbound(
     """The proxy in front of a container port. `raw_tls`: TLS of the application's own passes through as it is.
     `guards`: who may connect where bytes pass; requests are looked at by filters of their own (security.py).
 
-    Plain text is one chain, the mesh's TLS another (Istio: inbound_listener_builder.go). The plain chain is the same
-    with both as alone, so that its connections survive a change from one to the other.
+    Plain text is one chain, the mesh's TLS another (Istio: inbound_listener_builder.go). Each is the same in all modes
+    that have it: Envoy keeps the connections of a chain that does not change.
     """
     name = names.inbound_listener(replica.pod, port)
     chains: list[Json] = []
     if mode in ("PERMISSIVE", "STRICT"):
+        mutual = {
+            "transport_socket": tls.mesh_server(identity(replica.workload)),
+            "filters": inbound_filters(replica, port, hops, protocol, guards, **CALLER_CERTIFICATE),
+        }
         # beside TLS of the application, that of the mesh is known by its ALPN
-        alpn: Json = {"application_protocols": [tls.MESH_ALPN]} if mode == "PERMISSIVE" else {}
-        chains.append(
-            {
-                "filter_chain_match": {"transport_protocol": "tls", **alpn},
-                "transport_socket": tls.mesh_server(identity(replica.workload)),
-                "filters": inbound_filters(replica, port, hops, protocol, guards, **CALLER_CERTIFICATE),
-            }
-        )
+        by_alpn = {"transport_protocol": "tls", "application_protocols": [tls.MESH_ALPN]}
+        chains.append({"filter_chain_match": by_alpn, **mutual})
+        if mode == "STRICT":
+            chains.append({"filter_chain_match": {"transport_protocol": "tls"}, **mutual})
     if raw_tls and mode != "STRICT":
         filters = [*guards, inbound_tcp(replica, port, hops)]
         chains.append({"filter_chain_match": {"transport_protocol": "tls"}, "filters": filters})
     if mode != "STRICT":
         chains.append({"filters": inbound_filters(replica, port, hops, protocol, guards)})
     inspected = any("filter_chain_match" in chain for chain in chains)
-    return listener(name, {"pipe": {"path": replica.sockets[port]}}, chains, inspected=inspected)
+    # so that connections of TCP ports can be counted (provider.BUSY); those of HTTP stay open between requests
+    counted = {} if protocol in HTTP_PROTOCOLS else {"stat_prefix": f"tcp_{name}"}
+    return listener(name, {"pipe": {"path": replica.sockets[port]}}, chains, inspected=inspected) | counted
 
 
 def inbound_filters(
@@ -158,6 +160,14 @@ def listener(name: str, address: Json, chains: Sequence[Json], *, inspected: boo
         **(INSPECTION if inspected else {}),
         "filter_chains": list(chains),
     }
+
+
+def routes_of(listener: Json) -> Iterator[str]:
+    """Names of the route configurations that a listener asks for."""
+    for chain in listener["filter_chains"]:
+        for item in chain["filters"]:
+            if rds := item["typed_config"].get("rds"):
+                yield rds["route_config_name"]
 
 
 INSPECTION: Json = {

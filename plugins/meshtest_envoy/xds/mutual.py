@@ -7,13 +7,15 @@ handshake a connection and a TLS context for each cluster and caller.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from meshtest.model.identity import PeerMode, identity, in_mesh, mutual_tls, peer_mode, spiffe
 from meshtest.model.route import Door
 from meshtest.model.service import Service, Workload
 from meshtest.model.topology import Topology
 from meshtest_envoy.xds import names
+from meshtest_envoy.xds.replicas import Replica
 
 INGRESS = spiffe("istio-system", "istio-ingressgateway-service-account")
 """Of Istio's ingress gateway; the policies that people write name it."""
@@ -26,17 +28,20 @@ class Mutual:
     topology: Topology
     reason: str
     """Why it is in force; "" if it is not."""
-    identities: tuple[str, ...] = field(default=())
+    identities: tuple[str, ...] = ()
     """Of all that may call."""
+    running: tuple[Workload, ...] = ()
+    """The templates of pods there are: in a rollout, also of those that the topology knows no more."""
 
     @classmethod
-    def of(cls, topology: Topology) -> Mutual:
+    def of(cls, topology: Topology, replicas: Iterable[Replica] = ()) -> Mutual:
         reason = mutual_tls(topology)
         if not reason:
             return cls(topology, "")
         callers = {identity(w) for w in topology.workloads if in_mesh(w)}
         doors = {door_identity(door) for gateway in topology.gateways for door in gateway.doors}
-        return cls(topology, reason, tuple(sorted({client_identity(), *callers, *doors})))
+        identities = tuple(sorted({client_identity(), *callers, *doors}))
+        return cls(topology, reason, identities, tuple({id(r.workload): r.workload for r in replicas}.values()))
 
     def mode(self, workload: Workload, port: int) -> PeerMode:
         """What the inbound proxy of a container port takes."""
@@ -48,7 +53,8 @@ class Mutual:
 
     def servers(self, service: Service) -> list[str]:
         """Identities that a caller of the service takes for it: those of its pods (Istio's secure naming)."""
-        return sorted({identity(w) for w in self.topology.backends(service)})
+        running = (w for w in self.running if service.selects(w))
+        return sorted({identity(w) for w in (*self.topology.backends(service), *running)})
 
 
 def caller_identity(workload: Workload) -> str:

@@ -13,7 +13,7 @@ from meshtest.manifests.hosts import HTTP_PROTOCOLS
 from meshtest.model.policy import TrafficPolicy
 from meshtest.model.service import Service, ServicePort
 from meshtest.model.topology import Topology
-from meshtest_envoy.xds import clusters, endpoints, listeners, names, routes, streams
+from meshtest_envoy.xds import clusters, endpoints, listeners, localities, names, routes, streams
 from meshtest_envoy.xds.resources import Json
 
 LISTENER = names.outbound_listener(names.OUTSIDE)
@@ -45,8 +45,8 @@ def clusters_of(topology: Topology) -> Iterator[Json]:
                 made["eds_cluster_config"]["service_name"] = names.outbound_cluster(service.fqdn, port.number)
             else:
                 del made["eds_cluster_config"]
-                fixed = endpoints.fixed(service, port, None, made["name"])
-                made |= clusters.by_name(service, fixed)
+                found = localities.assignment(endpoints.fixed(service, port, None))
+                made |= clusters.by_name(service, made["name"], found)
             yield made
 
 

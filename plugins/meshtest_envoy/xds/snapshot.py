@@ -20,6 +20,7 @@ from meshtest_envoy.xds import (
     endpoints,
     gateways,
     listeners,
+    localities,
     names,
     outside,
     own_clusters,
@@ -142,7 +143,7 @@ class Translator:
 
     def _translate_ground(self, topology: Topology, replicas: Sequence[Replica], ports: Mapping[str, int]) -> Snapshot:
         """Clusters, endpoints, listeners, and the routes of inbound listeners."""
-        result, mutual = Snapshot(), Mutual.of(topology)
+        result, mutual = Snapshot(), Mutual.of(topology, replicas)
         for service in topology.services:
             result.clusters.update((c["name"], c) for c in clusters.outbound_clusters(topology, service, mutual))
             found = endpoints.assignments(topology, service, replicas, mutual)
@@ -210,8 +211,8 @@ def outbound_routes(topology: Topology) -> Iterator[Json]:
     for namespace, members in by_namespace.items():
         seen = own_clusters.seen_from(topology, namespace)
         hosts = [*outbound_hosts(seen, namespace, members)]
-        taken = {domain for host in hosts for domain in host["domains"]}
-        hosts += [*streams.connect_hosts(seen, namespace, members, taken), routes.pods(), routes.blocked()]
+        hosts += [*streams.connect_hosts(seen, namespace, members, hosts), routes.pods(), routes.blocked()]
+        hosts = [*localities.localised(seen, hosts)]
         if seen is not topology:
             hosts = own_clusters.renamed(hosts, own_clusters.names_of(topology, namespace))
         yield routes.route_configuration(names.outbound_routes(namespace), hosts, any_port=False)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from meshtest.manifests.hosts import HTTP_PROTOCOLS, claims, in_order, sees
+from meshtest.manifests.memo import per_object
 from meshtest.manifests.wildcards import covers
 from meshtest.model.policy import ConnectionPool, LoadBalancing, TrafficPolicy
 from meshtest.model.route import MESH, Destination, RouteTable, StreamMatch, StreamRoute
@@ -68,6 +69,7 @@ class Spoken:
         return cls(protocols, frozenset(raw))
 
 
+@per_object
 def targets(topology: Topology) -> tuple[set[Target], set[Target]]:
     """(ports that get a route's bare bytes, ports that get TLS of the caller's own)
 
@@ -75,8 +77,9 @@ def targets(topology: Topology) -> tuple[set[Target], set[Target]]:
     """
     as_tcp = {(d.host, d.port) for t in topology.tables for r in t.tcp for d in r.destinations}
     as_tls = {(d.host, d.port) for t in topology.tables for r in t.tls for d in r.destinations}
+    services = {service.fqdn: service for service in topology.services}
     for host in topology.policies.values():
-        service = topology.service(host.host)
+        service = services.get(host.host)
         for port in service.ports if service else ():
             policies = [host.policy_for(port.number), *(s.policy_for(port.number) for s in host.subsets)]
             if any(p.tls and p.tls.mode in ("SIMPLE", "MUTUAL") for p in policies):
@@ -106,25 +109,33 @@ def passes(mode: str) -> bool:
 # -- callers in the mesh
 
 
-def connect_hosts(topology: Topology, namespace: str, members: Sequence[Caller], taken: set[str]) -> Iterator[Json]:
-    """Virtual hosts for CONNECT; `taken` are domains that HTTP has."""
-    as_tcp, _ = targets(topology)
+def connect_hosts(
+    topology: Topology, namespace: str, members: Sequence[Caller], others: Sequence[Json]
+) -> Iterator[Json]:
+    """Virtual hosts for CONNECT; `others` are those of HTTP, whose domains stay theirs."""
+    found = list(connectable(topology, namespace))
+    taken = {domain for host in others for domain in host["domains"]} if found else set()
     tables = [t for t in in_order(topology.tables) if (t.tls or t.tcp) and MESH in t.gateways and sees(t, namespace)]
+    for service, port in found:
+        domains = [d for d in connect_domains(service, port.number, namespace) if d not in taken]
+        taken.update(domains)
+        if domains:
+            yield {
+                "name": f"{service.fqdn}:{port.number}|tcp",
+                "domains": domains,
+                "routes": list(connect_routes(service, port, claims(tables, service.fqdn), namespace, members)),
+                "include_request_attempt_count": True,
+            }
+
+
+def connectable(topology: Topology, namespace: str) -> Iterator[tuple[Service, ServicePort]]:
+    """What callers of a namespace can connect to: ports that are no HTTP, or that a route treats so."""
+    as_tcp, _ = targets(topology)
     for service in topology.services:
-        if service.visible_to and namespace not in service.visible_to:
-            continue
-        for port in service.ports:
-            if port.protocol in HTTP_PROTOCOLS and (service.fqdn, port.number) not in as_tcp:
-                continue
-            domains = [d for d in connect_domains(service, port.number, namespace) if d not in taken]
-            taken.update(domains)
-            if domains:
-                yield {
-                    "name": f"{service.fqdn}:{port.number}|tcp",
-                    "domains": domains,
-                    "routes": list(connect_routes(service, port, claims(tables, service.fqdn), namespace, members)),
-                    "include_request_attempt_count": True,
-                }
+        if not service.visible_to or namespace in service.visible_to:
+            for port in service.ports:
+                if port.protocol not in HTTP_PROTOCOLS or (service.fqdn, port.number) in as_tcp:
+                    yield service, port
 
 
 def connect_domains(service: Service, port: int, namespace: str) -> list[str]:
