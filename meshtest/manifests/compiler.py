@@ -8,6 +8,7 @@ from functools import cache
 from meshtest.errors import ManifestError
 from meshtest.manifests.istio import ISTIO
 from meshtest.manifests.istio_security import ISTIO_SECURITY
+from meshtest.manifests.istio_security.peer import PEERS
 from meshtest.manifests.kinds import check
 from meshtest.manifests.kubernetes import KUBERNETES
 from meshtest.manifests.memo import Parsed, per_document
@@ -16,7 +17,7 @@ from meshtest.model.document import Document, Documents
 from meshtest.model.topology import Topology
 from meshtest.spi.dialect import Compiled, Dialect
 
-DIALECTS: tuple[Dialect, ...] = (KUBERNETES, ISTIO, ISTIO_SECURITY)
+DIALECTS: tuple[Dialect, ...] = (KUBERNETES, ISTIO, PEERS, ISTIO_SECURITY)
 
 
 def compile(documents: Documents, dialects: Sequence[Dialect] | None = None) -> Compiled:

@@ -33,14 +33,19 @@ def mesh_hosts(topology: Topology, *, namespace: str, labels: Labels) -> tuple[V
     return seen.hosts[caller]
 
 
-def gateway_hosts(topology: Topology, door: Door, gateways: Iterable[str] | None = None) -> tuple[VirtualHost, ...]:
-    """All hosts that requests at one door can name, sorted by name; `gateways` are keys, None for all."""
+def gateway_hosts(
+    topology: Topology, door: Door, gateways: Iterable[str] | None = None, *, server: str = ""
+) -> tuple[VirtualHost, ...]:
+    """All hosts that requests at one door can name, sorted by name; `gateways` are keys, None for all.
+
+    `server`: of one server of a gateway only, `namespace/gateway/server`.
+    """
     wanted, port = None if gateways is None else set(gateways), door.port
     chosen = [g for g in topology.gateways if g.address == door.address and (wanted is None or g.key in wanted)]
     found: dict[str, list[Route]] = {}
     for table in in_order(topology.tables):
         # A table adds its routes to a host once, however many of its gateways admit it.
-        admitting = {g.key: _admitted(g, port, table) for g in chosen if g.key in table.gateways}
+        admitting = {g.key: _admitted(g, port, table, server) for g in chosen if g.key in table.gateways}
         keys = {key for key, domains in admitting.items() if domains}
         routes = list(_routes(table, port, _counts_at(keys))) if keys else []
         for domain in sorted({domain for domains in admitting.values() for domain in domains}):
@@ -173,10 +178,12 @@ def _spellings(host: str) -> list[str]:
 # -- hosts of a gateway
 
 
-def _admitted(gateway: Gateway, port: int, table: RouteTable) -> set[str]:
+def _admitted(gateway: Gateway, port: int, table: RouteTable, only: str = "") -> set[str]:
     """The table's hosts as far as the gateway's servers on the port admit them: `namespace/host`, `*/host`, `host`."""
     domains: set[str] = set()
     for server in gateway.servers if sees(table, gateway.namespace) else ():
+        if only not in ("", f"{gateway.key}/{server.name}"):
+            continue
         for admitted in server.hosts if server.port == port else ():
             scope, slash, pattern = admitted.rpartition("/")
             if not slash or scope in ("*", table.namespace):

@@ -16,18 +16,20 @@ SECURITY_VERSIONS = tuple(f"{SECURITY}/{version}" for version in ("v1", "v1beta1
 VERSIONS = {
     "/Service": ("v1",),
     "apps/Deployment": ("apps/v1",),
+    "/Secret": ("v1",),
+    "/ConfigMap": ("v1",),
     f"{NETWORKING}/VirtualService": ISTIO_VERSIONS,
     f"{NETWORKING}/DestinationRule": ISTIO_VERSIONS,
     f"{NETWORKING}/Gateway": ISTIO_VERSIONS,
     f"{NETWORKING}/EnvoyFilter": (f"{NETWORKING}/v1alpha3",),
     f"{SECURITY}/AuthorizationPolicy": SECURITY_VERSIONS,
     f"{SECURITY}/RequestAuthentication": SECURITY_VERSIONS,
+    f"{SECURITY}/PeerAuthentication": SECURITY_VERSIONS,
 }
 """Accepted apiVersions of the kinds that are translated."""
 
 TRAFFIC = {
     NETWORKING: "ServiceEntry Sidecar WorkloadEntry WorkloadGroup ProxyConfig",
-    SECURITY: "PeerAuthentication",
     "extensions.istio.io": "WasmPlugin TrafficExtension",
     "gateway.networking.k8s.io": "Gateway GatewayClass HTTPRoute GRPCRoute TCPRoute TLSRoute UDPRoute ReferenceGrant "
     "BackendTLSPolicy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshtest.model.feature import Feature
+from meshtest.model.identity import mutual_tls
 from meshtest.model.policy import TrafficPolicy
 from meshtest.model.route import MESH, Match, Route
 from meshtest.model.topology import Topology
@@ -13,6 +14,8 @@ from meshtest.model.topology import Topology
 def needs(topology: Topology) -> frozenset[Feature]:
     """Everything the routes, policies and workloads of a topology ask for."""
     found: set[Feature] = {Feature.PODS} if topology.workloads else set()
+    if mutual_tls(topology):
+        found.add(Feature.MUTUAL_TLS)
     if topology.faults:
         found.add(Feature.FAULT_AT_DESTINATION)
     asked = {

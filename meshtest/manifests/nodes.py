@@ -122,6 +122,8 @@ class _Builder:
     def key(self, node: yaml.Node) -> str:
         if isinstance(node, yaml.ScalarNode) and node.tag in _AS_WRITTEN:
             return str(node.value)
+        if isinstance(node, yaml.ScalarNode) and node.tag == f"{_TAG}int" and node.value.isdigit():
+            return str(node.value)  # kubectl makes a string of it: `portLevelMtls: {8080: ...}`
         raise self.refuse(node, f"a key must be a string; write it in quotes: {_shown(node)}")
 
     def scalar(self, node: yaml.ScalarNode) -> Any:

@@ -28,6 +28,7 @@ class Event:
     step.start, step.end     name
     load.start, load.rate, load.end     load, target, source, rate, sent ...
     undo.failed     text; what could not be put back
+    certificates.rotated   identities, seconds
     note            text
     verdict         outcome, sentence, findings
     """

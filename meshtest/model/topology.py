@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from meshtest.model.credential import Credential
+from meshtest.model.identity import PeerAuthentication
 from meshtest.model.policy import HostPolicy, Subset
 from meshtest.model.route import Fault, Gateway, Retry, RouteTable
 from meshtest.model.security import Authentication, Authorization, ProxyPatches
@@ -24,6 +25,11 @@ class Topology:
     """By fully qualified host."""
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     """Certificates and keys by `namespace/name`."""
+    peers: tuple[PeerAuthentication, ...] = ()
+    """Who must show a certificate of the mesh to whom."""
+    identified: str = ""
+    """Why identities matter although no PeerAuthentication asks for them: a policy that names principals. Set by the
+    dialect, in words; "" if nothing does (identity.mutual_tls)."""
     faults: Mapping[str, Fault] = field(default_factory=dict)
     """Faults at the destination, by workload key: what the version itself does wrong, seen by mirrored requests too."""
     default_retry: Retry | None = None

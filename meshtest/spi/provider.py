@@ -77,7 +77,8 @@ class Provider(Protocol):
 
     def entrance(self, source: str) -> Entrance:
         """Where requests of `source` enter: `ingress`, `ingress/PORT`, `namespace/gateway`, or a workload's key; or
-        "" for a client in the mesh that is no workload of the manifests."""
+        "" for a client in the mesh that is no workload of the manifests; or `outside` for one without a proxy and an
+        identity, which calls services as the cluster's network lets it."""
         ...
 
     def pods(self, workload: str = "") -> Sequence[Pod]:
@@ -97,6 +98,11 @@ class Provider(Protocol):
 
     def kill(self, pod: str, signal: int) -> None:
         """Send a signal to the pod's process and nothing else: no endpoint removal (a crash)."""
+        ...
+
+    def rotate_certificates(self) -> int:
+        """Every identity of the mesh gets a new certificate, in force when this returns; how many there are. 0 where
+        nothing uses one."""
         ...
 
     def counters(self, pattern: str) -> Mapping[str, int]:

@@ -105,6 +105,11 @@ class FakeProvider:
         """The port of the discard service: nobody listens there."""
         return Entrance("127.0.0.1", 9, proxy=not source.startswith("ingress"))
 
+    def rotate_certificates(self) -> int:
+        """An identity for each workload."""
+        self.calls.append(("rotate_certificates",))
+        return len(self.topology.workloads)
+
     def counters(self, pattern: str) -> Mapping[str, int]:
         return dict(self.counts)
 

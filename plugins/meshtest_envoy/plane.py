@@ -5,6 +5,9 @@ Make before break. A request never meets a route to a cluster without endpoints,
     clusters (old and new) ─► listeners of new pods and callers, with their filters and routes
                            ─► endpoints ─► security filters ─► routes ─► removals
 
+A listener that changes first takes what the old and the new one take, then only the latter: so mutual TLS becomes
+STRICT under load. Certificates (SDS) are offered before anything refers to them; a rotation changes nothing else.
+
 Each arrow is an acknowledgement; before the removals comes the barrier: the worker serves it. A shift changes routes
 only, so it is one push, one ACK, and a look.
 """
@@ -20,14 +23,16 @@ from meshtest.errors import ConfigRejected, PortTaken, ProcessFailed
 from meshtest.model.route import Door
 from meshtest.model.topology import Topology
 from meshtest_envoy.ads.server import AdsServer
-from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, FILTERS, LISTENER, ROUTES
+from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, FILTERS, LISTENER, ROUTES, SECRET
 from meshtest_envoy.barrier import Barrier, marked
 from meshtest_envoy.envoy import Admin
+from meshtest_envoy.pki import Authority
 from meshtest_envoy.ports import Ports
-from meshtest_envoy.xds import names
+from meshtest_envoy.xds import listeners, names, security
 from meshtest_envoy.xds.bootstrap import bootstrap
-from meshtest_envoy.xds.clusters import Replica
-from meshtest_envoy.xds.snapshot import Resources, Snapshot, Translator, doors, tcp_listeners
+from meshtest_envoy.xds.replicas import Replica
+from meshtest_envoy.xds.resources import Json, Resources
+from meshtest_envoy.xds.snapshot import Snapshot, Translator, doors, tcp_listeners
 
 
 class DataPlane:
@@ -47,7 +52,8 @@ class DataPlane:
 
     def serve(self, *, hops: Path, ingress: Mapping[int, int], within: float) -> None:
         """For the next run: where the access log goes, host ports of gateway ports, seconds to wait for an ACK."""
-        self._translator = Translator(hops=str(hops.absolute()))
+        self._authority = Authority()
+        self._translator = Translator(hops=str(hops.absolute()), authority=self._authority)
         self._fixed = {names.gateway_listener(Door(gateway)): port for gateway, port in ingress.items()}
         self._within = within
 
@@ -69,7 +75,7 @@ class DataPlane:
 
     def push(self, topology: Topology, replicas: Sequence[Replica]) -> bool:
         """Bring this into force; False if it already is. ConfigRejected leaves the old configuration in force."""
-        ports = self._ports.of(tcp_listeners(topology), self._fixed)
+        ports = self._ports.of(tcp_listeners(topology, with_outside=self._translator.outside), self._fixed)
         goal = self._translator.snapshot(topology, replicas, ports)
         if goal == self._asked:
             return False
@@ -93,25 +99,51 @@ class DataPlane:
     def _make(self, goal: Snapshot) -> None:
         """Everything new comes into being; nothing old goes."""
         now = self._in_force
-        listening = now.listeners | goal.listeners
-        touched = {n for n, c in goal.clusters.items() if now.clusters.get(n) != c}
+        touched = {eds_name(c) for n, c in goal.clusters.items() if now.clusters.get(n) != c}
+        serving = {
+            n: widened(now.listeners[n], goal.listeners[n]) for n in now.listeners.keys() & goal.listeners.keys()
+        }
+        self._ads.put(SECRET, now.secrets | goal.secrets)
+        if any(now.listeners[n] != listener for n, listener in serving.items() if n.startswith("inbound_")):
+            # an endpoint understands what callers will say before they say it
+            inbound = {n: listener for n, listener in serving.items() if n.startswith("inbound_")}
+            self._push(LISTENER, "listeners", now.listeners | inbound)
         self._push_clusters(now.clusters | goal.clusters, goal, touched)
-        if listening != now.listeners:
+        if goal.listeners.keys() - now.listeners.keys():
             # the routes of listeners that do not serve yet; the others keep theirs until endpoints are there
-            self._push(LISTENER, "listeners", listening)
-            self._push(FILTERS, "filters", goal.filters | now.filters)
+            self._push(LISTENER, "listeners", goal.listeners | self._in_force.listeners)
+            self._push_filters(goal.filters | now.filters)
             self._push(ROUTES, "routes", goal.routes | now.routes)
-        self._push(ENDPOINTS, "endpoints", now.endpoints | goal.endpoints, touch=touched)
-        # keys may be fetched from endpoints; routes may ask for the claims of a token
-        self._push(FILTERS, "filters", now.filters | goal.filters)
-        self._push(ROUTES, "routes", now.routes | goal.routes)
+        # a cluster that now looks its endpoints up itself asks for them no more
+        asked = {eds_name(c) for c in self._in_force.clusters.values() if c["type"] == "EDS"}
+        endpoints = {n: e for n, e in (now.endpoints | goal.endpoints).items() if n in asked}
+        self._push(ENDPOINTS, "endpoints", endpoints, touch=touched)
+        self._push(LISTENER, "listeners", self._in_force.listeners | serving)
+        # after endpoints, from which keys may be fetched; before routes, which may ask for the claims of a token
+        self._push_filters(now.filters | goal.filters)
+        self._push(ROUTES, "routes", self._still_asked(now.routes, goal.routes) | goal.routes)
+        self._push(SECRET, "secrets", goal.secrets)
+
+    def _push_filters(self, filters: Resources) -> None:
+        """Envoy asks for those that a listener names, and would acknowledge no other."""
+        asked = security.discovered(self._in_force.listeners.values())
+        self._push(FILTERS, "filters", {n: f for n, f in filters.items() if n in asked})
+
+    def _still_asked(self, old: Resources, new: Resources) -> Resources:
+        """Old routes that some listener still has; a filter chain that went asks for its own no more."""
+        gone = old.keys() - new.keys()
+        if not gone:
+            return old
+        asked = {name for listener in self._in_force.listeners.values() for name in listeners.routes_of(listener)}
+        return {n: r for n, r in old.items() if n not in gone or n in asked}
 
     def _push_clusters(self, clusters: Resources, goal: Snapshot, touched: set[str]) -> None:
-        """Envoy holds back what follows until each new cluster has its endpoints, so these come at once, and empty."""
+        """Envoy acknowledges no cluster until each new or changed one has its endpoints and secrets. So these are sent
+        right behind: those of new clusters empty, those of changed ones as they are, for it asks for them again."""
         if clusters == self._in_force.clusters:
             return
         empty = {n: {**goal.endpoints[n], "endpoints": []} for n in touched & goal.endpoints.keys()}
-        self._ads.put(ENDPOINTS, empty | self._in_force.endpoints)
+        self._ads.put(ENDPOINTS, empty | self._in_force.endpoints, touch=touched & self._in_force.endpoints.keys())
         self._push(CLUSTER, "clusters", clusters)
 
     def _break(self, goal: Snapshot) -> None:
@@ -133,6 +165,14 @@ class DataPlane:
         found = self._translator.patcher.without_effect()
         return [f"{p.source}: the EnvoyFilter patch of {p.apply_to} matches nothing here" for p in found]
 
+    def rotate(self) -> int:
+        """New certificates for all identities; the next push brings them into force. Returns how many."""
+        return self._authority.rotate()
+
+    def let_outside_in(self) -> None:
+        """From the next push on, a client that is not in the mesh can enter."""
+        self._translator.outside = True
+
     def outbound_port(self, caller: str) -> int:
         return self._ports[names.outbound_listener(caller)]
 
@@ -140,3 +180,21 @@ class DataPlane:
     def doors(self) -> dict[Door, int]:
         """Ports on this host, of the doors that are in force."""
         return {door: self._ports[names.gateway_listener(door)] for door in self._doors}
+
+
+def eds_name(cluster: Json) -> str:
+    """Under which name its endpoints are asked for."""
+    name: str = cluster.get("eds_cluster_config", {}).get("service_name") or cluster["name"]
+    return name
+
+
+def widened(old: Json, new: Json) -> Json:
+    """The new listener, which still takes what the old one does: the new filter chains and those of the old that they
+    do not replace. Envoy keeps the connections of a chain that stays as it is."""
+    if old == new or not new["name"].startswith("inbound_"):
+        return new
+    taken = [chain.get("filter_chain_match") for chain in new["filter_chains"]]
+    kept = [chain for chain in old["filter_chains"] if chain.get("filter_chain_match") not in taken]
+    chains = [*new["filter_chains"], *kept]
+    inspection = listeners.INSPECTION if any("filter_chain_match" in chain for chain in chains) else {}
+    return {**new, **inspection, "filter_chains": chains}

@@ -235,8 +235,23 @@ class EnvoyProvider:
     def entrance(self, source: str) -> Entrance:
         if (address := self._address(source)) is not None:
             return Entrance("127.0.0.1", self._door(*address), proxy=False)
+        if source == names.OUTSIDE:
+            return Entrance("127.0.0.1", self._outside(), proxy=True)
         caller = key(self._workload(source)) if source else names.CLIENT
         return Entrance("127.0.0.1", self._plane.outbound_port(caller), proxy=True)
+
+    def rotate_certificates(self) -> int:
+        with self._pushing:
+            count = self._plane.rotate()
+            self._plane.push(self._topology, self._fleet.replicas())
+            return count
+
+    def _outside(self) -> int:
+        """The port of a client outside the mesh; most runs have none, so it comes into being when it is asked for."""
+        with self._pushing:
+            self._plane.let_outside_in()
+            self._plane.push(self._topology, self._fleet.replicas())
+            return self._plane.outbound_port(names.OUTSIDE)
 
     def _address(self, source: str) -> tuple[str, str] | None:
         """(gateway address, port or "") of `ingress[/PORT]` or `namespace/gateway[/PORT]`; None for other sources."""

@@ -87,7 +87,7 @@ class TestKinds:
         ("api_version", "kind"),
         [
             ("v1", "ServiceAccount"),
-            ("v1", "ConfigMap"),
+            ("v1", "LimitRange"),
             ("autoscaling/v2", "HorizontalPodAutoscaler"),
             ("policy/v1", "PodDisruptionBudget"),
             ("cert-manager.io/v1", "Certificate"),

@@ -15,7 +15,8 @@ from meshtest.manifests.compiler import compile
 from meshtest.manifests.fields import METADATA, Fields
 from meshtest.manifests.hosts import mesh_hosts
 from meshtest.manifests.istio.fields import DESTINATION_RULE, GATEWAY, VIRTUAL_SERVICE
-from meshtest.manifests.kubernetes.fields import DEPLOYMENT, SERVICE
+from meshtest.manifests.istio_security.peer import PEER_AUTHENTICATION
+from meshtest.manifests.kubernetes.fields import CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read_text
 from meshtest.manifests.view import View
@@ -24,6 +25,7 @@ from meshtest.model.document import Document, Documents
 from meshtest.model.document import Path as DocumentPath
 
 ISTIO = {"VirtualService": VIRTUAL_SERVICE, "DestinationRule": DESTINATION_RULE, "Gateway": GATEWAY}
+SECURITY = {"PeerAuthentication": PEER_AUTHENTICATION}
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +64,9 @@ def differences(schema: dict[str, Any], table: Fields, path: str) -> Iterator[st
             yield f"{path}.{name} has properties, but no table"
 
 
-@pytest.mark.parametrize("kind", ISTIO)
+@pytest.mark.parametrize("kind", [*ISTIO, *SECURITY])
 def test_every_property_of_the_crd_is_translated_or_reported(kind: str, schemas: Path, crds: dict[str, Any]) -> None:
-    spec = ISTIO[kind].read["spec"]
+    spec = {**ISTIO, **SECURITY}[kind].read["spec"]
     assert spec is not None
     assert sorted(differences(schema_of(schemas, kind, crds), spec, "spec")) == []
 
@@ -162,6 +164,8 @@ spec:
     metadata: {labels: {app: a}, annotations: {a: b}}
     spec:
       terminationGracePeriodSeconds: 1
+      serviceAccountName: a
+      serviceAccount: a
       containers:
       - name: a
         image: a
@@ -182,6 +186,23 @@ spec:
       - {name: b, lifecycle: {preStop: {exec: {command: [a]}}}}
       - {name: c, lifecycle: {preStop: {httpGet: {port: 80}}}}
       - {name: d, lifecycle: {preStop: {tcpSocket: {port: 80}}}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: all}
+type: Opaque
+data: {a: b}
+stringData: {a: b}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: all}
+data: {a: b}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: all}
+spec: {selector: {matchLabels: {app: a}}, mtls: {mode: STRICT}, portLevelMtls: {"80": {mode: DISABLE}}}
 ---
 """
 """Every translated field of every kind; some contradict each other, which is no reason not to read them."""
@@ -212,7 +233,8 @@ def test_every_field_that_counts_as_translated_is_really_read(reviews: str, monk
         )
     )
     assert not [d for d in compiled.diagnostics if d.code in ("unknown-field", "wrong-type", "not-supported")]
-    kinds = {**ISTIO, "Service": SERVICE, "Deployment": DEPLOYMENT}
+    kinds = {**ISTIO, **SECURITY, "Service": SERVICE, "Deployment": DEPLOYMENT}
+    kinds |= {"Secret": SECRET, "ConfigMap": CONFIG_MAP}
     unread = {
         f"{path}.{name}"
         for kind, table in kinds.items()
@@ -224,7 +246,9 @@ def test_every_field_that_counts_as_translated_is_really_read(reviews: str, monk
     assert unread - by_document == set()
 
 
-@pytest.mark.parametrize(("kind", "table"), [*ISTIO.items(), ("Service", SERVICE), ("Deployment", DEPLOYMENT)])
+@pytest.mark.parametrize(
+    ("kind", "table"), [*ISTIO.items(), *SECURITY.items(), ("Service", SERVICE), ("Deployment", DEPLOYMENT)]
+)
 def test_no_field_is_in_two_sets_and_every_reason_is_given(kind: str, table: Fields) -> None:
     for path, fields in tables(table, kind):
         assert len(fields.known) == len(set(fields.known)), path
@@ -270,6 +294,9 @@ def test_each_untranslated_field_warns_where_it_stands(kind: str) -> None:
 
 
 FREE = {
+    "data",
+    "stringData",
+    "portLevelMtls",
     "labels",
     "annotations",
     "matchLabels",

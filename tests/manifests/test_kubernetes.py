@@ -191,9 +191,9 @@ class TestDeployment:
         assert the_workload(deployment(ONE, spec="  replicas: 0")).replicas == 0
 
     def test_fields_without_effect_are_listed_but_do_not_warn(self) -> None:
-        pod = "      serviceAccountName: web\n      volumes: []\n      containers: [{name: web, resources: {}}]"
+        pod = "      nodeName: web\n      volumes: []\n      containers: [{name: web, resources: {}}]"
         assert said(deployment(pod)) == []
-        assert "m.yaml:9: info: `spec.template.spec.serviceAccountName` has no effect here [unused]" in said(
+        assert "m.yaml:9: info: `spec.template.spec.nodeName` has no effect here [unused]" in said(
             deployment(pod), Severity.INFO
         )
 

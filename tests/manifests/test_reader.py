@@ -131,7 +131,7 @@ class TestDocuments:
             "metadata:\n  name: a\n  x: 1\n  name: b",
             "m.yaml:4: error: malformed YAML: key 'name' is given twice: in line 2 and in line 4 [malformed]",
         ),
-        ("8080: x", "m.yaml:1: error: malformed YAML: a key must be a string; write it in quotes: '8080' [malformed]"),
+        ("8.5: x", "m.yaml:1: error: malformed YAML: a key must be a string; write it in quotes: '8.5' [malformed]"),
         ("a: !Ref b", "m.yaml:1: error: malformed YAML: the YAML tag '!Ref' means nothing in a manifest [malformed]"),
         (
             "a: &x\n  b: *x",

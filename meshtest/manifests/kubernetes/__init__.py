@@ -1,12 +1,16 @@
-"""The dialect of Services and Deployments."""
+"""The dialect of Services, Deployments, and the Secrets and ConfigMaps with certificates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
+from meshtest.manifests.kubernetes.credentials import config_map as parse_config_map
+from meshtest.manifests.kubernetes.credentials import secret as parse_secret
 from meshtest.manifests.kubernetes.deployment import deployment as parse_deployment
 from meshtest.manifests.kubernetes.service import service as parse_service
+from meshtest.manifests.memo import Parsed
 from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.document import Documents
 from meshtest.model.service import VERSION_LABELS, Workload
@@ -15,21 +19,30 @@ from meshtest.spi.dialect import Compiled
 
 
 class Kubernetes:
-    """core/v1 Service and apps/v1 Deployment."""
+    """core/v1 Service, Secret, ConfigMap and apps/v1 Deployment."""
 
     name = "kubernetes"
-    kinds = frozenset({"/Service", "apps/Deployment"})
+    kinds = frozenset({"/Service", "/Secret", "/ConfigMap", "apps/Deployment"})
 
     def compile(self, documents: Documents, topology: Topology) -> Compiled:
         services = [parse_service(d) for d in documents.of("/Service")]
         workloads = [parse_deployment(d) for d in documents.of("apps/Deployment")]
-        notes = [note for s in services for note in s.notes] + [note for w in workloads for note in w.notes]
+        secrets = [parse_secret(d) for d in documents.of("/Secret")]
+        maps = [parse_config_map(d) for d in documents.of("/ConfigMap")]
+        credentials = [parsed.value for parsed in (*secrets, *maps) if parsed.value]
+        notes = [n for told in (services, workloads, secrets, maps) for n in _notes(told)]
         topology = replace(
             topology,
             services=(*topology.services, *(p.value for p in services if p.value)),
             workloads=(*topology.workloads, *(p.value for p in workloads if p.value)),
+            credentials={**topology.credentials, **{c.key: c for c in credentials}},
         )
         return Compiled(topology, (*notes, *duplicate_versions(topology)))
+
+
+def _notes(parsed: Iterable[Parsed[Any]]) -> Iterator[Diagnostic]:
+    for one in parsed:
+        yield from one.notes
 
 
 def duplicate_versions(topology: Topology) -> Iterator[Diagnostic]:

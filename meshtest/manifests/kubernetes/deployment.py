@@ -39,12 +39,21 @@ def deployment(document: Document, notes: list[Diagnostic]) -> Workload | None:
         annotations=own | annotations,
         replicas=1 if replicas is None else replicas,
         containers=tuple(container(c) for c in containers),
+        # `serviceAccount` is the older name of the field
+        service_account=pod.string("serviceAccountName") or pod.string("serviceAccount") or "default",
+        locality=locality(labels),
         grace=30 if grace is None else grace,
         max_surge=surge,
         max_unavailable=unavailable,
         recreate=recreate,
         source=document.where(),
     )
+
+
+def locality(labels: Labels) -> str:
+    """`region/zone/subzone`. A Deployment's pods run on any node; the label stands in for the node's (Istio's own)."""
+    # in the label's value `.` is `/`: a label may not have the latter
+    return labels.get("istio-locality", "").replace(".", "/")
 
 
 def _check_selector(spec: View, labels: Labels) -> None:

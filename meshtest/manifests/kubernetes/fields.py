@@ -69,7 +69,7 @@ CONTAINER = Fields(
 )
 
 POD = Fields(
-    read={"containers": CONTAINER, **leaves("terminationGracePeriodSeconds")},
+    read={"containers": CONTAINER, **leaves("terminationGracePeriodSeconds serviceAccountName serviceAccount")},
     unsupported={
         "hostNetwork": "pods listen on ports of their own",
         "readinessGates": "a pod is ready when its probes pass",
@@ -79,7 +79,7 @@ POD = Fields(
         "ephemeralContainers hostAliases hostIPC hostPID hostUsers hostname hostnameOverride imagePullSecrets "
         "initContainers nodeName nodeSelector os overhead preemptionPolicy priority priorityClassName "
         "resourceClaims resources restartPolicy runtimeClassName schedulerName schedulingGates securityContext "
-        "serviceAccount serviceAccountName setHostnameAsFQDN shareProcessNamespace subdomain tolerations "
+        "setHostnameAsFQDN shareProcessNamespace subdomain tolerations "
         "topologySpreadConstraints volumes"
     ),
 )
@@ -100,4 +100,14 @@ DEPLOYMENT = kind(
         },
         unused=words("progressDeadlineSeconds revisionHistoryLimit"),
     )
+)
+
+
+SECRET = Fields(
+    read={**leaves("apiVersion kind type data stringData"), "metadata": METADATA},
+    unused=words("immutable status"),
+)
+CONFIG_MAP = Fields(
+    read={**leaves("apiVersion kind data"), "metadata": METADATA},
+    unused=words("immutable binaryData status"),
 )

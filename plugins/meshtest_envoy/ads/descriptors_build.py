@@ -83,6 +83,7 @@ ROOTS = (
     "envoy.extensions.load_balancing_policies.round_robin.v3.round_robin",
     "envoy.extensions.path.match.uri_template.v3.uri_template_match",
     "envoy.extensions.path.rewrite.uri_template.v3.uri_template_rewrite",
+    "envoy.extensions.matching.common_inputs.transport_socket.v3.transport_socket_inputs",
     "envoy.extensions.retry.host.previous_hosts.v3.previous_hosts",
     "envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config",
     "envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer",

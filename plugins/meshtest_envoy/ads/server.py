@@ -19,13 +19,13 @@ from google.protobuf.message import Message
 
 from meshtest.errors import ConfigRejected, ProviderError
 from meshtest_envoy.ads.descriptors import message_class
-from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, FILTERS, LISTENER, ROUTES, Stream
+from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, FILTERS, LISTENER, ROUTES, SECRET, Stream
 from meshtest_envoy.ads.threads import DaemonThreads
 
 METHOD = "StreamAggregatedResources"
 SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 
-SENT = (CLUSTER, ENDPOINTS, LISTENER, FILTERS, ROUTES)
+SENT = (SECRET, CLUSTER, ENDPOINTS, LISTENER, FILTERS, ROUTES)
 """Order in which a stream is brought up to date: what is referred to goes first."""
 
 
@@ -59,11 +59,11 @@ class AdsServer:
             self._failure = failure
             self._changed.notify_all()
 
-    def put(self, type_url: str, resources: Mapping[str, Mapping[str, Any]]) -> None:
-        """Make these all the resources of the type without waiting: Envoy gets them when it asks."""
+    def put(self, type_url: str, resources: Mapping[str, Mapping[str, Any]], *, touch: Iterable[str] = ()) -> None:
+        """Make these all the resources of the type without waiting: Envoy gets them when it asks, or behind the next
+        push. `touch` re-sends resources that did not change."""
         with self._changed:
-            self._stream.put(type_url, resources)
-            self._send()
+            self._stream.put(type_url, resources, touch)
 
     def push(
         self,

@@ -26,6 +26,7 @@ ENDPOINTS = TYPE_URL + "envoy.config.endpoint.v3.ClusterLoadAssignment"
 FILTERS = TYPE_URL + "envoy.config.core.v3.TypedExtensionConfig"
 LISTENER = TYPE_URL + "envoy.config.listener.v3.Listener"
 ROUTES = TYPE_URL + "envoy.config.route.v3.RouteConfiguration"
+SECRET = TYPE_URL + "envoy.extensions.transport_sockets.tls.v3.Secret"
 
 WHOLE = frozenset({CLUSTER, LISTENER})
 """Types whose responses must always hold every resource; of the others a response may hold only what changed."""

@@ -1,9 +1,16 @@
 """The translator: a Topology and the pods that run become Envoy resources, as JSON. Pure: no sockets, no processes.
 
     names.py      how clusters, listeners and sockets are called (Istio's names)
-    clusters.py   services and policies to clusters; pods to endpoints
+    clusters.py   services and policies to clusters
+    endpoints.py  pods, and addresses that are no pods, to endpoints
+    localities.py which endpoints callers in one place prefer
     routes.py     virtual hosts to route configurations
-    listeners.py  one outbound listener a caller, one inbound a replica and port, one a gateway port
+    streams.py    routes of connections: TCP, and TLS that stays encrypted
+    listeners.py  one outbound listener a caller, one inbound a replica and port
+    outside.py    the way in for a client without a proxy
+    gateways.py   one listener a gateway port, a filter chain a server
+    tls.py        certificates, and what is done with them
+    mutual.py     who shows which identity, where mutual TLS is in force
     snapshot.py   all of it together, with the references checked
     bootstrap.py  the static configuration Envoy starts with
 

@@ -6,54 +6,106 @@ LEAST_REQUEST, connect timeout 10 s, circuit breakers at 2^32-1 (Envoy's `max_re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
-from meshtest.model.policy import ConnectionPool, LoadBalancing, OutlierDetection, TrafficPolicy
-from meshtest.model.service import Service, ServicePort, Workload
-from meshtest.model.topology import Topology, key
-from meshtest_envoy.xds import names
+from meshtest.model.policy import ConnectionPool, HostPolicy, LoadBalancing, OutlierDetection, Subset, TrafficPolicy
+from meshtest.model.service import Service, ServicePort
+from meshtest.model.topology import Topology
+from meshtest_envoy.xds import endpoints, localities, names, tls
+from meshtest_envoy.xds.localities import View
+from meshtest_envoy.xds.mutual import Mutual
 from meshtest_envoy.xds.names import TYPE_URL
-
-Json = dict[str, Any]
+from meshtest_envoy.xds.replicas import Replica as Replica
+from meshtest_envoy.xds.resources import ADS as ADS
+from meshtest_envoy.xds.resources import Json as Json
+from meshtest_envoy.xds.resources import drop_none as drop_none
+from meshtest_envoy.xds.resources import seconds as seconds
 
 UNLIMITED = 2**32 - 1
-ADS: Json = {"ads": {}, "resource_api_version": "V3"}
+HTTP2 = frozenset({"http2", "grpc"})
+HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Replica:
-    """A pod as the translator sees it."""
-
-    pod: str
-    workload: Workload
-    service: str
-    ready: bool
-    sockets: dict[int, str]
-    """Container port to the unix socket of its inbound listener."""
-    ports: dict[int, int]
-    """Container port to the port its process listens on."""
-
-
-def seconds(value: float) -> str:
-    """A protobuf Duration in JSON."""
-    return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
-
-
-def drop_none(**fields: Any) -> Json:
-    return {k: v for k, v in fields.items() if v is not None}
-
-
-def outbound_clusters(topology: Topology, service: Service) -> Iterable[Json]:
-    """One cluster a port, and one more a port and subset."""
+def outbound_clusters(topology: Topology, service: Service, mutual: Mutual) -> Iterable[Json]:
+    """One cluster a port, and one more a port and subset; and copies of it for callers in some place."""
     host = topology.policies.get(service.fqdn)
     for port in service.ports:
-        policy = host.policy_for(port.number) if host else TrafficPolicy()
-        yield cluster(names.outbound_cluster(service.fqdn, port.number), port, policy)
-        for subset in host.subsets if host else ():
-            name = names.outbound_cluster(service.fqdn, port.number, subset.name)
-            yield cluster(name, port, subset.policy_for(port.number))
+        for subset in (None, *(host.subsets if host else ())):
+            policy = (subset or host or HostPolicy(host="")).policy_for(port.number)
+            made = outbound_cluster(topology, service, port, subset, policy, mutual)
+            yield made
+            for view in localities.copies(topology).get(made["name"], ()):
+                yield local_copy(made, view, service, port, subset, policy)
+
+
+def outbound_cluster(
+    topology: Topology,
+    service: Service,
+    port: ServicePort,
+    subset: Subset | None,
+    policy: TrafficPolicy,
+    mutual: Mutual,
+) -> Json:
+    name = names.outbound_cluster(service.fqdn, port.number, subset.name if subset else "")
+    result = cluster(name, port, policy)
+    if not endpoints.discovered(service):
+        del result["eds_cluster_config"]
+        result |= by_name(service, name, localities.assignment(endpoints.fixed(service, port, subset)))
+    result |= transport(topology, service, port, subset, policy, mutual)
+    if policy.tls and policy.tls.mode in ("SIMPLE", "MUTUAL") and not policy.tls.sni:
+        result["typed_extension_protocol_options"][HTTP_OPTIONS]["upstream_http_protocol_options"] = {
+            "auto_sni": True,
+            "auto_san_validation": not policy.tls.insecure and not policy.tls.subject_alt_names,
+        }
+    return result
+
+
+def local_copy(
+    made: Json, view: View, service: Service, port: ServicePort, subset: Subset | None, policy: TrafficPolicy
+) -> Json:
+    """The cluster with the endpoints in the order of callers in one place."""
+    result = {**made, "name": localities.copy_name(made["name"], view)}
+    if not endpoints.discovered(service):
+        result |= by_name(
+            service, result["name"], localities.arranged(endpoints.fixed(service, port, subset), view, policy)
+        )
+    setting = (policy.load_balancing or LoadBalancing()).locality
+    if setting and setting.distribute:
+        result["common_lb_config"] = {**made["common_lb_config"], "locality_weighted_lb_config": {}}
+    return result
+
+
+def by_name(service: Service, name: str, found: list[Json]) -> Json:
+    """Istio's DNS settings (mesh dnsRefreshRate 60 s). A name that does not resolve yet holds up nothing else."""
+    return {
+        "type": endpoints.kind(service),
+        "dns_lookup_family": "V4_PREFERRED",
+        "dns_refresh_rate": "60s",
+        "respect_dns_ttl": True,
+        "wait_for_warm_on_init": False,
+        "load_assignment": {"cluster_name": name, "endpoints": found},
+    }
+
+
+def transport(
+    topology: Topology,
+    service: Service,
+    port: ServicePort,
+    subset: Subset | None,
+    policy: TrafficPolicy,
+    mutual: Mutual,
+) -> Json:
+    """TLS to the endpoints: as the policy says, else the mesh's own where they speak it (Istio's auto mTLS)."""
+    chosen = policy.tls
+    if chosen and chosen.mode in ("SIMPLE", "MUTUAL"):
+        http2 = port.protocol in HTTP2
+        return {"transport_socket": tls.client(chosen, topology.credentials, http2=http2)}
+    always = chosen is not None and chosen.mode == "ISTIO_MUTUAL"
+    if not mutual.reason or (chosen and not always) or (service.external and not always):
+        return {}
+    # Istio's sni of its own TLS: outbound_.80_.v1_.reviews.default.svc.cluster.local
+    sni = f"outbound_.{port.number}_.{subset.name if subset else ''}_.{service.fqdn}"
+    return tls.by_caller(mutual.identities, mutual.servers(service), sni, always=always)
 
 
 def cluster(name: str, port: ServicePort, policy: TrafficPolicy) -> Json:
@@ -93,7 +145,7 @@ def http_options(pool: ConnectionPool, port: ServicePort) -> Json:
     if pool.use_client_protocol:
         both = {"http_protocol_options": {}, "http2_protocol_options": http2}
         protocol: Json = {"use_downstream_protocol_config": both}
-    elif pool.h2_upgrade or port.protocol in {"http2", "grpc"}:
+    elif pool.h2_upgrade or port.protocol in HTTP2:
         protocol = {"explicit_http_config": {"http2_protocol_options": http2}}
     else:
         protocol = {"explicit_http_config": {"http_protocol_options": {}}}
@@ -103,8 +155,8 @@ def http_options(pool: ConnectionPool, port: ServicePort) -> Json:
         max_connection_duration=None if pool.max_connection_duration is None else seconds(pool.max_connection_duration),
     )
     return {
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": TYPE_URL + "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        HTTP_OPTIONS: {
+            "@type": TYPE_URL + HTTP_OPTIONS,
             **protocol,
             **({"common_http_protocol_options": common} if common else {}),
         }
@@ -169,16 +221,19 @@ def tcp_keepalive(pool: ConnectionPool) -> Json:
     return {"upstream_connection_options": {"tcp_keepalive": fields}}
 
 
-def inbound_cluster(replica: Replica, container_port: int) -> Json:
-    """The process behind a replica's inbound listener."""
+def inbound_cluster(replica: Replica, container_port: int, protocol: str = "http") -> Json:
+    """The process behind a replica's inbound listener, spoken to as its port says (h2c for http2 and grpc)."""
     name = names.inbound_cluster(replica.pod, container_port)
     address = {"socket_address": {"address": "127.0.0.1", "port_value": replica.ports[container_port]}}
+    port = ServicePort(number=container_port, target=container_port, protocol=protocol)
+    http2 = {"typed_extension_protocol_options": http_options(ConnectionPool(), port)} if protocol in HTTP2 else {}
     return {
         "@type": TYPE_URL + "envoy.config.cluster.v3.Cluster",
         "name": name,
         "type": "STATIC",
         "connect_timeout": "10s",
         "circuit_breakers": {"thresholds": [thresholds(ConnectionPool(), TrafficPolicy())]},
+        **http2,
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
@@ -186,34 +241,11 @@ def inbound_cluster(replica: Replica, container_port: int) -> Json:
     }
 
 
-def endpoints(topology: Topology, service: Service, replicas: Sequence[Replica]) -> Iterable[Json]:
-    """Load assignments of all clusters of a service: replicas that are ready and, for a subset, carry its labels."""
-    host = topology.policies.get(service.fqdn)
-    members = {key(w): w for w in topology.backends(service)}
-    ready = [r for r in replicas if r.ready and key(r.workload) in members]
-    for port in service.ports:
-        yield assignment(names.outbound_cluster(service.fqdn, port.number), service, port, ready)
-        for subset in host.subsets if host else ():
-            name = names.outbound_cluster(service.fqdn, port.number, subset.name)
-            chosen = {key(w) for w in topology.subset_backends(service, subset)}
-            yield assignment(name, service, port, [r for r in ready if key(r.workload) in chosen])
-
-
-def assignment(name: str, service: Service, port: ServicePort, replicas: Sequence[Replica]) -> Json:
-    hosts = [e for r in replicas if (e := endpoint(service, port, r)) is not None]
+def black_hole() -> Json:
+    """Where connections go that a route leads nowhere (Istio's name): they are closed."""
     return {
-        "@type": TYPE_URL + "envoy.config.endpoint.v3.ClusterLoadAssignment",
-        "cluster_name": name,
-        "endpoints": [{"lb_endpoints": hosts}] if hosts else [],
-    }
-
-
-def endpoint(service: Service, port: ServicePort, replica: Replica) -> Json | None:
-    number = names.target_number(replica.workload, port.target)
-    if number is None or number not in replica.sockets:
-        return None
-    who = names.server(service.name, replica.workload.version, replica.pod)
-    return {
-        "endpoint": {"address": {"pipe": {"path": replica.sockets[number]}}, "hostname": replica.pod},
-        "metadata": {"filter_metadata": {"meshtest": {"server": who}}},
+        "@type": TYPE_URL + "envoy.config.cluster.v3.Cluster",
+        "name": names.BLACK_HOLE,
+        "type": "STATIC",
+        "connect_timeout": "1s",
     }

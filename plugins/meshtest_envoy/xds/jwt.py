@@ -14,8 +14,8 @@ from meshtest.model.route import HeaderMatch
 from meshtest.model.security import Authentication, TokenRule
 from meshtest.model.service import Service
 from meshtest_envoy.xds import names
-from meshtest_envoy.xds.clusters import Json, seconds
 from meshtest_envoy.xds.rbac import JWT, PAYLOAD, string
+from meshtest_envoy.xds.resources import Json, seconds
 
 CACHE = "300s"
 """How long fetched keys are kept; Istio's figure."""

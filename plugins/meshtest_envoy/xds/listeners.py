@@ -1,7 +1,7 @@
-"""Listeners: a caller's outbound proxy, a replica's inbound proxy, a gateway's port.
+"""Listeners: a caller's outbound proxy, a replica's inbound proxy. A gateway's are in gateways.py.
 
     caller ──► outbound_CALLER 127.0.0.1:PORT ──► inbound_POD unix socket ──► process 127.0.0.1:PORT
-    user   ──► gateway_PORT    127.0.0.1:PORT ──┘
+               mutual TLS, if it is in force, between the two listeners
 
 All filters a route may ever need are installed from the start, because changing a listener does not reach connections
 that are already open; what they do is set per route by RDS. Filter order is Istio's: security (security.py), fault,
@@ -10,32 +10,55 @@ cors, router last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from meshtest.manifests.hosts import HTTP_PROTOCOLS
 from meshtest.model.history import HOP_FIELDS
+from meshtest.model.identity import PeerMode, identity
 from meshtest.model.request import REQUEST_ID
-from meshtest.model.route import Door, Fault
-from meshtest_envoy.xds import names, routes, security
-from meshtest_envoy.xds.clusters import ADS, Json, Replica
+from meshtest.model.route import Fault
+from meshtest_envoy.xds import names, routes, security, streams, tls
 from meshtest_envoy.xds.names import TYPE_URL
+from meshtest_envoy.xds.replicas import Replica
+from meshtest_envoy.xds.resources import ADS, Json
 from meshtest_envoy.xds.routes import CORS, FAULT, fault_config
+from meshtest_envoy.xds.tls import IDENTITY
 
 
-def outbound(caller: str, namespace: str, port: int, hops: str) -> Json:
-    """The proxy that a workload's requests leave through; used as `http_proxy`, so one listener serves every host."""
+def outbound(caller: str, namespace: str, port: int, hops: str, identity: str = "") -> Json:
+    """The proxy that a workload's requests leave through; used as `http_proxy`, so one listener serves every host.
+
+    A connection that is no HTTP enters with CONNECT (streams.py).
+    """
     name = names.outbound_listener(caller)
     log = access_log(hops, "outbound", caller)
-    http = manager(name, names.outbound_routes(namespace), log)
-    return listener(name, tcp(port), http, caller_state(caller))
+    upgrades = [WEBSOCKET, {"upgrade_type": "CONNECT"}]
+    http = manager(name, names.outbound_routes(namespace), log, upgrade_configs=upgrades)
+    who = [identity_state(identity)] if identity else []
+    return listener(name, tcp(port), [{"filters": [caller_state(caller), *who, http_filter_of(http)]}])
 
 
 def caller_state(caller: str) -> Json:
     """Tells routes who calls (routes.CALLER), without a header that the service would see."""
+    return filter_state(routes.CALLER, "envoy.string", caller)
+
+
+def identity_state(identity: str) -> Json:
+    """Tells clusters whose certificate to show (tls.by_caller).
+
+    `envoy.hashable_string`, not `envoy.string`: only what can be hashed tells connection pools apart, and with the
+    other the first caller's connections, and so its identity, would serve everybody (seen with Envoy 1.40).
+    """
+    return filter_state(IDENTITY, "envoy.hashable_string", identity, shared_with_upstream="ONCE")
+
+
+def filter_state(key: str, factory: str, text: str, **more: Any) -> Json:
     value = {
-        "object_key": routes.CALLER,
-        "factory_key": "envoy.string",
-        "format_string": {"text_format_source": {"inline_string": caller}},
+        "object_key": key,
+        "factory_key": factory,
+        "format_string": {"text_format_source": {"inline_string": text}},
+        **more,
     }
     config = {
         "@type": TYPE_URL + "envoy.extensions.filters.network.set_filter_state.v3.Config",
@@ -44,21 +67,62 @@ def caller_state(caller: str) -> Json:
     return {"name": "envoy.filters.network.set_filter_state", "typed_config": config}
 
 
-def gateway(door: Door, host_port: int, hops: str) -> Json:
-    name = names.gateway_listener(door)
-    log = access_log(hops, "gateway", name)
-    # Istio: a gateway trusts the connection's own address and writes X-Forwarded-For
-    edge = {"use_remote_address": True}
-    http = manager(name, names.gateway_routes(door), log, security.http_filters(name), **edge)
-    return listener(name, tcp(host_port), http)
+def inbound(
+    replica: Replica,
+    port: int,
+    hops: str,
+    *,
+    protocol: str = "http",
+    raw_tls: bool = False,
+    mode: PeerMode = "DISABLE",
+    guards: Sequence[Json] = (),
+) -> Json:
+    """The proxy in front of a container port. `raw_tls`: TLS of the application's own passes through as it is.
+    `guards`: network filters that stand before the TCP proxy; requests have filters of their own (security.py).
 
-
-def inbound(replica: Replica, port: int, hops: str) -> Json:
+    Plain text is one chain, the mesh's TLS another (Istio: inbound_listener_builder.go). The plain chain is the same
+    with both as alone, so that its connections survive a change from one to the other.
+    """
     name = names.inbound_listener(replica.pod, port)
-    who = names.server(replica.service, replica.workload.version, replica.pod)
-    log = access_log(hops, "inbound", replica.pod, server=who)
-    guards = security.http_filters(names.guard(replica.workload, port))
-    return listener(name, {"pipe": {"path": replica.sockets[port]}}, manager(name, name, log, guards))
+    chains: list[Json] = []
+    if mode in ("PERMISSIVE", "STRICT"):
+        # beside TLS of the application, that of the mesh is known by its ALPN
+        alpn: Json = {"application_protocols": [tls.MESH_ALPN]} if mode == "PERMISSIVE" else {}
+        chains.append(
+            {
+                "filter_chain_match": {"transport_protocol": "tls", **alpn},
+                "transport_socket": tls.mesh_server(identity(replica.workload)),
+                "filters": inbound_filters(replica, port, hops, protocol, guards, **CALLER_CERTIFICATE),
+            }
+        )
+    if raw_tls and mode != "STRICT":
+        passed = [*guards, inbound_tcp(replica, port, hops)]
+        chains.append({"filter_chain_match": {"transport_protocol": "tls"}, "filters": passed})
+    if mode != "STRICT":
+        chains.append({"filters": inbound_filters(replica, port, hops, protocol, guards)})
+    inspected = any("filter_chain_match" in chain for chain in chains)
+    return listener(name, {"pipe": {"path": replica.sockets[port]}}, chains, inspected=inspected)
+
+
+def inbound_filters(
+    replica: Replica, port: int, hops: str, protocol: str, guards: Sequence[Json], **more: Any
+) -> list[Json]:
+    if protocol not in HTTP_PROTOCOLS:
+        return [*guards, inbound_tcp(replica, port, hops)]
+    name = names.inbound_listener(replica.pod, port)
+    log = access_log(hops, "inbound", replica.pod, server=server_of(replica))
+    own = security.http_filters(names.guard(replica.workload, port))
+    return [http_filter_of(manager(name, name, log, own, **more))]
+
+
+def inbound_tcp(replica: Replica, port: int, hops: str) -> Json:
+    target = {"cluster": names.inbound_cluster(replica.pod, port)}
+    log = connection_log(hops, "inbound", replica.pod, "TCP", server=server_of(replica))
+    return streams.tcp_filter(names.inbound_listener(replica.pod, port), target, log)
+
+
+def server_of(replica: Replica) -> str:
+    return names.server(replica.service, replica.workload.version, replica.pod)
 
 
 def inbound_routes(replica: Replica, port: int, fault: Fault | None) -> Json:
@@ -83,17 +147,50 @@ def tcp(port: int) -> Json:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def listener(name: str, address: Json, http: Json, *before: Json) -> Json:
+def listener(name: str, address: Json, chains: Sequence[Json], *, inspected: bool = False) -> Json:
+    """`inspected`: the first bytes are looked at, because chains differ by TLS."""
     return {
         "@type": TYPE_URL + "envoy.config.listener.v3.Listener",
         "name": name,
         "address": address,
         # with SO_REUSEPORT two Envoys of parallel sessions would share a port without an error
         "enable_reuse_port": False,
-        "filter_chains": [
-            {"filters": [*before, {"name": "envoy.filters.network.http_connection_manager", "typed_config": http}]}
-        ],
+        **(INSPECTION if inspected else {}),
+        "filter_chains": list(chains),
     }
+
+
+def routes_of(listener: Json) -> Iterator[str]:
+    """Names of the route configurations that a listener asks for."""
+    for chain in listener["filter_chains"]:
+        for item in chain["filters"]:
+            if rds := item["typed_config"].get("rds"):
+                yield rds["route_config_name"]
+
+
+INSPECTION: Json = {
+    "listener_filters": [
+        {
+            "name": "envoy.filters.listener.tls_inspector",
+            "typed_config": {"@type": TYPE_URL + "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"},
+        }
+    ],
+    # a protocol in which the server speaks first: after a second of silence it is taken for plain text, as Istio does
+    "listener_filters_timeout": "1s",
+    "continue_on_listener_filters_timeout": True,
+}
+
+CALLER_CERTIFICATE: Json = {
+    "forward_client_cert_details": "APPEND_FORWARD",
+    "set_current_client_cert_details": {"subject": True, "uri": True, "dns": True},
+}
+"""The service learns who calls from X-Forwarded-Client-Cert (Istio)."""
+
+WEBSOCKET: Json = {"upgrade_type": "websocket"}
+
+
+def http_filter_of(manager: Json) -> Json:
+    return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
 
 
 def manager(stat_prefix: str, route_config: str, log: Json, guards: Sequence[Json] = (), **more: Any) -> Json:
@@ -106,7 +203,7 @@ def manager(stat_prefix: str, route_config: str, log: Json, guards: Sequence[Jso
         "access_log": [log],
         "normalize_path": True,
         "stream_idle_timeout": "0s",
-        "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "upgrade_configs": [WEBSOCKET],
         "http_protocol_options": {"accept_http_10": True},
         "preserve_external_request_id": True,
         "server_header_transformation": "PASS_THROUGH",
@@ -137,6 +234,14 @@ OPERATORS = {
 }
 """Envoy's command operator for each field of a hop; direction and proxy are constants of the listener."""
 
+NO_REQUEST = {
+    "request_id": "-",
+    "authority": "%REQUESTED_SERVER_NAME%",
+    "path": "-",
+    "status": "-",
+    "attempts": "-",
+}
+"""What a connection has in place of a request's fields."""
 
 NOT_THE_MARKER = {
     "header_filter": {
@@ -147,11 +252,17 @@ NOT_THE_MARKER = {
 
 def access_log(path: str, direction: str, proxy: str, **constants: str) -> Json:
     """One tab-separated line a request, as model.history.parse_hop reads it."""
+    return {**connection_log(path, direction, proxy, "", **constants), "filter": NOT_THE_MARKER}
+
+
+def connection_log(path: str, direction: str, proxy: str, kind: str, **constants: str) -> Json:
+    """One line a connection, when it ends: its `method` is `TCP` or `TLS`, its `authority` the server name."""
     known = OPERATORS | {"direction": direction, "proxy": proxy} | constants
+    if kind:
+        known |= NO_REQUEST | {"method": kind}
     line = "\t".join(known[f] for f in HOP_FIELDS) + "\n"
     return {
         "name": "envoy.access_loggers.file",
-        "filter": NOT_THE_MARKER,
         "typed_config": {
             "@type": TYPE_URL + "envoy.extensions.access_loggers.file.v3.FileAccessLog",
             "path": path,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshtest.model.route import Door
+from meshtest.model.route import Door, Gateway, Server
 from meshtest.model.service import Workload
 from meshtest.model.topology import Topology, key
 
@@ -14,6 +14,13 @@ MARKER_HOST = "meshtest.generation"
 
 CLIENT = "default/meshtest-client"
 """The caller inside the mesh that is no workload of the manifests: a load whose source is not named."""
+
+
+BLACK_HOLE = "BlackHoleCluster"
+"""A cluster without endpoints, for routes that lead nowhere (Istio's name)."""
+
+OUTSIDE = "outside"
+"""The source of requests from a client that has no proxy and no identity, but can reach the pods."""
 
 
 def outbound_cluster(fqdn: str, port: int, subset: str = "") -> str:
@@ -51,6 +58,11 @@ def gateway_routes(door: Door) -> str:
 def guard(workload: Workload, port: int) -> str:
     """Names the security filters of one port of a workload: its pods share them."""
     return f"{key(workload)}|{port}"
+
+
+def https_routes(gateway: Gateway, server: Server) -> str:
+    """Istio: `https.PORT.SERVER.GATEWAY.NAMESPACE`; a server with certificates has routes of its own."""
+    return f"https.{server.port}.{server.name}.{gateway.name}.{gateway.namespace}"
 
 
 def server(service: str, version: str, pod: str) -> str:

@@ -28,8 +28,8 @@ from meshtest.model.route import (
 )
 from meshtest.model.topology import Topology
 from meshtest_envoy.xds import jwt, names
-from meshtest_envoy.xds.clusters import Json, drop_none, seconds
 from meshtest_envoy.xds.names import TYPE_URL
+from meshtest_envoy.xds.resources import Json, drop_none, seconds
 
 FAULT = "envoy.filters.http.fault"
 CORS = "envoy.filters.http.cors"

@@ -12,15 +12,15 @@ requests at a gateway that no route takes. An extension config reaches the next 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from meshtest.manifests.istio_security.links import gateway_proxy
 from meshtest.model.route import Door
 from meshtest.model.security import Authorization, Proxy, applying
 from meshtest.model.topology import Topology
 from meshtest_envoy.xds import jwt, rbac
-from meshtest_envoy.xds.clusters import ADS, Json
 from meshtest_envoy.xds.names import TYPE_URL
+from meshtest_envoy.xds.resources import ADS, Json
 
 RBAC_URL = TYPE_URL + "envoy.extensions.filters.http.rbac.v3.RBAC"
 JWT_URL = TYPE_URL + "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"
@@ -78,6 +78,18 @@ def deny(authorizations: tuple[Authorization, ...]) -> Json:
 def allow(authorizations: tuple[Authorization, ...]) -> Json:
     allowing = [a for a in authorizations if a.action == "ALLOW"]
     return rbac.config(allowing, "ALLOW") if allowing else {}
+
+
+def discovered(listeners: Iterable[Json]) -> set[str]:
+    """Names of the filters whose configuration these listeners discover."""
+    return {
+        one["name"]
+        for listener in listeners
+        for chain in listener["filter_chains"]
+        for item in chain["filters"]
+        for one in item.get("typed_config", {}).get("http_filters", ())
+        if "config_discovery" in one
+    }
 
 
 def network_filters(topology: Topology, proxy: Proxy, port: int) -> list[Json]:

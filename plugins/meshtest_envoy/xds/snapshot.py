@@ -8,15 +8,31 @@ from typing import Any
 
 from meshtest.errors import ConfigRejected
 from meshtest.lib.words import listed
-from meshtest.manifests.hosts import gateway_hosts, mesh_hosts
+from meshtest.manifests.hosts import HTTP_PROTOCOLS, mesh_hosts
 from meshtest.model.route import Door, Fault, VirtualHost
 from meshtest.model.security import Proxy, sidecar
 from meshtest.model.service import Labels
 from meshtest.model.topology import Topology, key
-from meshtest_envoy.xds import clusters, listeners, names, patches, routes, security
-from meshtest_envoy.xds.clusters import Json, Replica
-
-Resources = dict[str, Json]
+from meshtest_envoy.pki import Authority
+from meshtest_envoy.xds import (
+    clusters,
+    endpoints,
+    gateways,
+    listeners,
+    localities,
+    names,
+    outside,
+    patches,
+    routes,
+    security,
+    streams,
+    tls,
+)
+from meshtest_envoy.xds.mutual import Mutual, caller_identity, client_identity
+from meshtest_envoy.xds.replicas import Replica
+from meshtest_envoy.xds.resources import Json
+from meshtest_envoy.xds.resources import Resources as Resources
+from meshtest_envoy.xds.streams import Spoken
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,7 @@ class Snapshot:
     routes: Resources = field(default_factory=dict)
     filters: Resources = field(default_factory=dict)
     """Configurations of security filters, which listeners discover by name."""
+    secrets: Resources = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -38,38 +55,72 @@ class Caller:
     key: str
     namespace: str
     labels: Labels
+    identity: str = ""
+    """What it shows in mutual TLS. Told in plain text too: so a mesh turns to mutual TLS and no listener of a caller
+    changes, and callers have connections of their own, as sidecars do."""
 
 
 def callers(topology: Topology) -> list[Caller]:
-    client = Caller(names.CLIENT, names.CLIENT.partition("/")[0], {})
-    return [client, *(Caller(key(w), w.namespace, w.labels) for w in topology.workloads)]
+    client = Caller(names.CLIENT, names.CLIENT.partition("/")[0], {}, client_identity())
+    return [client, *(Caller(key(w), w.namespace, w.labels, caller_identity(w)) for w in topology.workloads)]
 
 
 class Translator:
     """Topology and pods to a Snapshot. What a shift leaves alone (everything but routes) is translated once."""
 
-    def __init__(self, *, hops: str) -> None:
-        """`hops`: file of the access log."""
+    def __init__(self, *, hops: str, authority: Authority | None = None) -> None:
+        """`hops`: file of the access log. `authority` issues the identities of mutual TLS."""
         self._hops = hops
+        self._authority = authority or Authority()
         self._key: Any = None
         self.patcher = patches.Patcher(())
         """What EnvoyFilters have changed in the snapshot made last."""
         self._ground = Snapshot()
+        self._secrets_key: Any = None
+        self._secrets: Resources = {}
+        self.outside = False
+        """A client without a proxy can enter (outside.py)."""
 
     def snapshot(self, topology: Topology, replicas: Sequence[Replica], ports: Mapping[str, int]) -> Snapshot:
         """`ports`: of tcp_listeners(topology). Raises ConfigRejected for a route to nowhere."""
         t = topology
-        ground = (t.services, t.workloads, t.gateways, t.policies, t.faults, replicas, ports)
+        connections = [(table.name, table.namespace, table.tls, table.tcp, table.gateways) for table in t.tables]
+        asked = (t.credentials, t.peers, t.identified, [c for c in connections if c[2] or c[3]])
+        ground: Any = (
+            self.outside,
+            t.services,
+            t.workloads,
+            t.gateways,
+            t.policies,
+            t.faults,
+            asked,
+            t.authorizations,
+            replicas,
+            ports,
+        )
         if ground != self._key:
             self._key, self._ground = ground, self._translate_ground(topology, replicas, ports)
         moving = [*outbound_routes(topology), *gateway_routes(topology)]
-        guards = {f["name"]: f for f in filter_configs(topology, replicas)}
-        result = replace(self._ground, routes=self._ground.routes | {r["name"]: r for r in moving}, filters=guards)
+        if self.outside:
+            moving.append(outside.route_configuration(topology))
+        result = replace(self._ground, routes=self._ground.routes | {r["name"]: r for r in moving})
         self.patcher = patches.Patcher(())
         if topology.proxy_patches:
             result = self._patched(result, topology, replicas)
+        found = security.discovered(result.listeners.values())
+        guards = {f["name"]: f for f in filter_configs(topology, replicas) if f["name"] in found}
+        result = replace(result, filters=guards)
         check_references(result)
-        return result
+        return replace(result, secrets=self._make_secrets(topology))
+
+    def _make_secrets(self, topology: Topology) -> Resources:
+        """Made anew only with the ground, or when the authority has issued new certificates."""
+        wanted = (self._key, self._authority.generation)
+        if wanted != self._secrets_key:
+            named = tls.secrets_of(self._ground.clusters.values(), self._ground.listeners.values())
+            made = {name: tls.secret(name, topology.credentials, self._authority) for name in sorted(named)}
+            self._secrets_key, self._secrets = wanted, made
+        return self._secrets
 
     def _patched(self, made: Snapshot, topology: Topology, replicas: Sequence[Replica]) -> Snapshot:
         """The user's EnvoyFilters have the last word."""
@@ -92,34 +143,66 @@ class Translator:
 
     def _translate_ground(self, topology: Topology, replicas: Sequence[Replica], ports: Mapping[str, int]) -> Snapshot:
         """Clusters, endpoints, listeners, and the routes of inbound listeners."""
-        result = Snapshot()
+        result, mutual = Snapshot(), Mutual.of(topology)
         for service in topology.services:
-            result.clusters.update((c["name"], c) for c in clusters.outbound_clusters(topology, service))
-            result.endpoints.update((e["cluster_name"], e) for e in clusters.endpoints(topology, service, replicas))
+            result.clusters.update((c["name"], c) for c in clusters.outbound_clusters(topology, service, mutual))
+            found = endpoints.assignments(topology, service, replicas, mutual)
+            result.endpoints.update((e["cluster_name"], e) for e in found)
         for caller in callers(topology):
             name = names.outbound_listener(caller.key)
-            result.listeners[name] = listeners.outbound(caller.key, caller.namespace, ports[name], self._hops)
+            made = listeners.outbound(caller.key, caller.namespace, ports[name], self._hops, caller.identity)
+            result.listeners[name] = made
+        if self.outside:
+            made = outside.listener(ports[outside.LISTENER], self._hops)
+            result.listeners[made["name"]] = made
+            result.clusters.update((c["name"], c) for c in outside.clusters_of(topology))
         for door in doors(topology):
             name = names.gateway_listener(door)
-            result.listeners[name] = listeners.gateway(door, ports[name], self._hops)
+            result.listeners[name] = gateways.listener(topology, door, ports[name], self._hops)
+        spoken = Spoken.of(topology)
         for replica in replicas:
-            self._add_inbound(result, replica, topology.faults.get(key(replica.workload)))
+            fault = topology.faults.get(key(replica.workload))
+            for port in replica.ports:  # none when the process is gone
+                guards = security.network_filters(topology, sidecar(replica.workload), port)
+                self._add_inbound(result, replica, port, fault, spoken, mutual, guards)
+        if streams.used(topology):
+            result.clusters[names.BLACK_HOLE] = clusters.black_hole()
         return result
 
-    def _add_inbound(self, result: Snapshot, replica: Replica, fault: Fault | None) -> None:
-        for port in replica.ports:  # none when the process is gone
-            cluster = clusters.inbound_cluster(replica, port)
+    def _add_inbound(
+        self,
+        result: Snapshot,
+        replica: Replica,
+        port: int,
+        fault: Fault | None,
+        spoken: Spoken,
+        mutual: Mutual,
+        guards: Sequence[Json],
+    ) -> None:
+        own = (key(replica.workload), port)
+        protocol = spoken.protocols.get(own, "http")
+        cluster = clusters.inbound_cluster(replica, port, protocol)
+        listener = listeners.inbound(
+            replica,
+            port,
+            self._hops,
+            protocol=protocol,
+            raw_tls=own in spoken.raw_tls,
+            mode=mutual.mode(replica.workload, port) if mutual.reason else "DISABLE",
+            guards=guards,
+        )
+        result.clusters[cluster["name"]] = cluster
+        result.listeners[listener["name"]] = listener
+        if protocol in HTTP_PROTOCOLS:
             route = listeners.inbound_routes(replica, port, fault)
-            listener = listeners.inbound(replica, port, self._hops)
-            result.clusters[cluster["name"]] = cluster
             result.routes[route["name"]] = route
-            result.listeners[listener["name"]] = listener
 
 
-def tcp_listeners(topology: Topology) -> list[str]:
+def tcp_listeners(topology: Topology, *, with_outside: bool = False) -> list[str]:
     """Names of the listeners that need a port on this host."""
     outbound = [names.outbound_listener(caller.key) for caller in callers(topology)]
-    return outbound + [names.gateway_listener(door) for door in doors(topology)]
+    extra = [outside.LISTENER] if with_outside else []
+    return outbound + extra + [names.gateway_listener(door) for door in doors(topology)]
 
 
 def outbound_routes(topology: Topology) -> Iterator[Json]:
@@ -128,7 +211,10 @@ def outbound_routes(topology: Topology) -> Iterator[Json]:
     for caller in callers(topology):
         by_namespace.setdefault(caller.namespace, []).append(caller)
     for namespace, members in by_namespace.items():
-        hosts = [*outbound_hosts(topology, namespace, members), routes.blocked()]
+        hosts = [*outbound_hosts(topology, namespace, members)]
+        taken = {domain for host in hosts for domain in host["domains"]}
+        hosts += [*streams.connect_hosts(topology, namespace, members, taken), routes.blocked()]
+        hosts = [*localities.localised(topology, hosts)]
         yield routes.route_configuration(names.outbound_routes(namespace), hosts, any_port=False)
 
 
@@ -171,8 +257,7 @@ def doors(topology: Topology) -> list[Door]:
 
 def gateway_routes(topology: Topology) -> Iterator[Json]:
     for door in doors(topology):
-        hosts = [routes.virtual_host(topology, h) for h in gateway_hosts(topology, door)]
-        yield routes.route_configuration(names.gateway_routes(door), hosts, any_port=True)
+        yield from gateways.route_configurations(topology, door)
 
 
 def filter_configs(topology: Topology, replicas: Sequence[Replica]) -> Iterator[Json]:
@@ -189,7 +274,7 @@ def check_references(result: Snapshot) -> None:
     """Envoy acknowledges a route to a cluster that does not exist, and then serves 503: so it is caught here."""
     for configuration in result.routes.values():
         for host in configuration["virtual_hosts"]:
-            for route in host["routes"]:
+            for route in host.get("routes", ()):
                 for cluster in referred(route.get("route", {})):
                     if cluster not in result.clusters:
                         where = f"{configuration['name']}, {host['name']}, route {route.get('name') or route['match']}"

@@ -1,0 +1,70 @@
+"""Mutual TLS among workloads, if it is in force: who shows which identity, and which endpoint asks for one.
+
+On Istio every connection inside the mesh is mutual TLS. Here it is where something could tell the difference
+(meshtest.model.identity.mutual_tls); a mesh where nothing asks for identities stays in plain text, which saves a
+handshake a connection and a TLS context for each cluster and caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from meshtest.model.identity import PeerMode, identity, in_mesh, mutual_tls, peer_mode, spiffe
+from meshtest.model.route import Door
+from meshtest.model.service import Service, Workload
+from meshtest.model.topology import Topology
+from meshtest_envoy.xds import names
+
+INGRESS = spiffe("istio-system", "istio-ingressgateway-service-account")
+"""Of Istio's ingress gateway; the policies that people write name it."""
+
+
+@dataclass(frozen=True)
+class Mutual:
+    """What a topology says about mutual TLS."""
+
+    topology: Topology
+    reason: str
+    """Why it is in force; "" if it is not."""
+    identities: tuple[str, ...] = field(default=())
+    """Of all that may call."""
+
+    @classmethod
+    def of(cls, topology: Topology) -> Mutual:
+        reason = mutual_tls(topology)
+        if not reason:
+            return cls(topology, "")
+        callers = {identity(w) for w in topology.workloads if in_mesh(w)}
+        doors = {door_identity(door) for gateway in topology.gateways for door in gateway.doors}
+        return cls(topology, reason, tuple(sorted({client_identity(), *callers, *doors})))
+
+    def mode(self, workload: Workload, port: int) -> PeerMode:
+        """What the inbound proxy of a container port takes."""
+        return peer_mode(self.topology.peers, workload, port) if self.reason else "DISABLE"
+
+    def speaks(self, workload: Workload, port: int) -> bool:
+        """Callers of a container port use the mesh's TLS (Istio's endpoint metadata `tlsMode`)."""
+        return self.mode(workload, port) != "DISABLE"
+
+    def servers(self, service: Service) -> list[str]:
+        """Identities that a caller of the service takes for it: those of its pods (Istio's secure naming)."""
+        return sorted({identity(w) for w in self.topology.backends(service)})
+
+
+def caller_identity(workload: Workload) -> str:
+    """What a workload can show when it calls; "" for one outside the mesh."""
+    return identity(workload) if in_mesh(workload) else ""
+
+
+def client_identity() -> str:
+    """Of the client in the mesh that is no workload of the manifests."""
+    namespace, _, name = names.CLIENT.partition("/")
+    return spiffe(namespace, name)
+
+
+def door_identity(door: Door) -> str:
+    """Of a gateway: Istio's ingress, or the service account that Istio makes for a Gateway API gateway."""
+    if not door.address:
+        return INGRESS
+    namespace, _, name = door.address.partition("/")
+    return spiffe(namespace, f"{name}-istio")

@@ -1,0 +1,177 @@
+"""Mutual TLS in the mesh on the real Envoy: who is let in, as whom, and that the switch to STRICT loses no request."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from meshtest import Mesh, no_downtime
+
+SHOP = """
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      serviceAccountName: shopkeeper
+      containers: [{name: web, image: "example/web:1", ports: [{containerPort: 8080}, {containerPort: 9090}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: metrics}
+spec: {selector: {app: web}, ports: [{name: http, port: 90, targetPort: 9090}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: buyer}
+spec:
+  selector: {matchLabels: {app: buyer}}
+  template:
+    metadata: {labels: {app: buyer}}
+    spec: {serviceAccountName: buyer, containers: [{name: buyer, image: "example/buyer:1"}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: seller}
+spec:
+  selector: {matchLabels: {app: seller}}
+  template:
+    metadata: {labels: {app: seller}}
+    spec: {serviceAccountName: seller, containers: [{name: seller, image: "example/seller:1"}]}
+"""
+
+
+def peers(mode: str, more: str = "") -> str:
+    return f"""
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {{name: default}}
+spec: {{mtls: {{mode: {mode}}}}}
+---
+{more}"""
+
+
+def ask(mesh: Mesh, source: str, host: str = "web") -> tuple[int, dict[str, Any]]:
+    """Status, and the headers that the service saw, in lower case."""
+    entrance = mesh.provider.entrance(source)
+    connection = http.client.HTTPConnection(entrance.address, entrance.port, timeout=10)
+    connection.request("GET", "/", headers={"host": host})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    seen = json.loads(body).get("headers", {}) if answer.status == 200 else {}
+    return answer.status, {name.lower(): value for name, value in dict(seen).items()}
+
+
+def caller_of(headers: dict[str, Any]) -> str:
+    """The URI of the last certificate in X-Forwarded-Client-Cert."""
+    last = str(headers.get("x-forwarded-client-cert", "")).rpartition(",")[2]
+    return next((part.removeprefix("URI=") for part in last.split(";") if part.startswith("URI=")), "")
+
+
+def test_without_any_policy_nothing_is_encrypted_and_nobody_has_a_certificate(mesh: Mesh) -> None:
+    mesh.apply(text=SHOP)
+    assert ask(mesh, "buyer")[0] == 200
+    assert caller_of(ask(mesh, "buyer")[1]) == ""
+    assert sum(mesh.provider.counters(r"ssl\.handshake$").values()) == 0
+    assert mesh.rotate_certificates() == 0
+
+
+def test_each_caller_shows_its_own_identity_although_they_share_a_cluster(mesh: Mesh) -> None:
+    mesh.apply(text=SHOP + "---\n" + peers("STRICT"))
+    for _ in range(2):
+        for source, name in (("buyer", "buyer"), ("seller", "seller"), ("", "meshtest-client")):
+            status, headers = ask(mesh, source)
+            assert (status, caller_of(headers)) == (200, f"spiffe://cluster.local/ns/default/sa/{name}")
+    by = ask(mesh, "buyer")[1]["x-forwarded-client-cert"]
+    assert by.startswith("By=spiffe://cluster.local/ns/default/sa/shopkeeper;Hash=")
+
+
+def test_a_client_outside_the_mesh_is_refused_under_strict_and_only_there(mesh: Mesh) -> None:
+    mesh.apply(text=SHOP + "---\n" + peers("PERMISSIVE"))
+    assert ask(mesh, "outside")[0] == 200
+    assert caller_of(ask(mesh, "outside")[1]) == ""
+    assert caller_of(ask(mesh, "buyer")[1]).endswith("/sa/buyer")
+    mesh.apply(text=peers("STRICT"))
+    assert ask(mesh, "outside")[0] == 503
+    assert ask(mesh, "buyer")[0] == 200
+    refused = mesh.load("GET http://web/", source="outside", rps=100, requests=10).run()
+    assert len(refused.requests) == 10
+    assert all(request.status == 503 for request in refused.requests)
+    mesh.apply(text=peers("DISABLE"))
+    assert ask(mesh, "outside")[0] == 200
+    assert caller_of(ask(mesh, "buyer")[1]) == ""
+
+
+def test_a_client_that_claims_an_identity_in_a_header_is_not_believed(mesh: Mesh) -> None:
+    mesh.apply(text=SHOP + "---\n" + peers("PERMISSIVE"))
+    entrance = mesh.provider.entrance("outside")
+    connection = http.client.HTTPConnection(entrance.address, entrance.port, timeout=10)
+    forged = "By=x;URI=spiffe://cluster.local/ns/default/sa/admin"
+    connection.request("GET", "/", headers={"host": "web", "x-forwarded-client-cert": forged})
+    assert b"sa/admin" not in connection.getresponse().read()
+    connection.close()
+
+
+def test_a_port_may_be_left_open_and_the_closest_policy_counts(mesh: Mesh) -> None:
+    own = """
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: web}
+spec: {selector: {matchLabels: {app: web}}, mtls: {mode: STRICT}, portLevelMtls: {9090: {mode: DISABLE}}}
+"""
+    mesh.apply(text=SHOP + "---\n" + peers("PERMISSIVE", own))
+    assert ask(mesh, "outside")[0] == 503
+    assert ask(mesh, "outside", "metrics:90")[0] == 200
+    status, headers = ask(mesh, "buyer", "metrics:90")
+    assert (status, caller_of(headers)) == (200, ""), "nobody talks TLS to a port that has it disabled"
+
+
+def test_a_mesh_turns_to_strict_and_back_under_load_without_a_lost_request(mesh: Mesh) -> None:
+    mesh.apply(text=SHOP)
+    with mesh.load("GET http://web/", rps=200) as load:
+        load.until(requests=50)
+        for mode in ("STRICT", "DISABLE", "PERMISSIVE", "STRICT", "PERMISSIVE", "DISABLE", "STRICT"):
+            mesh.apply(text=peers(mode))
+            load.until(requests=50)
+    mesh.verify(no_downtime())
+    assert caller_of(ask(mesh, "buyer")[1]).endswith("/sa/buyer")
+
+
+def test_a_caller_that_speaks_plain_text_by_its_rule_is_cut_off_by_strict(mesh: Mesh) -> None:
+    rule = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web}
+spec: {host: web, trafficPolicy: {tls: {mode: %s}}}
+"""
+    mesh.apply(text=SHOP + "---\n" + peers("STRICT"))
+    assert ask(mesh, "buyer")[0] == 200
+    mesh.apply(text=rule % "DISABLE")
+    if mesh.topology.policies["web.default.svc.cluster.local"].policy.tls is None:
+        pytest.skip("this dialect does not read TLS settings of a DestinationRule yet")
+    assert ask(mesh, "buyer")[0] == 503
+    mesh.apply(text=rule % "ISTIO_MUTUAL")
+    assert ask(mesh, "buyer")[0] == 200
+
+
+def test_raw_bytes_of_an_outsider_are_cut_off(mesh: Mesh) -> None:
+    mesh.apply(text=SHOP + "---\n" + peers("STRICT"))
+    entrance = mesh.provider.entrance("outside")
+    with socket.create_connection((entrance.address, entrance.port), timeout=10) as client:
+        client.sendall(b"CONNECT web:80 HTTP/1.1\r\nhost: web:80\r\n\r\n")
+        assert b" 200 " in client.recv(4096)
+        client.sendall(b"GET / HTTP/1.1\r\nhost: web\r\n\r\n")
+        assert client.recv(4096) == b""
