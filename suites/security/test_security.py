@@ -1,4 +1,4 @@
-"""Denied paths, tokens, limits: what is guarded stays guarded, under load and through every change."""
+"""Denied paths, tokens, limits, identities: what is guarded stays guarded, under load and through every change."""
 
 from __future__ import annotations
 
@@ -135,3 +135,64 @@ def test_a_limit_on_the_wrong_side_is_caught(mesh: Mesh) -> None:
     load = ask(mesh, f"GET {WEB}", requests=100)
     with pytest.raises(AssertionError, match=r"should be answered 429, but 100 with 200"):
         answered(load, 429)
+
+
+# -- identities
+
+
+def from_(mesh: Mesh, source: str, requests: int = 30) -> Load:
+    return mesh.load(f"GET {WEB}", source=source, rps=500, requests=requests).run()
+
+
+@pytest.mark.mesh_apply("callers.yaml")
+def test_strict_mutual_tls_keeps_out_who_has_no_certificate(mesh: Mesh) -> None:
+    answered(from_(mesh, "checkout"), 200)
+    answered(from_(mesh, "outside"), 503)  # the handshake fails, so nothing is ever asked
+
+
+def test_a_mesh_becomes_strict_under_load_without_a_lost_request(mesh: Mesh) -> None:
+    with mesh.load(f"GET {WEB}", rps=200) as users:
+        users.until(requests=50)
+        mesh.apply(HERE / "callers.yaml")
+        users.until(requests=50)
+    answered(users, 200)
+    mesh.verify(no_downtime())
+
+
+@pytest.mark.mesh_apply("callers.yaml", "planted_permissive.yaml")
+def test_plain_text_that_is_let_in_again_is_caught(mesh: Mesh) -> None:
+    with pytest.raises(AssertionError, match=r"should be answered 503, but 30 with 200"):
+        answered(from_(mesh, "outside"), 503)
+
+
+@pytest.mark.mesh_apply("callers.yaml", "only_checkout.yaml")
+def test_only_the_identity_that_is_named_is_let_in(mesh: Mesh) -> None:
+    answered(from_(mesh, "checkout"), 200)
+    answered(from_(mesh, "newsletter"), 403)
+
+
+@pytest.mark.mesh_apply("callers.yaml", "planted_any_account.yaml")
+def test_a_policy_for_the_whole_namespace_is_caught(mesh: Mesh) -> None:
+    answered(from_(mesh, "checkout"), 200)
+    with pytest.raises(AssertionError, match=r"should be answered 403, but 30 with 200"):
+        answered(from_(mesh, "newsletter"), 403)
+
+
+@pytest.mark.mesh_apply("callers.yaml", "only_checkout.yaml")
+def test_certificates_are_rotated_without_a_lost_request(mesh: Mesh) -> None:
+    with (
+        mesh.load(f"GET {WEB}", source="checkout", rps=150) as checkout,
+        mesh.load(f"GET {WEB}", source="newsletter", rps=50) as newsletter,
+    ):
+        for number in range(3):
+            with mesh.step(f"rotation {number}"):
+                assert mesh.rotate_certificates() > 0
+                checkout.until(requests=50)
+    answered(checkout, 200)
+    answered(newsletter, 403)
+    mesh.verify(no_downtime())
+
+
+def test_a_rotation_of_nothing_is_caught(mesh: Mesh) -> None:
+    """Planted: no policy asks for identities, so there is no certificate, and a rotation would prove nothing."""
+    assert mesh.rotate_certificates() == 0
