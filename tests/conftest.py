@@ -200,10 +200,15 @@ def run_folder_events(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+def corpora_folder() -> Path:
+    """Where they would be."""
+    return Path(os.environ.get("MESHTEST_CORPORA", Path(__file__).parents[2] / "shared" / "corpora"))
+
+
 @pytest.fixture(scope="session")
 def corpora() -> Path:
     """Real manifests of public projects, for the tests that read them."""
-    folder = Path(os.environ.get("MESHTEST_CORPORA", Path(__file__).parents[2] / "shared" / "corpora"))
+    folder = corpora_folder()
     if not folder.is_dir():
         pytest.skip(f"no corpora at {folder}; set MESHTEST_CORPORA")
     return folder

@@ -22,6 +22,8 @@ COMMANDS = {
     "shift": "move traffic of a mesh that is up",
     "fault": "break something in a mesh that is up",
     "load": "send requests into a mesh that is up",
+    "explain": "which rule, subset and policy applies to a request, and why; nothing is sent",
+    "features": "what each installed provider can do",
     "run": "pytest with meshtest's defaults: your tests, or the suites that come with meshtest",
     "judge": "judge a stored run again, from its records alone",
     "doctor": "what is installed, what is missing, and how to get it",

@@ -1,4 +1,4 @@
-"""What a mesh that is up can be told to do: the server's side of shift, fault and load."""
+"""What a mesh that is up can be told to do: the server's side of shift, fault, load and explain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FAULTS: dict[str, contextlib.ExitStack] = {}
 
 def perform(mesh: Mesh, busy: threading.Lock, do: str, arguments: Mapping[str, Any]) -> Answers:
     """Changes come one at a time; a load runs beside them."""
-    acts: dict[str, Callable[..., Answers]] = {"shift": shift, "fault": fault, "load": load}
+    acts: dict[str, Callable[..., Answers]] = {"shift": shift, "fault": fault, "load": load, "explain": explain}
     if do not in acts:
         raise UsageError(f"a mesh that is up does not know {do!r}")
     if do == "load":
@@ -72,6 +72,12 @@ def load(mesh: Mesh, request: str, seconds: float, **more: Any) -> Answers:
     view = running.all
     times = {"p50": view.p50(), "p99": view.p99()} if view.versions else {}
     yield {"done": True, "requests": len(view), "failed": len(view.failures), "versions": _counts(view), **times}
+
+
+def explain(mesh: Mesh, **request: Any) -> Answers:
+    from meshtest.cli.explain import answered
+
+    yield answered(mesh.topology, **request)
 
 
 def _counts(view: Any) -> dict[str, int]:

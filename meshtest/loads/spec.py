@@ -12,7 +12,7 @@ from meshtest.errors import UsageError
 from meshtest.model.record import REQUEST_ID
 from meshtest.model.request import Lane
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _BODILESS = ("GET", "HEAD", "DELETE", "OPTIONS", "TRACE")
 BOTH_LANES = (Lane.KEEPALIVE, Lane.FRESH)
@@ -111,7 +111,7 @@ def parse_request(text: str) -> tuple[str, str, str]:
     """(method, authority, path and query)."""
     words = text.split()
     method, url = ("GET", *words) if len(words) == 1 else (words if len(words) == 2 else ("", ""))
-    if not _TOKEN.fullmatch(method) or "://" not in url:
+    if not TOKEN.fullmatch(method) or "://" not in url:
         raise UsageError(f"request {text!r}: write `GET http://host:port/path`; the method may be left out")
     try:
         parts = urlsplit(url)
@@ -133,7 +133,7 @@ def parse_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
         raise UsageError(f"headers {headers!r}: give a mapping, or a list of `name: value`")
     pairs = headers.items() if isinstance(headers, Mapping) else [_header(line) for line in headers]
     for name, value in pairs:
-        if not _TOKEN.fullmatch(name):
+        if not TOKEN.fullmatch(name):
             raise UsageError(f"header {name!r}: not a valid name")
         if any(c in value for c in "\r\n\0"):
             raise UsageError(f"header {name!r}: a value has no line break")

@@ -6,18 +6,21 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from meshtest.errors import ManifestError
+from meshtest.manifests.gateway_api import GATEWAY_API
 from meshtest.manifests.istio import ISTIO
 from meshtest.manifests.istio_security import ISTIO_SECURITY
 from meshtest.manifests.istio_security.peer import PEERS
 from meshtest.manifests.kinds import check
 from meshtest.manifests.kubernetes import KUBERNETES
+from meshtest.manifests.linkerd import LINKERD
 from meshtest.manifests.memo import Parsed, per_document
 from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.document import Document, Documents
+from meshtest.model.status import Status
 from meshtest.model.topology import Topology
 from meshtest.spi.dialect import Compiled, Dialect
 
-DIALECTS: tuple[Dialect, ...] = (KUBERNETES, ISTIO, PEERS, ISTIO_SECURITY)
+DIALECTS: tuple[Dialect, ...] = (KUBERNETES, ISTIO, PEERS, GATEWAY_API, ISTIO_SECURITY, LINKERD)
 
 
 def compile(documents: Documents, dialects: Sequence[Dialect] | None = None) -> Compiled:
@@ -26,11 +29,13 @@ def compile(documents: Documents, dialects: Sequence[Dialect] | None = None) -> 
     check_kind = _checker(frozenset[str]().union(*(dialect.kinds for dialect in dialects)))
     notes = [note for document in documents for note in check_kind(document).notes]
     topology = Topology()
+    statuses: list[Status] = []
     for dialect in dialects:
         compiled = dialect.compile(documents, topology)
         topology = compiled.topology
         notes += compiled.diagnostics
-    return Compiled(topology, tuple(notes))
+        statuses += compiled.statuses
+    return Compiled(topology, tuple(notes), tuple(statuses))
 
 
 def compile_or_raise(documents: Documents, dialects: Sequence[Dialect] | None = None) -> Compiled:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
+from meshtest.lib import regex
 from meshtest.model.route import HeaderMatch, Match, Route, StringMatch, VirtualHost
 
 
 def decide(
-    hosts: Sequence[VirtualHost], authority: str, method: str, path: str, headers: Mapping[str, str] | None = None
+    hosts: Sequence[VirtualHost],
+    authority: str,
+    method: str,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    any_port: bool = False,
 ) -> Route | None:
-    """The route for a request line and its headers; None when no host or no route takes it (Envoy answers 404)."""
-    host = find_host(hosts, authority)
+    """The route for a request line and its headers; None when no host or no route takes it (Envoy answers 404).
+
+    `any_port`: hosts are matched without their port, as at a gateway.
+    """
+    host = find_host(hosts, authority.rpartition(":")[0] or authority if any_port else authority)
     if host is None:
         return None
     fields = {name.lower(): value for name, value in (headers or {}).items()}
     fields |= {":method": method, ":authority": authority, ":scheme": fields.get(":scheme", "http"), ":path": path}
     bare, _, query = path.partition("#")[0].partition("?")
-    parameters = _parameters(query)
-    return next((route for route in host.routes if matches(route.match, bare, fields, parameters)), None)
+    given = parameters(query)
+    return next((route for route in host.routes if matches(route.match, bare, fields, given)), None)
 
 
 def find_host(hosts: Sequence[VirtualHost], authority: str) -> VirtualHost | None:
@@ -71,7 +80,7 @@ def string_matches(wanted: StringMatch, value: str) -> bool:
     if wanted.kind == "present":
         return True
     if wanted.kind == "regex":
-        return re.fullmatch(wanted.value, value, re.IGNORECASE if wanted.ignore_case else 0) is not None
+        return regex.matches(wanted.value, value, ignore_case=wanted.ignore_case)
     pattern = wanted.value
     if wanted.ignore_case:
         pattern, value = pattern.lower(), value.lower()
@@ -83,7 +92,7 @@ def string_matches(wanted: StringMatch, value: str) -> bool:
     return value == stem or value.startswith(f"{stem}/")
 
 
-def _parameters(query: str) -> dict[str, str]:
+def parameters(query: str) -> dict[str, str]:
     """The first value of each, not decoded (Envoy)."""
     found: dict[str, str] = {}
     for part in query.split("&") if query else ():

@@ -1,7 +1,8 @@
 """What one caller's proxy, or one gateway port, knows: virtual hosts with the routes that count for it, in order.
 
 Pure. By the rules of Istio (pilot/pkg/networking/core httproute.go, gateway.go), with one difference: a caller has one
-outbound listener for all ports, so domains carry ports where Istio has a listener a port.
+outbound listener for all ports, so domains carry ports where Istio has a listener a port. Tables of Gateway API
+(`order="specific"`) are merged by precedence.py, and gateways that isolate their listeners are left to isolation.py.
 """
 
 from __future__ import annotations
@@ -9,9 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from meshtest.manifests.isolation import TLS_PROTOCOLS, isolated_hosts
 from meshtest.manifests.memo import per_object
+from meshtest.manifests.precedence import specific
+from meshtest.manifests.scopes import selector_labels, sight
 from meshtest.manifests.wildcards import covers, intersection
-from meshtest.model.route import MESH, Destination, Door, Gateway, Match, Redirect, Route, RouteTable, VirtualHost
+from meshtest.model.route import (
+    MESH,
+    Destination,
+    Door,
+    Gateway,
+    Match,
+    Redirect,
+    Route,
+    RouteTable,
+    Server,
+    VirtualHost,
+)
 from meshtest.model.service import DOMAIN, Labels, Service, ServicePort, within
 from meshtest.model.topology import Topology
 
@@ -42,16 +57,39 @@ def gateway_hosts(
     """
     wanted, port = None if gateways is None else set(gateways), door.port
     chosen = [g for g in topology.gateways if g.address == door.address and (wanted is None or g.key in wanted)]
+    if any(gateway.isolated for gateway in chosen):
+        return _isolated(topology, port, chosen)
     found: dict[str, list[Route]] = {}
     for table in in_order(topology.tables):
         # A table adds its routes to a host once, however many of its gateways admit it.
-        admitting = {g.key: _admitted(g, port, table, server) for g in chosen if g.key in table.gateways}
+        admitting = {g.key: _admitted(g, port, table, server) for g in chosen if _named(g, table)}
         keys = {key for key, domains in admitting.items() if domains}
         routes = list(_routes(table, port, _counts_at(keys))) if keys else []
         for domain in sorted({domain for domains in admitting.values() for domain in domains}):
             found.setdefault(domain, []).extend(routes)
     hosts = (_gateway_host(domain, port, routes) for domain, routes in found.items() if routes)
     return tuple(sorted(hosts, key=lambda host: host.name))
+
+
+def _isolated(topology: Topology, port: int, gateways: Iterable[Gateway]) -> tuple[VirtualHost, ...]:
+    tables = _by_gateway(topology)
+
+    def arrivals(table: RouteTable, server: Server) -> Sequence[Route]:
+        scheme = "https" if server.protocol in TLS_PROTOCOLS else "http"
+        return [_arrived(route, table, port, scheme) for route in table.routes if route.match.port in (None, port)]
+
+    hosts = [host for gateway in gateways for host in isolated_hosts(gateway, port, tables, arrivals)]
+    return tuple(sorted(_distinct(hosts), key=lambda host: host.name))
+
+
+@per_object
+def _by_gateway(topology: Topology) -> dict[str, list[RouteTable]]:
+    """Tables by what they name as their gateway."""
+    found: dict[str, list[RouteTable]] = {}
+    for table in topology.tables:
+        for gateway in table.gateways:
+            found.setdefault(gateway, []).append(table)
+    return found
 
 
 def in_order(tables: Iterable[RouteTable]) -> list[RouteTable]:
@@ -61,6 +99,18 @@ def in_order(tables: Iterable[RouteTable]) -> list[RouteTable]:
 
 def sees(table: RouteTable, namespace: str) -> bool:
     return not table.visible_to or namespace in table.visible_to
+
+
+def by_scope(tables: Sequence[RouteTable], namespace: str) -> list[RouteTable]:
+    """Tables that are private to the namespace first, then those exported to some, then the public ones (Istio's
+    VirtualServicesForGateway): the order among tables of one host, before their age."""
+
+    def scope(table: RouteTable) -> int:
+        if not table.visible_to:
+            return 2
+        return 0 if table.namespace == namespace else 1
+
+    return sorted(tables, key=scope)
 
 
 def claims(tables: Sequence[RouteTable], fqdn: str) -> list[RouteTable]:
@@ -87,11 +137,13 @@ class _Seen:
 @per_object
 def _seen(topology: Topology) -> _Seen:
     routes = (route for table in topology.tables for route in table.routes)
-    return _Seen(tuple(sorted({name for route in routes for name in route.match.caller_labels})))
+    asked = {name for route in routes for name in route.match.caller_labels}
+    return _Seen(tuple(sorted(asked | selector_labels(topology))))
 
 
 def _mesh_hosts(topology: Topology, namespace: str, labels: Labels) -> Iterator[VirtualHost]:
-    tables = [t for t in in_order(topology.tables) if MESH in t.gateways and sees(t, namespace)]
+    tables = by_scope([t for t in in_order(topology.tables) if MESH in t.gateways and sees(t, namespace)], namespace)
+    seen = sight(topology, namespace, labels)
 
     def counts(match: Match) -> bool:
         if match.gateways:
@@ -100,12 +152,12 @@ def _mesh_hosts(topology: Topology, namespace: str, labels: Labels) -> Iterator[
 
     known = [service.fqdn for service in topology.services]
     taken = {host for table in tables for host in table.hosts if any(covers(host, name) for name in known)}
-    yield from _external_hosts(tables, taken, counts)
+    yield from _external_hosts(seen.tables(tables, EXTERNAL_PORT), taken, counts)
     for service in topology.services:
         mine = claims(tables, service.fqdn)
         for port in service.ports:
-            if port.protocol in HTTP_PROTOCOLS:
-                yield _service_host(topology, service, port, mine, counts, namespace)
+            if port.protocol in HTTP_PROTOCOLS and seen.service(service, port.number):
+                yield _service_host(topology, service, port, seen.tables(mine, port.number), counts, namespace)
 
 
 def _distinct(hosts: Iterable[VirtualHost]) -> Iterator[VirtualHost]:
@@ -125,12 +177,25 @@ def _service_host(
     """The first table that has routes for this caller; without one, every request to the service."""
     routes: tuple[Route, ...] = ()
     for table in tables:
-        routes = routes or tuple(_routes(table, port.number, counts))
+        if routes:
+            break
+        if table.order == "specific":
+            routes = _merged([t for t in tables if t.order == "specific"], service, port.number, counts)
+        else:
+            routes = tuple(_routes(table, port.number, counts))
     return VirtualHost(
         name=f"{service.fqdn}:{port.number}",
         domains=tuple(_domains(service, port.number, namespace)),
         routes=routes or (default_route(topology, service, port.number),),
     )
+
+
+def _merged(tables: Sequence[RouteTable], service: Service, port: int, counts: Counts) -> tuple[Route, ...]:
+    """All tables of Gateway API together; those of consumers' namespaces override the producer's (GAMMA, GEP-1294)."""
+    found = [(table, list(_routes(table, port, counts, until_catch_all=False))) for table in tables]
+    found = [(table, routes) for table, routes in found if routes]
+    consumers = [(table, routes) for table, routes in found if table.namespace != service.namespace]
+    return specific(consumers or found)
 
 
 def default_route(topology: Topology, service: Service, port: int) -> Route:
@@ -147,6 +212,9 @@ def _domains(service: Service, port: int, namespace: str) -> Iterator[str]:
     names = [service.fqdn, f"{service.name}.{service.namespace}.svc", f"{service.name}.{service.namespace}"]
     if service.namespace == namespace:
         names.append(service.name)
+    if service.host:
+        ips = [a for a in service.addresses if "/" not in a]
+        names = [*_spellings(service.host), *(f"[{ip}]" if ":" in ip else ip for ip in ips)]
     for name in names:
         yield f"{name}:{port}"
         if port == EXTERNAL_PORT:
@@ -178,10 +246,16 @@ def _spellings(host: str) -> list[str]:
 # -- hosts of a gateway
 
 
+def _named(gateway: Gateway, table: RouteTable) -> bool:
+    """The table is for the gateway, or for a server of it."""
+    return any(key == gateway.key or key.startswith(f"{gateway.key}/") for key in table.gateways)
+
+
 def _admitted(gateway: Gateway, port: int, table: RouteTable, only: str = "") -> set[str]:
     """The table's hosts as far as the gateway's servers on the port admit them: `namespace/host`, `*/host`, `host`."""
     domains: set[str] = set()
-    for server in gateway.servers if sees(table, gateway.namespace) else ():
+    servers = [s for s in gateway.servers if not {gateway.key, f"{gateway.key}/{s.name}"}.isdisjoint(table.gateways)]
+    for server in servers if sees(table, gateway.namespace) else ():
         if only not in ("", f"{gateway.key}/{server.name}"):
             continue
         for admitted in server.hosts if server.port == port else ():
@@ -212,34 +286,40 @@ def _gateway_host(domain: str, port: int, routes: Sequence[Route]) -> VirtualHos
 # -- routes
 
 
-def _routes(table: RouteTable, port: int, counts: Counts) -> Iterator[Route]:
+def _routes(table: RouteTable, port: int, counts: Counts, *, until_catch_all: bool = True) -> Iterator[Route]:
     """The routes that count here, up to the first that takes every request."""
     for route in table.routes:
         match = route.match
         if match.port in (None, port) and counts(match):
-            yield _arrived(route, port)
-            if match.is_catch_all:
+            yield _arrived(route, table, port)
+            if match.is_catch_all and until_catch_all:
                 return
 
 
-def _arrived(route: Route, port: int) -> Route:
+def _arrived(route: Route, table: RouteTable, port: int, scheme: str = "http") -> Route:
     """The route with the port of the request filled in where it was left open."""
+    by_istio = table.order == "listed"
     if route.redirect is not None:
-        redirect = _redirected(route.redirect, port)
+        redirect = _redirected(route.redirect, port, scheme, by_istio=by_istio)
         return route if redirect is route.redirect else replace(route, redirect=redirect)
-    if all(d.port for d in route.destinations) and all(m.destination.port for m in route.mirrors):
+    complete = all((d.port or d.broken) and d.redirect is None for d in route.destinations)
+    if complete and all(m.destination.port for m in route.mirrors):
         return route
-    destinations = tuple(d if d.port else replace(d, port=port) for d in route.destinations)
+    destinations = tuple(
+        replace(d, port=d.port or port, redirect=d.redirect and _redirected(d.redirect, port, scheme))
+        for d in route.destinations
+    )
     mirrors = tuple(
         m if m.destination.port else replace(m, destination=replace(m.destination, port=port)) for m in route.mirrors
     )
     return replace(route, destinations=destinations, mirrors=mirrors)
 
 
-def _redirected(redirect: Redirect, port: int) -> Redirect:
-    """A scheme's own port is left out."""
+def _redirected(redirect: Redirect, port: int, scheme: str = "http", *, by_istio: bool = False) -> Redirect:
+    """A scheme's own port is left out; for Gateway API not where the request's own would stay in its place."""
     if redirect.port is None:
         return redirect
     wanted = redirect.port or port
-    elided = DEFAULT_PORTS.get(wanted) == (redirect.scheme or "http")
-    return replace(redirect, port=None if elided else wanted)
+    own = DEFAULT_PORTS.get(wanted) == (redirect.scheme or scheme)
+    replaced = by_istio or bool(redirect.authority) or port in DEFAULT_PORTS
+    return replace(redirect, port=None if own and replaced else wanted)

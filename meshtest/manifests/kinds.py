@@ -11,38 +11,56 @@ from meshtest.model.document import Document
 NETWORKING = "networking.istio.io"
 SECURITY = "security.istio.io"
 ISTIO_VERSIONS = tuple(f"{NETWORKING}/{version}" for version in ("v1", "v1beta1", "v1alpha3"))
+GATEWAY_API = "gateway.networking.k8s.io"
 SECURITY_VERSIONS = tuple(f"{SECURITY}/{version}" for version in ("v1", "v1beta1"))
 
 VERSIONS = {
     "/Service": ("v1",),
+    "/Namespace": ("v1",),
     "apps/Deployment": ("apps/v1",),
     "/Secret": ("v1",),
     "/ConfigMap": ("v1",),
     f"{NETWORKING}/VirtualService": ISTIO_VERSIONS,
     f"{NETWORKING}/DestinationRule": ISTIO_VERSIONS,
     f"{NETWORKING}/Gateway": ISTIO_VERSIONS,
-    f"{NETWORKING}/EnvoyFilter": (f"{NETWORKING}/v1alpha3",),
+    f"{SECURITY}/PeerAuthentication": SECURITY_VERSIONS,
     f"{SECURITY}/AuthorizationPolicy": SECURITY_VERSIONS,
     f"{SECURITY}/RequestAuthentication": SECURITY_VERSIONS,
-    f"{SECURITY}/PeerAuthentication": SECURITY_VERSIONS,
-}
+    f"{NETWORKING}/EnvoyFilter": (f"{NETWORKING}/v1alpha3",),
+    f"{NETWORKING}/ServiceEntry": ISTIO_VERSIONS,
+    f"{NETWORKING}/WorkloadEntry": ISTIO_VERSIONS,
+    f"{NETWORKING}/Sidecar": ISTIO_VERSIONS,
+    **{f"{GATEWAY_API}/{kind}": (f"{GATEWAY_API}/v1", f"{GATEWAY_API}/v1beta1")
+       for kind in ("Gateway", "GatewayClass", "HTTPRoute", "ReferenceGrant")},
+    f"{GATEWAY_API}/GRPCRoute": (f"{GATEWAY_API}/v1", f"{GATEWAY_API}/v1alpha2"),
+    f"{GATEWAY_API}/TLSRoute": tuple(f"{GATEWAY_API}/{version}" for version in ("v1", "v1alpha3", "v1alpha2")),
+    f"{GATEWAY_API}/TCPRoute": (f"{GATEWAY_API}/v1", f"{GATEWAY_API}/v1alpha2"),
+    f"{GATEWAY_API}/BackendTLSPolicy": (f"{GATEWAY_API}/v1", f"{GATEWAY_API}/v1alpha3"),
+    f"{GATEWAY_API}/ListenerSet": (f"{GATEWAY_API}/v1",),
+    "gateway.networking.x-k8s.io/XListenerSet": ("gateway.networking.x-k8s.io/v1alpha1",),
+    "policy.linkerd.io/HTTPRoute": tuple(f"policy.linkerd.io/v{v}" for v in ("1beta3", "1beta2", "1beta1", "1alpha1")),
+}  # fmt: skip
 """Accepted apiVersions of the kinds that are translated."""
 
 TRAFFIC = {
-    NETWORKING: "ServiceEntry Sidecar WorkloadEntry WorkloadGroup ProxyConfig",
+    NETWORKING: "WorkloadGroup ProxyConfig",
     "extensions.istio.io": "WasmPlugin TrafficExtension",
-    "gateway.networking.k8s.io": "Gateway GatewayClass HTTPRoute GRPCRoute TCPRoute TLSRoute UDPRoute ReferenceGrant "
-    "BackendTLSPolicy",
+    GATEWAY_API: "UDPRoute",
+    "gateway.networking.x-k8s.io": "XBackendTrafficPolicy XMesh",
     "networking.k8s.io": "Ingress NetworkPolicy",
     "discovery.k8s.io": "EndpointSlice",
     "": "Pod ReplicationController Endpoints",
     "apps": "StatefulSet DaemonSet ReplicaSet",
     "argoproj.io": "Rollout",
+    "policy.linkerd.io": "HTTPRoute Server ServerAuthorization AuthorizationPolicy MeshTLSAuthentication "
+    "NetworkAuthentication HTTPLocalRateLimitPolicy EgressNetwork",
+    "linkerd.io": "ServiceProfile",
+    "split.smi-spec.io": "TrafficSplit",
 }
 """Kinds by group that would change where requests go, and are not translated."""
 
 HARMLESS = {
-    "": "ServiceAccount ConfigMap Secret Namespace PersistentVolume PersistentVolumeClaim LimitRange ResourceQuota "
+    "": "ServiceAccount ConfigMap Secret PersistentVolume PersistentVolumeClaim LimitRange ResourceQuota "
     "PodTemplate Event Node Binding List",
     "apps": "ControllerRevision",
     "networking.k8s.io": "IngressClass IPAddress ServiceCIDR",

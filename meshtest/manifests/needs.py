@@ -22,9 +22,14 @@ def needs(topology: Topology) -> frozenset[Feature]:
         Feature.AUTHORIZATION: topology.authorizations,
         Feature.JWT: topology.authentications,
         Feature.PROXY_PATCHES: topology.proxy_patches,
+        Feature.MUTUAL_TLS: topology.peers,
+        Feature.SERVICE_ENTRIES: any(service.host for service in topology.services),
+        Feature.TLS: any(server.tls for gateway in topology.gateways for server in gateway.servers),
     }
     found.update(feature for feature, wanted in asked.items() if wanted)
     for table in topology.tables:
+        if table.tls or table.tcp:
+            found.add(Feature.TCP)
         if any(gateway != MESH for gateway in table.gateways):
             found.add(Feature.INGRESS)
         for route in table.routes:
@@ -40,6 +45,7 @@ def _of_route(route: Route) -> Iterator[Feature]:
     asked = {
         Feature.WEIGHTS: len(route.destinations) > 1,
         Feature.MATCHES: route.match != Match(),
+        Feature.JWT: any(header.claim for header in route.match.headers),
         Feature.REWRITES: route.rewrite,
         Feature.REDIRECTS: route.redirect,
         Feature.HEADER_EDITS: edits,
@@ -58,5 +64,8 @@ def _of_policy(policy: TrafficPolicy) -> Iterator[Feature]:
         Feature.LOAD_BALANCING: policy.load_balancing,
         Feature.CONNECTION_POOL: policy.connection_pool or policy.retry_budget,
         Feature.OUTLIER_DETECTION: policy.outlier_detection,
+        Feature.LOCALITY: policy.load_balancing and policy.load_balancing.locality,
+        Feature.TLS: policy.tls and policy.tls.mode in ("SIMPLE", "MUTUAL"),
+        Feature.MUTUAL_TLS: policy.tls and policy.tls.mode == "ISTIO_MUTUAL",
     }
     yield from (feature for feature, wanted in asked.items() if wanted)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from meshtest.manifests.hosts import claims, default_route, in_order
-from meshtest.model.route import MESH, Destination, Route, RouteTable
+from meshtest.model.route import MESH, Destination, Match, Route, RouteTable
 from meshtest.model.service import VERSION_LABELS, Service, Workload
 from meshtest.model.topology import Topology
 
@@ -39,8 +39,16 @@ def intended(topology: Topology, service: Service) -> Route:
 
 
 def _default(tables: Iterable[RouteTable], host: str) -> Route | None:
-    routes = [r for table in tables for r in table.routes if _leads(r, host) and not r.match.selects_users]
+    routes = [r for table in tables for r in _all(table) if _leads(r, host) and not r.match.selects_users]
     return next((r for r in routes if r.match.is_catch_all), routes[0] if routes else None)
+
+
+def _all(table: RouteTable) -> Iterator[Route]:
+    """Its routes; connections count as requests."""
+    yield from table.routes
+    for stream in (*table.tls, *table.tcp):
+        match = Match(caller_labels=stream.match.caller_labels, caller_namespace=stream.match.caller_namespace)
+        yield Route(match=match, destinations=stream.destinations)
 
 
 def _leads(route: Route, host: str) -> bool:

@@ -6,14 +6,19 @@ wrong becomes a diagnostic and reads as absent, so that one pass finds all error
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from meshtest.lib.regex import refusal
 from meshtest.lib.words import listed, nearest
 from meshtest.manifests.fields import Fields
 from meshtest.manifests.quantities import is_percent, seconds
 from meshtest.model.diagnostic import Diagnostic, Severity, Source
 from meshtest.model.document import Document, Path
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""What no name, host, path or header may contain."""
 
 EMPTY: Mapping[str, Any] = {}
 ZERO: tuple[Any, ...] = (False, 0, "", [], {})
@@ -117,11 +122,27 @@ class View:
         return False
 
     def string(self, key: str, default: str = "") -> str:
+        value = self.text(key, default)
+        if CONTROL.search(value):
+            self.error("bad-value", f"{self.name(key)} has a control character: {value!r}", key)
+            return default
+        return value
+
+    def text(self, key: str, default: str = "") -> str:
+        """A string of any number of lines."""
         value = self._get(key)
         if value is None or isinstance(value, str):
             return default if value is None else value
         self._wrong("a string", value, key)
         return default
+
+    def regex(self, key: str) -> str:
+        """A regular expression that Envoy accepts."""
+        value = self.string(key)
+        if value and (text := refusal(value)):
+            self.error("bad-value", f"Envoy refuses the regular expression {value!r}: {text} (RE2 syntax)", key)
+            return ""
+        return value
 
     def choice(self, key: str, allowed: tuple[str, ...], default: str) -> str:
         """One of some words."""
@@ -212,6 +233,23 @@ class View:
                 self._wrong("a string", item, key, index)
         return tuple(item for item in value if isinstance(item, str))
 
+    def integers(self, key: str) -> tuple[int, ...]:
+        value = self._get(key)
+        if value is None:
+            return ()
+        wrong = not isinstance(value, list) or any(isinstance(i, bool) or not isinstance(i, int) for i in value)
+        if wrong:
+            self._wrong("a list of integers", value, key)
+        return () if wrong else tuple(value)
+
+    def header_map(self, key: str) -> dict[str, str]:
+        """Header fields by name: one line each."""
+        found = self.string_map(key)
+        for name, value in found.items():
+            if CONTROL.search(name + value):
+                self.error("bad-value", f"{self.name(key)} has a control character: {name!r}: {value!r}", key, name)
+        return {name: value for name, value in found.items() if not CONTROL.search(name + value)}
+
     def string_map(self, key: str) -> dict[str, str]:
         """Labels, annotations, headers: strings by name."""
         value = self._get(key)
@@ -224,6 +262,24 @@ class View:
             if not isinstance(item, str):
                 self._wrong("a string (write it in quotes)", item, key, name)
         return {name: item for name, item in value.items() if isinstance(item, str)}
+
+    def free(self, key: str) -> dict[str, Any]:
+        """A mapping whose keys are the user's own and whose values the caller checks."""
+        value = self._get(key)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self._wrong("a mapping", value, key)
+            return {}
+        return {str(name): item for name, item in value.items()}
+
+    def items(self, key: str) -> list[Any]:
+        """A list whose items the caller checks."""
+        value = self._get(key)
+        if value is None or isinstance(value, list):
+            return value or []
+        self._wrong("a list", value, key)
+        return []
 
     # -- going down
 

@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from meshtest.checks import About, FaultBit, NoDowntime, Split
-from meshtest.errors import FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
+from meshtest.errors import ConfigRejected, FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
 from meshtest.lib.words import listed, nearest
+from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk, ask
 from meshtest.loads.load import Load as Prober
 from meshtest.loads.spec import Headers, LoadSpec
 from meshtest.manifests.compiler import compile_or_raise
+from meshtest.manifests.culprit import culprits
 from meshtest.manifests.diff import diff
 from meshtest.manifests.istio import ISTIO
 from meshtest.manifests.needs import needs
@@ -34,8 +36,9 @@ from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
 from meshtest.mesh.service import ServiceHandle, VersionHandle
 from meshtest.model.diagnostic import Diagnostic
-from meshtest.model.document import Documents
+from meshtest.model.document import Document, Documents
 from meshtest.model.history import History, Hop
+from meshtest.model.request import SERVED_BY
 from meshtest.model.route import Fault
 from meshtest.model.service import Workload
 from meshtest.model.topology import Topology
@@ -64,6 +67,9 @@ class Mesh:
         """Second of the run at which the present step began, or the last change was in force if that was later."""
         self._dialect: TrafficDialect = ISTIO
         self._load_numbers = itertools.count(1)
+        self._ask_numbers = itertools.count(1)
+        self._asked: list[str] = []
+        """Asks that a proxy says it has served, whose hops are not known to be on disk."""
         self._number = 0
         self._flushed = 0
         self._owns_provider = owns_provider
@@ -135,12 +141,19 @@ class Mesh:
             self.open().provider.apply(topology)
         except ProviderError as error:
             self.record("config.rejected", number=number, text=str(error))
+            if isinstance(error, ConfigRejected) and (places := culprits(self._new_in(documents), str(error))):
+                raise ConfigRejected(f"{error}; see {listed(map(str, places), most=3)}") from None
             raise
         changes = diff(self.documents, documents)
         self.documents, self.topology, self.diagnostics = documents, topology, compiled.diagnostics
         self.record("config.ack", number=number, seconds=time.monotonic() - began)
         self.mark = self.run.now
         self._keep(f"{number:03}.diff", f"# {reason}\n{changes}")
+
+    def _new_in(self, documents: Documents) -> list[Document]:
+        """Those that are not in force as they stand."""
+        known = {document.key: document for document in self.documents}
+        return [document for document in documents if known.get(document.key) != document]
 
     def _keep(self, name: str, text: str) -> None:
         folder = self.run.directory / "config"
@@ -237,6 +250,44 @@ class Mesh:
         prober = Prober(spec, entrance, self.run.directory, start_ns=self.run.start_ns, record=self.record)
         return Load(self, prober)
 
+    def ask(
+        self,
+        request: str,
+        *,
+        source: str | None = None,
+        headers: Headers = (),
+        body: bytes | str = b"",
+        protocol: Spoken | Literal[""] = "",
+        tls: TlsAsk | None = None,
+        timeout: float | None = None,
+    ) -> Reply:
+        """One request, once, and everything that is known of its answer: `GET http://web/`, `grpc://web:90/pkg.S/M`,
+        `ws://web/`, `tcp://db:5432`; inside TLS `https`, `grpcs`, `wss`, `tls`.
+
+        `protocol="http2"` sends an http URL by HTTP/2. `source` is as for load(); left out and from outside, the
+        gateway's port is the URL's. Trouble of the network is the Reply's fate, not an exception.
+        """
+        what = Ask.of(
+            request,
+            headers=headers,
+            body=body,
+            protocol=protocol,
+            tls=tls,
+            timeout=timeout or self.settings.request_timeout,
+            id=f"ask-{next(self._ask_numbers)}",
+        )
+        reply = ask(self.provider.entrance(self._way_of(what) if source is None else source), what)
+        seen = {"fate": reply.fate, "status": reply.status, "served_by": reply.header(SERVED_BY)}
+        if reply.header(SERVED_BY):
+            self._asked.append(what.id)
+        self.record("ask", what.id, request=str(what), protocol=reply.protocol, **seen)
+        return reply
+
+    def _way_of(self, what: Ask) -> str:
+        """Through the gateway's port that the URL says, or from inside."""
+        way = self.source_for(what.authority)
+        return f"{way}/{what.port}" if way and what.port != 80 else way
+
     def source_for(self, authority: str) -> str:
         """Where a request enters when nobody says: hosts of the mesh are called from inside, others by the ingress."""
         host = authority.partition(":")[0]
@@ -291,9 +342,10 @@ class Mesh:
     def flush(self) -> None:
         """Return when what the proxies know of finished requests is on disk."""
         requests = self.run.history().requests
-        if len(requests) > self._flushed:
-            self.provider.flush([r.id for r in requests if r.answered])
+        if len(requests) > self._flushed or self._asked:
+            self.provider.flush([*(r.id for r in requests if r.answered), *self._asked])
             self._flushed = len(requests)
+            self._asked.clear()
 
     def history(self, *, flushed: bool = False) -> History:
         if flushed:

@@ -21,6 +21,7 @@ class HashOn:
     cookie: str = ""
     cookie_ttl: float | None = None
     cookie_path: str = ""
+    cookie_attributes: tuple[tuple[str, str], ...] = ()
     source_ip: bool = False
     query: str = ""
 
@@ -59,6 +60,14 @@ class Keepalive:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Http2Keepalive:
+    """PING frames; seconds."""
+
+    interval: float | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConnectionPool:
     max_connections: int | None = None
     connect_timeout: float | None = None
@@ -73,6 +82,7 @@ class ConnectionPool:
     h2_upgrade: bool | None = None
     use_client_protocol: bool = False
     max_concurrent_streams: int | None = None
+    http2_keepalive: Http2Keepalive | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +93,11 @@ class OutlierDetection:
     consecutive_local_origin: int | None = None
     interval: float | None = None
     base_ejection_time: float | None = None
+    max_ejection_time: float | None = None
     max_ejection_percent: int | None = None
     min_health_percent: int | None = None
+    error_codes: tuple[int, ...] = ()
+    """Statuses that count as errors, in place of 5xx."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +133,8 @@ class TrafficPolicy:
     outlier_detection: OutlierDetection | None = None
     retry_budget: RetryBudget | None = None
     tls: UpstreamTls | None = None
+    proxy_protocol: Literal["", "V1", "V2"] = ""
+    """The PROXY header that connections begin with."""
 
 
 DEFAULT_POLICY = TrafficPolicy()

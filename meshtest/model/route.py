@@ -35,6 +35,8 @@ class HeaderMatch:
     invert: bool = False
     missing_is_empty: bool = False
     """Treat an absent header as "" (Istio's withoutHeaders: absent matches)."""
+    claim: tuple[str, ...] = ()
+    """The path of a claim of the verified token, in place of a header (Istio's `@request.auth.claims`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

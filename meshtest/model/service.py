@@ -41,6 +41,8 @@ class Endpoint:
     labels: Labels = field(default_factory=dict)
     locality: str = ""
     weight: int = 1
+    service_account: str = ""
+    """"": it takes no part in the mesh, and speaks no mutual TLS."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,8 @@ class Service:
     endpoints: tuple[Endpoint, ...] = ()
     visible_to: tuple[str, ...] = ()
     """Namespaces whose callers see it (exportTo); empty: all of them."""
+    subject_alt_names: tuple[str, ...] = ()
+    """Identities its servers may have, where mutual TLS checks them and no policy says otherwise."""
     source: Source = NOWHERE
 
     @property
@@ -81,10 +85,12 @@ def within(wanted: Labels, labels: Labels) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Handler:
-    """What a probe or a lifecycle hook does: HTTP GET, TCP connect, a command, or (hooks only) a sleep in seconds."""
+    """What a probe or a lifecycle hook does: HTTP GET, TCP connect, a gRPC health check (probes only), a command, or
+    (hooks only) a sleep in seconds."""
 
-    kind: Literal["http", "tcp", "exec", "sleep"]
+    kind: Literal["http", "tcp", "grpc", "exec", "sleep"]
     path: str = "/"
+    """Of gRPC: the service that is asked for; "" is the whole server."""
     port: int | str = 0
     headers: tuple[tuple[str, str], ...] = ()
     command: tuple[str, ...] = ()
@@ -140,6 +146,8 @@ class Workload:
     service_account: str = "default"
     locality: str = ""
     """`region/zone/subzone`"""
+    mounts: tuple[str, ...] = ()
+    """Keys of the credentials (Topology.credentials) that the pod mounts as volumes, in their order."""
     grace: float = 30.0
     """terminationGracePeriodSeconds"""
     max_surge: int | str = "25%"

@@ -11,6 +11,7 @@ from meshtest.model.policy import HostPolicy, Subset
 from meshtest.model.route import Fault, Gateway, Retry, RouteTable
 from meshtest.model.security import Authentication, Authorization, ProxyPatches
 from meshtest.model.service import Service, Workload, within
+from meshtest.model.visibility import Scope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Topology:
     dialect, in words; "" if nothing does (identity.mutual_tls)."""
     faults: Mapping[str, Fault] = field(default_factory=dict)
     """Faults at the destination, by workload key: what the version itself does wrong, seen by mirrored requests too."""
+    scopes: tuple[Scope, ...] = ()
+    """What callers know of the mesh, where they do not know all of it."""
     default_retry: Retry | None = None
     """What routes without a word about retries do; set by the dialect (Istio: two retries on connect failures)."""
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from meshtest.model.diagnostic import Diagnostic
 from meshtest.model.document import Documents
 from meshtest.model.route import Fault, Match
+from meshtest.model.status import Status
 from meshtest.model.topology import Topology
 
 
@@ -18,6 +19,8 @@ class Compiled:
 
     topology: Topology
     diagnostics: tuple[Diagnostic, ...] = ()
+    statuses: tuple[Status, ...] = ()
+    """What a controller would write into the objects' status (Gateway API)."""
 
 
 class Dialect(Protocol):

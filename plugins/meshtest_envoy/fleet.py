@@ -20,6 +20,7 @@ from meshtest.model.service import Container, Workload
 from meshtest.model.topology import Topology, key
 from meshtest.settings import Settings
 from meshtest.spi.provider import Pod
+from meshtest_envoy.mounts import Mounts
 from meshtest_envoy.pods.client import Supervisor
 from meshtest_envoy.pods.spec import PodEvent, PodSpec
 from meshtest_envoy.xds import names
@@ -98,6 +99,7 @@ class Fleet:
         self._pods: dict[str, Running] = {}
         self._numbers: dict[str, itertools.count[int]] = {}
         self._sockets = itertools.count()
+        self._mounts = Mounts(runtime / "mounts")
         (runtime / "in").mkdir(mode=0o700, exist_ok=True)
 
     # ---- questions
@@ -119,8 +121,14 @@ class Fleet:
 
     # ---- changes
 
+    def mount(self, topology: Topology) -> None:
+        """Pods see the credentials that they mount as they are now."""
+        with self._condition:
+            self._mounts.refresh(topology)
+
     def start(self, supervisor: Supervisor, topology: Topology, workload: Workload, http_proxy: str) -> Running:
         """Start one replica; returns when its process is up, not when it is ready."""
+        self.mount(topology)
         pod = self._prepare(topology, workload, http_proxy)
         with self._condition:
             self._pods[pod.name] = pod
@@ -155,6 +163,8 @@ class Fleet:
             argv=command(workload, container, self._settings.images),
             env=dict(container.env),
             ports=tuple(ports),
+            protocols=tuple(names.port_protocols(topology, workload).items()),
+            tls=self._mounts.tls_of(workload),
             readiness=container.readiness,
             liveness=container.liveness,
             startup=container.startup,

@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from meshtest.errors import ProcessFailed, ProviderError, UsageError
+from meshtest.errors import ProcessFailed, ProviderError
 from meshtest.lib import wait
-from meshtest.lib.words import listed
+from meshtest.manifests import sources
 from meshtest.model.feature import Feature
 from meshtest.model.route import Door
 from meshtest.model.service import Workload
@@ -153,6 +153,7 @@ class EnvoyProvider:
         with self._pushing:
             self._plane.push(topology, self._fleet.replicas())
             self._topology = topology
+            self._fleet.mount(topology)
 
     def _tell_idle_patches(self) -> None:
         for sentence in self._plane.without_effect():
@@ -233,12 +234,12 @@ class EnvoyProvider:
     # ---- ways in, and what is seen
 
     def entrance(self, source: str) -> Entrance:
-        if (address := self._address(source)) is not None:
-            return Entrance("127.0.0.1", self._door(*address), proxy=False)
         if source == names.OUTSIDE:
             return Entrance("127.0.0.1", self._outside(), proxy=True)
-        caller = key(self._workload(source)) if source else names.CLIENT
-        return Entrance("127.0.0.1", self._plane.outbound_port(caller), proxy=True)
+        found = sources.origin(self._topology, source)
+        if isinstance(found, Door):
+            return Entrance("127.0.0.1", self._plane.doors[found], proxy=False)
+        return Entrance("127.0.0.1", self._plane.outbound_port(found.key), proxy=True)
 
     def rotate_certificates(self) -> int:
         with self._pushing:
@@ -253,41 +254,8 @@ class EnvoyProvider:
             self._plane.push(self._topology, self._fleet.replicas())
             return self._plane.outbound_port(names.OUTSIDE)
 
-    def _address(self, source: str) -> tuple[str, str] | None:
-        """(gateway address, port or "") of `ingress[/PORT]` or `namespace/gateway[/PORT]`; None for other sources."""
-        if source == "ingress" or source.startswith("ingress/"):
-            addresses = {door.address for door in self._plane.doors}
-            return addresses.pop() if len(addresses) == 1 else "", source.partition("/")[2]
-        for gateway in self._topology.gateways:
-            if source == gateway.key or source.startswith(f"{gateway.key}/"):
-                return gateway.address, source.removeprefix(gateway.key).lstrip("/")
-        return None
-
-    def _door(self, address: str, port: str) -> int:
-        """The port on this host; without a number the only one of the address, or 80."""
-        known = {door.port: real for door, real in self._plane.doors.items() if door.address == address}
-        if not known:
-            others = listed(sorted({door.address for door in self._plane.doors}))
-            hint = f"; choose among {others}" if others else ": the manifests have no Gateway with an HTTP server"
-            raise UsageError(f"there is no ingress{hint}")
-        if not port:
-            port = str(next(iter(known)) if len(known) == 1 else 80)
-        if not port.isdigit() or int(port) not in known:
-            way = address or "ingress"
-            raise UsageError(f"no gateway port {port}; choose {way}/PORT among {listed(map(str, sorted(known)))}")
-        return known[int(port)]
-
     def _workload(self, name: str) -> Workload:
-        """By key, by name, or the first one behind a service or app of that name."""
-        workloads = self._topology.workloads
-        for matches in (
-            [w for w in workloads if name in (key(w), w.name)],
-            [w for s in self._topology.services if s.name == name for w in self._topology.backends(s)],
-            [w for w in workloads if w.app == name],
-        ):
-            if matches:
-                return matches[0]
-        raise UsageError(f"no workload {name!r}; there are: {listed(w.name for w in workloads) or 'none'}")
+        return sources.workload(self._topology, name)
 
     def counters(self, pattern: str) -> Mapping[str, int]:
         return self._plane.admin.counters(pattern)

@@ -69,10 +69,8 @@ class TestKinds:
     @pytest.mark.parametrize(
         ("api_version", "kind"),
         [
-            ("networking.istio.io/v1", "ServiceEntry"),
-            ("security.istio.io/v1", "PeerAuthentication"),
-            ("gateway.networking.k8s.io/v1", "HTTPRoute"),
-            ("gateway.networking.k8s.io/v1", "Gateway"),
+            ("networking.istio.io/v1", "WorkloadGroup"),
+            ("gateway.networking.k8s.io/v1", "UDPRoute"),
             ("apps/v1", "StatefulSet"),
             ("networking.k8s.io/v1", "Ingress"),
         ],

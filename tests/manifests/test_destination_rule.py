@@ -236,16 +236,6 @@ class TestDiagnostics:
         ("spec", "message"),
         [
             (
-                "  trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}",
-                "m.yaml:32: warning: `spec.trafficPolicy.tls.mode` is not supported: connections stay plain text "
-                "instead of ISTIO_MUTUAL [not-supported]",
-            ),
-            (
-                "  trafficPolicy: {loadBalancer: {localityLbSetting: {enabled: true}}}",
-                "m.yaml:32: warning: `spec.trafficPolicy.loadBalancer.localityLbSetting` is not supported: all pods "
-                "are in one locality [not-supported]",
-            ),
-            (
                 "  trafficPolicy: {tunnel: {targetHost: a}}",
                 "m.yaml:32: warning: `spec.trafficPolicy.tunnel` is not supported: requests are not tunnelled "
                 "[not-supported]",
@@ -253,11 +243,6 @@ class TestDiagnostics:
             (
                 "  workloadSelector: {matchLabels: {app: a}}",
                 "m.yaml:32: warning: `spec.workloadSelector` is not supported: the rule counts for all callers "
-                "[not-supported]",
-            ),
-            (
-                "  exportTo: [.]",
-                "m.yaml:32: warning: `spec.exportTo` is not supported: the rule counts for callers in all namespaces "
                 "[not-supported]",
             ),
             (

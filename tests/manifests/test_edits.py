@@ -10,6 +10,7 @@ import pytest
 from meshtest.errors import UsageError
 from meshtest.manifests.compiler import compile, compile_or_raise
 from meshtest.manifests.decide import decide
+from meshtest.manifests.diff import diff
 from meshtest.manifests.hosts import gateway_hosts, mesh_hosts
 from meshtest.manifests.istio import ISTIO
 from meshtest.manifests.reader import read_text
@@ -412,3 +413,94 @@ class TestEveryEdit:
         rules = new.data["spec"]["http"]
         (rest,) = [i for i, rule in enumerate(rules) if rule.get("name") == "rest"]
         assert new.where("spec", "http", rest, "timeout") == old.where("spec", "http", 1, "timeout")
+
+
+BELOW = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: below}
+spec: {http: [{route: [{destination: {host: reviews, subset: v1}}]}]}
+---
+"""
+
+
+def rooted(reviews: str, match: str = "[{uri: {prefix: /}}]") -> Documents:
+    head = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: root}\nspec:\n"
+    return read_text(
+        f"{reviews}{BELOW}{head}  hosts: [reviews]\n  http: [{{match: {match}, delegate: {{name: below}}}}]"
+    )
+
+
+class TestDelegates:
+    def test_the_split_moves_where_the_routes_stand(self, reviews: str) -> None:
+        before = rooted(reviews)
+        after = ISTIO.set_weights(before, compile(before).topology, HOST, {"v1": 90, "v2": 10})
+        assert shares(compile(after).topology, HOST) == {"v1": 90.0, "v2": 10.0}
+        assert [line for line in diff(before, after).splitlines() if line.startswith("---")] == [
+            "--- <text> virtualservice/default/below"
+        ]
+
+    def test_a_delegate_for_certain_users_stays(self, reviews: str) -> None:
+        before = rooted(reviews, "[{headers: {end-user: {exact: jason}}}]")
+        after = ISTIO.set_weights(before, compile(before).topology, HOST, {"v2": 100})
+        assert after.of("networking.istio.io/VirtualService")[0].data == before.items[-2].data
+        assert shares(compile(after).topology, HOST) == {"v2": 100.0}
+
+    def test_a_match_and_a_fault_go_there_too(self, reviews: str) -> None:
+        before = rooted(reviews)
+        match = Match(headers=(HeaderMatch(name="a", match=StringMatch(kind="exact", value="b")),))
+        after = ISTIO.set_match(before, compile(before).topology, HOST, match, "v2")
+        after = ISTIO.set_fault(after, compile(after).topology, HOST, Fault(abort=Abort(http_status=500)))
+        first, second = compile(after).topology.tables[0].routes
+        assert (first.destinations[0].subset, second.destinations[0].subset) == ("v2", "v1")
+        assert first.fault is not None
+        assert first.fault == second.fault
+
+
+class TestStreams:
+    def test_tcp_rules_move_where_there_are_no_others(self, reviews: str) -> None:
+        tcp = reviews.replace("name: http", "name: tcp")
+        head = (
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec:\n  hosts: [reviews]\n"
+        )
+        before = read_text(
+            f"{tcp}{head}  tcp: [{{match: [{{port: 9080}}], route: [{{destination: {{host: reviews}}}}]}}]"
+        )
+        after = ISTIO.set_weights(before, compile(before).topology, HOST, {"v1": 3, "v2": 1})
+        (route,) = compile(after).topology.tables[0].tcp
+        assert [(d.subset, d.weight) for d in route.destinations] == [("v1", 3), ("v2", 1)]
+        assert shares(compile(after).topology, HOST) == {"v1": 75.0, "v2": 25.0}
+
+    def test_a_service_that_speaks_tcp_gets_a_tcp_rule(self, reviews: str) -> None:
+        before = read_text(reviews.replace("name: http", "name: tcp"))
+        after = ISTIO.set_weights(before, compile(before).topology, HOST, {"v2": 1})
+        assert after.of("networking.istio.io/VirtualService")[0].data["spec"] == {
+            "hosts": ["reviews"],
+            "tcp": [{"route": [{"destination": {"host": "reviews", "subset": "v2"}, "weight": 1}]}],
+        }
+
+    def test_requests_of_a_connection_cannot_be_told_apart(self, reviews: str) -> None:
+        before = read_text(reviews.replace("name: http", "name: tcp"))
+        with pytest.raises(UsageError, match="'reviews' is reached by tcp rules"):
+            ISTIO.set_mirror(before, compile(before).topology, HOST, "v2", percent=10)
+
+
+def test_hosts_of_a_service_entry_split_by_the_labels_of_its_endpoints() -> None:
+    before = read_text(
+        """\
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: pay}
+spec:
+  hosts: [pay.example]
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  resolution: STATIC
+  endpoints:
+  - {address: 127.0.0.2, labels: {version: v1}}
+  - {address: 127.0.0.3, labels: {version: v2}}
+"""
+    )
+    after = ISTIO.set_weights(before, compile(before).topology, "pay.example", {"v1": 1, "v2": 1})
+    topology = compile(after).topology
+    assert shares(topology, "pay.example") == {"v1": 50.0, "v2": 50.0}
+    assert topology.tables[0].hosts == ("pay.example",)

@@ -14,7 +14,9 @@ from meshtest.manifests import view as view_module
 from meshtest.manifests.compiler import compile
 from meshtest.manifests.fields import METADATA, Fields
 from meshtest.manifests.hosts import mesh_hosts
-from meshtest.manifests.istio.fields import DESTINATION_RULE, GATEWAY, VIRTUAL_SERVICE
+from meshtest.manifests.istio.fields import DESTINATION_RULE, VIRTUAL_SERVICE
+from meshtest.manifests.istio.gateway_fields import GATEWAY
+from meshtest.manifests.istio.registry_fields import SERVICE_ENTRY, SIDECAR, WORKLOAD_ENTRY
 from meshtest.manifests.istio_security.peer import PEER_AUTHENTICATION
 from meshtest.manifests.kubernetes.fields import CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE
 from meshtest.manifests.patch import put
@@ -24,7 +26,14 @@ from meshtest.model.diagnostic import Severity
 from meshtest.model.document import Document, Documents
 from meshtest.model.document import Path as DocumentPath
 
-ISTIO = {"VirtualService": VIRTUAL_SERVICE, "DestinationRule": DESTINATION_RULE, "Gateway": GATEWAY}
+ISTIO = {
+    "VirtualService": VIRTUAL_SERVICE,
+    "DestinationRule": DESTINATION_RULE,
+    "Gateway": GATEWAY,
+    "ServiceEntry": SERVICE_ENTRY,
+    "WorkloadEntry": WORKLOAD_ENTRY,
+    "Sidecar": SIDECAR,
+}
 SECURITY = {"PeerAuthentication": PEER_AUTHENTICATION}
 
 
@@ -85,7 +94,8 @@ spec:
     - {uri: {exact: /a}, scheme: {prefix: h}, method: {regex: GET}, authority: {exact: reviews}, ignoreUriCase: true,
        headers: {a: {exact: b}}, withoutHeaders: {c: {exact: d}}, queryParams: {e: {exact: f}}, name: m, port: 9080,
        sourceLabels: {app: a}, sourceNamespace: default, gateways: [mesh]}
-    route:
+    delegate: {name: below, namespace: default}
+  - route:
     - destination: {host: reviews, subset: v1, port: {number: 9080}}
       weight: 1
       headers: {request: {set: {a: b}, add: {c: d}, remove: [e]}, response: {set: {a: b}}}
@@ -107,6 +117,18 @@ spec:
                redirectCode: 301}
     mirrors: [{destination: {host: reviews}, percentage: {value: 1}}]
   - directResponse: {status: 200, body: {string: a, bytes: ""}}
+  tcp:
+  - match: [{destinationSubnets: [10.0.0.0/8], port: 1, sourceLabels: {a: b}, sourceNamespace: a, gateways: [mesh]}]
+    route: [{destination: {host: reviews}, weight: 1}]
+  tls:
+  - match: [{sniHosts: [reviews], destinationSubnets: [10.0.0.0/8], port: 1, sourceLabels: {a: b}, sourceNamespace: a,
+             gateways: [mesh]}]
+    route: [{destination: {host: reviews}, weight: 1}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: below}
+spec: {http: [{route: [{destination: {host: reviews}}]}]}
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -120,18 +142,24 @@ spec:
       tcp: {maxConnections: 1, connectTimeout: 1s, idleTimeout: 1s, maxConnectionDuration: 1s,
             tcpKeepalive: {probes: 1, time: 1s, interval: 1s}}
       http: {http1MaxPendingRequests: 1, http2MaxRequests: 1, maxRequestsPerConnection: 1, maxRetries: 1,
-             idleTimeout: 1s, h2UpgradePolicy: DEFAULT, useClientProtocol: false, maxConcurrentStreams: 1}
+             idleTimeout: 1s, h2UpgradePolicy: DEFAULT, useClientProtocol: false, maxConcurrentStreams: 1,
+             http2KeepAlive: {interval: 1s, timeout: 1s}}
     outlierDetection: {splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 1,
                        consecutiveGatewayErrors: 1, consecutive5xxErrors: 1, interval: 1s, baseEjectionTime: 1s,
-                       maxEjectionPercent: 1, minHealthPercent: 1}
-    tls: {mode: DISABLE}
+                       maxEjectionPercent: 1, minHealthPercent: 1, outlierDetectionHttpErrorCodes: [500]}
+    tls: {mode: MUTUAL, caCertificates: a, clientCertificate: a, privateKey: a, credentialName: a, sni: a,
+          subjectAltNames: [a], insecureSkipVerify: true}
+    proxyProtocol: {version: V2}
     retryBudget: {percent: 1, minRetryConcurrency: 1}
     portLevelSettings:
     - {port: {number: 1}, loadBalancer: {warmup: {duration: 1s, minimumPercent: 1, aggression: 1}},
        connectionPool: {}, outlierDetection: {}, tls: {}}
-    - {port: {number: 2}, loadBalancer: {consistentHash: {httpHeaderName: a, minimumRingSize: 1}}}
+    - {port: {number: 2}, loadBalancer: {consistentHash: {httpHeaderName: a, minimumRingSize: 1},
+         localityLbSetting: {enabled: true, failoverPriority: [a], distribute: [{from: a, to: {b: 100}}],
+                             failover: [{from: a, to: b}]}}}
     - {port: {number: 3}, loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 1}}}}
-    - {port: {number: 4}, loadBalancer: {consistentHash: {httpCookie: {name: a, path: /, ttl: 1s},
+    - {port: {number: 4}, loadBalancer: {consistentHash: {httpCookie: {name: a, path: /, ttl: 1s,
+                                                                       attributes: [{name: a, value: b}]},
                                                           ringHash: {minimumRingSize: 1}}}}
     - {port: {number: 5}, loadBalancer: {consistentHash: {httpQueryParameterName: a}}}
   subsets: [{name: v1, labels: {version: v1}, trafficPolicy: *policy}]
@@ -141,7 +169,42 @@ kind: Gateway
 metadata: {name: all}
 spec:
   selector: {istio: ingress}
-  servers: [{name: a, hosts: ["*"], port: {number: 80, name: http, protocol: HTTP}}]
+  servers:
+  - {name: a, hosts: ["*"], port: {number: 80, name: http, protocol: HTTP}}
+  - name: b
+    hosts: ["*"]
+    port: {number: 443, name: https, protocol: HTTPS}
+    tls: {httpsRedirect: true, mode: MUTUAL, serverCertificate: a, privateKey: a, caCertificates: a,
+          subjectAltNames: [a], credentialName: a, credentialNames: [a], caCertCredentialName: a, cipherSuites: [a],
+          minProtocolVersion: TLSV1_2, maxProtocolVersion: TLSV1_3,
+          tlsCertificates: [{serverCertificate: a, privateKey: a}]}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: all}
+spec:
+  hosts: [all.example]
+  addresses: [240.0.0.1]
+  exportTo: ["*"]
+  location: MESH_EXTERNAL
+  resolution: STATIC
+  subjectAltNames: [a]
+  ports: [{number: 80, name: http, protocol: HTTP, targetPort: 8080}]
+  workloadSelector: {labels: {a: b}}
+  endpoints: [{address: 127.0.0.1, ports: {http: 80}, labels: {a: b}, locality: a, weight: 1, serviceAccount: a}]
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: all}
+spec: {address: 127.0.0.1, ports: {http: 80}, labels: {a: b}, locality: a, weight: 1, serviceAccount: a}
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: all}
+spec:
+  workloadSelector: {labels: {a: b}}
+  egress: [{port: {number: 80}, hosts: ["./*"]}]
+  outboundTrafficPolicy: {mode: REGISTRY_ONLY}
 ---
 apiVersion: v1
 kind: Service
@@ -186,6 +249,8 @@ spec:
       - {name: b, lifecycle: {preStop: {exec: {command: [a]}}}}
       - {name: c, lifecycle: {preStop: {httpGet: {port: 80}}}}
       - {name: d, lifecycle: {preStop: {tcpSocket: {port: 80}}}}
+      - {name: e, readinessProbe: &grpc {grpc: {port: 80, service: a}}, livenessProbe: *grpc, startupProbe: *grpc}
+      volumes: [{secret: {secretName: a}}, {configMap: {name: a}}]
 ---
 apiVersion: v1
 kind: Secret
@@ -263,9 +328,16 @@ def unsupported(fields: Fields, path: tuple[str, ...]) -> Iterator[tuple[str, ..
             yield from unsupported(below, (*path, name))
 
 
-LISTS = {"match", "route", "mirrors", "subsets", "portLevelSettings", "servers", "allowOrigins"}
+LISTS = {"match", "route", "mirrors", "subsets", "portLevelSettings", "servers", "allowOrigins", "tcp", "endpoints"}
 MAPS = {"headers", "withoutHeaders", "queryParams"}
-NEEDED: dict[str, Any] = {"VirtualService": {"hosts": ["a"]}, "DestinationRule": {"host": "a"}, "Gateway": {}}
+NEEDED: dict[str, Any] = {
+    "VirtualService": {"hosts": ["a"]},
+    "DestinationRule": {"host": "a"},
+    "Gateway": {},
+    "ServiceEntry": {"hosts": ["a.example"]},
+    "WorkloadEntry": {},
+    "Sidecar": {},
+}
 RULE = {"route": [{"destination": {"host": "a"}}]}
 
 
@@ -276,7 +348,10 @@ def nested(path: tuple[str, ...], kind: str) -> Any:
     below = nested(path[1:], kind)
     if path[0] == "http" and kind == "VirtualService":
         below = [{**RULE, **below}]
-    elif path[0] in LISTS and len(path) > 1:
+    elif path[0] == "servers":
+        needed = {"port": {"number": 443, "name": "a", "protocol": "HTTPS"}, "hosts": ["*"], "tls": {"mode": "SIMPLE"}}
+        below = [{**needed, **below, "port": {**needed["port"], **below.get("port", {})}}]
+    elif path[0] in ("egress", "tlsCertificates") or (path[0] in LISTS and len(path) > 1):
         below = [below]
     elif path[0] in MAPS and len(path) > 1 and path[1] not in ("request", "response"):
         below = {"x": below}
@@ -306,6 +381,8 @@ FREE = {
     "queryParams",
     "set",
     "add",
+    "to",
+    "ports",
 }
 """Mappings whose keys are the user's own."""
 

@@ -119,15 +119,29 @@ class TestMatch:
         assert (found.port, found.caller_labels, found.caller_namespace) == (9080, {"app": "a"}, "shop")
         assert (found.gateways, found.name) == (("mesh", "default/edge"), "m")
 
-    def test_a_match_on_a_token_claim_is_for_gateways_only(self, reviews: str) -> None:
-        rule = f"- match: [{{headers: {{'@request.auth.claims[Sub]': {{exact: a}}}}}}]\n  {TO_V1}\n- {TO_V1}"
-        exact = StringMatch(kind="exact", value="a")
-        assert table(reviews, rule).routes[0].match.headers == (
-            HeaderMatch(name="@request.auth.claims[Sub]", match=exact),
-        )
-        assert (
-            "JWT claim based routing (@request.auth.claims[Sub]) is only supported for gateway"
-            in said(reviews, rule)[0]
+    @pytest.mark.parametrize(
+        ("name", "path"),
+        [
+            ("@request.auth.claims[sub]", ("sub",)),
+            ("@request.auth.claims.sub", ("sub",)),
+            ("@request.auth.claims.group.id", ("group", "id")),
+            ("@request.auth.claims[group][id]", ("group", "id")),
+            ("@request.auth.claims[a.b]", ("a.b",)),
+        ],
+    )
+    def test_a_match_on_a_claim_of_the_token(self, reviews: str, name: str, path: tuple[str, ...]) -> None:
+        wanted = StringMatch(kind="exact", value="a")
+        (found,) = matched(reviews, f"headers: {{'{name}': {{exact: a}}}}").headers
+        assert found == HeaderMatch(name=name, match=wanted, claim=path)
+        (found,) = matched(reviews, f"withoutHeaders: {{'{name}': {{exact: a}}}}").headers
+        assert found == HeaderMatch(name=name, match=wanted, claim=path, invert=True)
+
+    @pytest.mark.parametrize("name", ["@request.auth.claims", "@request.auth.claims[]", "@request.auth.claims.a..b"])
+    def test_a_claim_without_a_name_is_an_error(self, reviews: str, name: str) -> None:
+        (error,) = said(reviews, f"- match: [{{headers: {{'{name}': {{exact: a}}}}}}]\n  {TO_V1}")
+        assert error == (
+            f'7: error: `spec.http[0].match[0].headers["{name}"]` names no claim; write @request.auth.claims.NAME, or '
+            "@request.auth.claims[NAME][BELOW] [bad-value]"
         )
 
 
@@ -435,16 +449,6 @@ class TestWarnings:
         ("http", "message"),
         [
             (
-                "- delegate: {name: other}",
-                "7: warning: `spec.http[0].delegate` is not supported: this rule is left out; write its routes here "
-                "[not-supported]",
-            ),
-            (
-                f"- match: [{{statPrefix: a}}]\n  {TO_V1}",
-                "7: warning: `spec.http[0].match[0].statPrefix` is not supported: statistics of single routes are not "
-                "kept [not-supported]",
-            ),
-            (
                 f"- fault: {{delay: {{exponentialDelay: 1s, percentage: {{value: 1}}}}}}\n  {TO_V1}",
                 "7: warning: `spec.http[0].fault.delay.exponentialDelay` is not supported: Istio does not implement it "
                 "either [not-supported]",
@@ -453,19 +457,3 @@ class TestWarnings:
     )
     def test_what_is_not_translated_is_told_with_the_reason(self, reviews: str, http: str, message: str) -> None:
         assert said(reviews, http) == [message]
-
-    def test_tcp_and_tls_routes(self, reviews: str) -> None:
-        text = said(reviews, f"- {TO_V1}", more="  tcp: [{route: []}]\n  tls: [{route: []}]\n")
-        assert text == [
-            "6: warning: `spec.tcp` is not supported: requests are moved by `http` rules only [not-supported]",
-            "7: warning: `spec.tls` is not supported: requests are moved by `http` rules only [not-supported]",
-        ]
-
-    def test_a_delegate_is_left_out(self, reviews: str) -> None:
-        text = reviews + f"{HEAD}  http:\n  - {TO_V1}\n"
-        compiled = compile(read_text(text, "m.yaml"))
-        assert compiled.topology.tables == ()
-        assert [str(d) for d in compiled.diagnostics if d.severity >= Severity.WARNING] == [
-            f"m.yaml:{reviews.count(chr(10)) + 4}: warning: `spec.hosts` is not supported: a VirtualService without "
-            "hosts is a delegate, and is left out [not-supported]"
-        ]

@@ -134,7 +134,7 @@ def rewrite(view: View | None, authority: str) -> Rewrite | None:
     return Rewrite(
         authority=view.string("authority") or authority,
         prefix="" if regex else uri,
-        regex=(regex.string("match"), regex.string("rewrite")) if regex else None,
+        regex=(regex.regex("match"), regex.string("rewrite")) if regex else None,
     )
 
 
@@ -169,7 +169,7 @@ def direct_response(view: View | None) -> DirectResponse | None:
 def _body(view: View) -> str:
     encoded = view.string("bytes")
     if not encoded:
-        return view.string("string")
+        return view.text("string")
     try:
         return base64.b64decode(encoded, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
@@ -186,7 +186,7 @@ def header_edits(view: View | None) -> tuple[HeaderEdits, HeaderEdits, str]:
 
 
 def _authority(view: View, key: str) -> str:
-    headers = view.string_map(key)
+    headers = view.header_map(key)
     return next((value for name, value in headers.items() if name.lower() in ("host", ":authority")), "")
 
 
@@ -194,8 +194,8 @@ def _edits(view: View | None) -> HeaderEdits:
     if view is None:
         return HeaderEdits()
     return HeaderEdits(
-        set=_editable(view.string_map("set")),
-        add=_editable(view.string_map("add")),
+        set=_editable(view.header_map("set")),
+        add=_editable(view.header_map("add")),
         remove=tuple(name for name in view.strings("remove") if _is_editable(name)),
     )
 

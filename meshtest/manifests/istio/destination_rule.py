@@ -35,6 +35,8 @@ class Rule:
     """Fully qualified, or a wildcard."""
     namespace: str
     age: tuple[str, str, str]
+    visible_to: tuple[str, ...]
+    """Namespaces whose callers it is for; empty: all of them."""
     policies: Policies | None
     subsets: tuple[RawSubset, ...]
     source: Source
@@ -48,13 +50,12 @@ def destination_rule(document: Document, notes: list[Diagnostic]) -> Rule | None
     if spec is None or not spec.require("host"):
         view.require("spec")
         return None
-    if set(spec.strings("exportTo")) - {"*"}:
-        spec.not_supported("the rule counts for callers in all namespaces", "exportTo")
     policy = spec.child("trafficPolicy")
     return Rule(
         host=names.fqdn(spec.string("host"), document.namespace),
         namespace=document.namespace,
         age=names.age(document),
+        visible_to=names.visible_to(spec.strings("exportTo") or ("*",), document.namespace),
         policies=traffic_policy(policy) if policy else None,
         subsets=tuple(_subset(s) for s in spec.children("subsets")),
         source=document.where(),

@@ -22,13 +22,23 @@ def set_weights(
     """Each rule's `route` becomes these subsets in these shares; what an entry says beside its weight stays."""
     check_weights(weights)
     documents = subsets.defined(documents, topology, host, weights)
-    documents = documents if rule else rules.routed(documents, host)
+    service = subsets.known(topology, host)
+    section = rules.section_of(documents, service)
+    documents = documents if rule else rules.routed(documents, service, section)
 
     def split(document: Document, found: Rule) -> Document:
         entries = [_entry(found, host, name, weight) for name, weight in weights.items() if weight]
         return patch.put(document, (*found.path, "route"), entries)
 
-    return rules.change(documents, rules.movable(documents, host, rule), split)
+    return rules.change(documents, rules.movable(documents, host, rule, section), split)
+
+
+def _routed(documents: Documents, topology: Topology, host: str) -> Documents:
+    """With an http rule: what is done to single requests needs one."""
+    service = subsets.known(topology, host)
+    if (section := rules.section_of(documents, service)) != "http":
+        raise UsageError(f"{service.name!r} is reached by {section} rules: there are no requests to tell apart")
+    return rules.routed(documents, service)
 
 
 def check_weights(weights: Mapping[str, int]) -> None:
@@ -60,7 +70,7 @@ def set_mirror(
     if not 0 <= percent <= 100:
         raise UsageError(f"the mirrored share must be 0 to 100 percent, not {percent:g}")
     documents = subsets.defined(documents, topology, host, [to])
-    documents = documents if rule else rules.routed(documents, host)
+    documents = documents if rule else _routed(documents, topology, host)
 
     def mirror(document: Document, found: Rule) -> Document:
         target = _entry(found, host, to)["destination"]
@@ -94,7 +104,7 @@ def _with_mirrors(document: Document, rule: Rule, mirrors: list[Json]) -> Docume
 
 def set_match(documents: Documents, topology: Topology, host: str, match: Match, to: str) -> Documents:
     """A rule in front of all others; one for the same match is replaced."""
-    documents = rules.routed(subsets.defined(documents, topology, host, [to]), host)
+    documents = _routed(subsets.defined(documents, topology, host, [to]), topology, host)
 
     def to_subset(rule: Rule) -> Json:
         return {**rule.data, "route": [_entry(rule, host, to)]}
@@ -110,7 +120,7 @@ def set_fault(
     if fault is None:
         return _without_fault(documents, host, match)
     rendered = render.fault(fault)
-    documents = rules.routed(documents, host)
+    documents = _routed(documents, topology, host)
     if match is not None:
         return _in_front(documents, host, FAULT_PREFIX, render.match(match), lambda r: {**r.data, "fault": rendered})
     return rules.change(

@@ -1,8 +1,10 @@
-"""Field tables of VirtualService, DestinationRule and Gateway, compared with Istio's CRDs by a test."""
+"""Field tables of VirtualService and DestinationRule, compared with Istio's CRDs by a test."""
 
 from __future__ import annotations
 
 from meshtest.manifests.fields import Fields, kind, leaves, words
+
+NO_CRL = "revoked certificates are not looked up"
 
 STRING_MATCH = Fields(read=leaves("exact prefix regex"))
 
@@ -12,7 +14,8 @@ MATCH = Fields(
         **dict.fromkeys(("headers", "withoutHeaders", "queryParams"), STRING_MATCH),
         **leaves("name port sourceLabels sourceNamespace gateways ignoreUriCase"),
     },
-    unsupported={"statPrefix": "statistics of single routes are not kept"},
+    # A name for statistics of single routes, which are not kept.
+    unused=words("statPrefix"),
 )
 
 PORT = Fields(read=leaves("number"))
@@ -66,18 +69,23 @@ HTTP = Fields(
         "mirrors": Fields(read={"destination": DESTINATION, "percentage": PERCENT}),
         "corsPolicy": CORS,
         "headers": HEADERS,
+        "delegate": Fields(read=leaves("name namespace")),
     },
-    unsupported={"delegate": "this rule is left out; write its routes here"},
 )
 
+STREAM_ROUTE = Fields(read={"destination": DESTINATION, **leaves("weight")})
+_STREAM_MATCH = leaves("destinationSubnets gateways port sourceLabels sourceNamespace")
+
+TCP = Fields(
+    read={
+        "match": Fields(read=_STREAM_MATCH, unsupported={"sourceSubnet": "Istio ignores it"}),
+        "route": STREAM_ROUTE,
+    },
+)
+TLS_ROUTE = Fields(read={"match": Fields(read={**_STREAM_MATCH, **leaves("sniHosts")}), "route": STREAM_ROUTE})
+
 VIRTUAL_SERVICE = kind(
-    Fields(
-        read={**leaves("hosts gateways exportTo"), "http": HTTP},
-        unsupported={
-            "tcp": "requests are moved by `http` rules only",
-            "tls": "requests are moved by `http` rules only",
-        },
-    )
+    Fields(read={**leaves("hosts gateways exportTo"), "http": HTTP, "tcp": TCP, "tls": TLS_ROUTE}),
 )
 
 CONNECTION_POOL = Fields(
@@ -89,16 +97,14 @@ CONNECTION_POOL = Fields(
             },
         ),
         "http": Fields(
-            read=leaves(
-                "http1MaxPendingRequests http2MaxRequests maxRequestsPerConnection maxRetries idleTimeout "
-                "h2UpgradePolicy useClientProtocol maxConcurrentStreams",
-            ),
-            unsupported={"http2KeepAlive": "connections are not pinged"},
+            read={
+                **leaves("http1MaxPendingRequests http2MaxRequests maxRequestsPerConnection maxRetries idleTimeout"),
+                **leaves("h2UpgradePolicy useClientProtocol maxConcurrentStreams"),
+                "http2KeepAlive": Fields(read=leaves("interval timeout")),
+            },
         ),
     },
 )
-
-_LOCALITY = "all pods are in one locality"
 
 LOAD_BALANCER = Fields(
     read={
@@ -107,18 +113,21 @@ LOAD_BALANCER = Fields(
         "consistentHash": Fields(
             read={
                 **leaves("httpHeaderName useSourceIp httpQueryParameterName minimumRingSize"),
-                "httpCookie": Fields(
-                    read=leaves("name path ttl"),
-                    unsupported={"attributes": "the cookie is set without them"},
-                ),
+                "httpCookie": Fields(read={**leaves("name path ttl"), "attributes": Fields(read=leaves("name value"))}),
                 "ringHash": Fields(read=leaves("minimumRingSize")),
                 "maglev": Fields(read=leaves("tableSize")),
             },
         ),
+        "localityLbSetting": Fields(
+            read={
+                **leaves("enabled failoverPriority"),
+                "distribute": Fields(read=leaves("from to")),
+                "failover": Fields(read=leaves("from to")),
+            },
+        ),
     },
     unsupported={
-        "localityLbSetting": _LOCALITY,
-        "zoneAwareLbSetting": _LOCALITY,
+        "zoneAwareLbSetting": "localities are chosen by localityLbSetting",
         "backendUtilization": "pods report no load",
     },
 )
@@ -126,24 +135,17 @@ LOAD_BALANCER = Fields(
 OUTLIER_DETECTION = Fields(
     read=leaves(
         "splitExternalLocalOriginErrors consecutiveLocalOriginFailures consecutiveGatewayErrors "
-        "consecutive5xxErrors interval baseEjectionTime maxEjectionPercent minHealthPercent",
+        "consecutive5xxErrors interval baseEjectionTime maxEjectionPercent minHealthPercent "
+        "outlierDetectionHttpErrorCodes",
     ),
-    unsupported={
-        "consecutiveErrors": "Istio ignores it; use consecutive5xxErrors or consecutiveGatewayErrors",
-        "outlierDetectionHttpErrorCodes": "Envoy's own idea of an error counts",
-    },
+    unsupported={"consecutiveErrors": "Istio ignores it; use consecutive5xxErrors or consecutiveGatewayErrors"},
 )
 
-_PLAIN = "connections inside the mesh are plain text here"
-
 TLS = Fields(
-    read=leaves("mode"),
-    unsupported=dict.fromkeys(
-        words(
-            "caCertificates caCrl clientCertificate credentialName insecureSkipVerify privateKey sni subjectAltNames"
-        ),
-        _PLAIN,
+    read=leaves(
+        "mode caCertificates clientCertificate credentialName insecureSkipVerify privateKey sni subjectAltNames",
     ),
+    unsupported={"caCrl": NO_CRL},
 )
 
 BLOCKS: dict[str, Fields | None] = {
@@ -163,11 +165,9 @@ TRAFFIC_POLICY = Fields(
             unsupported={"budgetInterval": "Envoy's own interval counts"},
         ),
         "portLevelSettings": PORT_POLICY,
+        "proxyProtocol": Fields(read=leaves("version")),
     },
-    unsupported={
-        "tunnel": "requests are not tunnelled",
-        "proxyProtocol": "no PROXY header is sent",
-    },
+    unsupported={"tunnel": "requests are not tunnelled"},
 )
 
 DESTINATION_RULE = kind(
@@ -178,27 +178,5 @@ DESTINATION_RULE = kind(
             "subsets": Fields(read={**leaves("name labels"), "trafficPolicy": TRAFFIC_POLICY}),
         },
         unsupported={"workloadSelector": "the rule counts for all callers"},
-    )
-)
-
-GATEWAY = kind(
-    Fields(
-        read={
-            **leaves("selector"),
-            "servers": Fields(
-                read={
-                    **leaves("hosts name"),
-                    "port": Fields(
-                        read=leaves("number name protocol"),
-                        unsupported={"targetPort": "Istio ignores it"},
-                    ),
-                },
-                unsupported={
-                    "tls": "gateways speak plain HTTP here",
-                    "bind": "the address on this host is the provider's choice",
-                    "defaultEndpoint": "Istio ignores it at gateways",
-                },
-            ),
-        },
     )
 )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from meshtest.lib.words import listed, nearest
 from meshtest.manifests.hosts import EXTERNAL_PORT
 from meshtest.manifests.istio import names
+from meshtest.manifests.wildcards import covers
 from meshtest.model.diagnostic import Diagnostic, Severity, Source
 from meshtest.model.document import Document
 from meshtest.model.policy import HostPolicy
-from meshtest.model.route import MESH, Destination, Gateway, Mirror, Route, RouteTable
+from meshtest.model.route import MESH, Destination, Gateway, Mirror, Route, RouteTable, StreamRoute
 from meshtest.model.service import Service
 from meshtest.model.topology import Topology
+from meshtest.model.visibility import Scope
 
 
 def link(
@@ -27,7 +29,12 @@ def link(
     )
     linked = [linker.table(document, table) for document, table in tables]
     linker.check_claims([table for _, table in sorted(tables, key=lambda pair: names.age(pair[0]))])
-    return linked, linker.notes
+    return linked, list(linker.notes)
+
+
+def _sections(table: RouteTable) -> list[str]:
+    """Kinds of rules it has: http, tls and tcp rules of two tables do not stand in each other's way."""
+    return [name for name in ("routes", "tls", "tcp") if getattr(table, name)]
 
 
 @dataclass
@@ -35,10 +42,11 @@ class _Linker:
     services: Mapping[str, Service]
     gateways: Mapping[str, Gateway]
     policies: Mapping[str, HostPolicy]
-    notes: list[Diagnostic] = field(default_factory=list)
+    notes: dict[Diagnostic, None] = field(default_factory=dict)
 
     def note(self, severity: Severity, code: str, text: str, source: Source) -> None:
-        self.notes.append(Diagnostic(severity, code, text, source))
+        # Rules of a delegate are looked at once a root, and told once.
+        self.notes.setdefault(Diagnostic(severity, code, text, source))
 
     # -- the table itself
 
@@ -49,6 +57,7 @@ class _Linker:
             for index, host in enumerate(document.data["spec"]["hosts"]):
                 self.check_host(str(host), table.namespace, document.where("spec", "hosts", index))
         arrivals = self.arrivals(table)
+        table = self.streams(table, arrivals)
         # The routes of one rule share their destinations: looked at once, told once.
         seen: dict[int, tuple[tuple[Destination, ...], tuple[Mirror, ...]]] = {}
         routes = []
@@ -60,6 +69,20 @@ class _Linker:
             destinations, mirrors = seen[id(route.destinations)] if route.destinations else ((), ())
             routes.append(self.route(route, destinations, mirrors))
         return replace(table, routes=tuple(routes))
+
+    def streams(self, table: RouteTable, arrivals: set[int]) -> RouteTable:
+        """Its tls and tcp routes with their ports."""
+        if not table.tls and not table.tcp:
+            return table
+        tls, tcp = (tuple(self.stream(r, table, arrivals) for r in routes) for routes in (table.tls, table.tcp))
+        return replace(table, tls=tls, tcp=tcp)
+
+    def stream(self, route: StreamRoute, table: RouteTable, arrivals: set[int]) -> StreamRoute:
+        for gateway in route.match.gateways:
+            self.check_gateway(gateway, table.namespace, route.source)
+        ports = {route.match.port} if route.match.port else arrivals
+        destinations = tuple(self.destination(d, table.namespace, ports) for d in route.destinations)
+        return replace(route, destinations=destinations)
 
     def route(self, route: Route, destinations: tuple[Destination, ...], mirrors: tuple[Mirror, ...]) -> Route:
         retry = route.retry
@@ -105,10 +128,11 @@ class _Linker:
 
     def check_claims(self, oldest_first: Sequence[RouteTable]) -> None:
         """In the mesh the oldest VirtualService of a host wins and the others do nothing there (Istio)."""
-        owners: dict[str, RouteTable] = {}
+        owners: dict[tuple[str, str], RouteTable] = {}
         for table in oldest_first:
             for host in table.hosts if MESH in table.gateways else ():
-                owner = owners.setdefault(host, table)
+                rivals = [owners.setdefault((host, section), table) for section in _sections(table)]
+                owner = next((rival for rival in rivals if rival is not table), table)
                 if owner is not table and not (owner.visible_to or table.visible_to):
                     text = f"`{names.short(host, table.namespace)}` is routed by VirtualService `{owner.name}`"
                     why = f"({owner.source}): this one has no effect on it in the mesh"
@@ -171,3 +195,18 @@ class _Linker:
         elif not target.port and not arrivals <= set(known):
             text = f"service `{service.name}` has {len(known)} ports ({ports}): say which by `port.number`"
             self.note(Severity.ERROR, "unknown-port", text, target.source)
+
+
+def unknown_imports(scopes: Sequence[Scope], topology: Topology) -> Iterator[Diagnostic]:
+    """Hosts of a Sidecar's egress that nothing here has."""
+    known = [(service.namespace, service.fqdn) for service in topology.services]
+    for scope in scopes:
+        for wanted in (host for egress in scope.egress for host in egress.hosts):
+            there = any(wanted.namespace in ("*", home) and covers(wanted.host, fqdn) for home, fqdn in known)
+            if there or wanted.host.startswith("*"):
+                continue
+            shown = f"{wanted.namespace}/{wanted.host}"
+            close = names.meant(wanted.host, [fqdn for _, fqdn in known])
+            hint = f"; did you mean `{wanted.namespace}/{close}`?" if close else ""
+            text = f"Sidecar `{scope.name}` imports `{shown}`, which is no Service here{hint}"
+            yield Diagnostic(Severity.WARNING, "unknown-host", text, scope.source)

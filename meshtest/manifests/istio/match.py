@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from meshtest.manifests.istio import names
 from meshtest.manifests.view import View
@@ -11,11 +12,10 @@ from meshtest.model.route import HeaderMatch, Match, StringMatch
 PSEUDO = {"method": ":method", "authority": ":authority", "scheme": ":scheme"}
 PRESENT = StringMatch(kind="present")
 CLAIMS = "@request.auth.claims"
-"""Names of claims keep their case."""
+"""What stands before the path of a claim: `@request.auth.claims.group.id`, `@request.auth.claims[group][id]`."""
 
 
-def match(view: View) -> Match | None:
-    """A condition on a claim of a token is a header match by the name `@request.auth.claims...`, as Istio writes it."""
+def match(view: View) -> Match:
     headers, without = view.named("headers"), view.named("withoutHeaders")
     return Match(
         name=view.string("name"),
@@ -34,12 +34,13 @@ def string_match(view: View) -> StringMatch:
     given = [kind for kind in ("exact", "prefix", "regex") if kind in view]
     if len(given) > 1:
         view.error("bad-value", f"{view.name()} takes one of exact, prefix, regex; it has {', '.join(given)}")
-    exact, prefix, regex = (view.string(kind) for kind in ("exact", "prefix", "regex"))
+    exact, prefix = view.string("exact"), view.string("prefix")
     if "exact" in given:
         return StringMatch(kind="exact", value=exact)
     if "prefix" in given:
         return StringMatch(kind="prefix", value=prefix)
-    return StringMatch(kind="regex", value=regex) if regex not in {"", "*"} else PRESENT
+    regex = "" if view.string("regex") == "*" else view.regex("regex")
+    return StringMatch(kind="regex", value=regex) if regex else PRESENT
 
 
 def _path(view: View) -> StringMatch | None:
@@ -53,16 +54,33 @@ def _path(view: View) -> StringMatch | None:
 
 
 def _headers(headers: dict[str, View], without: dict[str, View]) -> list[HeaderMatch]:
-    found = [HeaderMatch(name=_name(name), match=string_match(m)) for name, m in headers.items()]
+    found = [_header(name, view) for name, view in headers.items()]
     for name, view in without.items():
-        wanted = string_match(view)
-        absent_matches = wanted is not PRESENT
-        found.append(HeaderMatch(name=_name(name), match=wanted, invert=True, missing_is_empty=absent_matches))
+        header = _header(name, view)
+        absent_matches = header.match is not PRESENT and not header.claim
+        found.append(replace(header, invert=True, missing_is_empty=absent_matches))
     return sorted(found, key=lambda header: header.name)
 
 
-def _name(name: str) -> str:
-    return name if name.startswith(CLAIMS) else name.lower()
+def _header(name: str, view: View) -> HeaderMatch:
+    if not name.lower().startswith(CLAIMS):
+        return HeaderMatch(name=name.lower(), match=string_match(view))
+    path = claim_path(name[len(CLAIMS) :])
+    if not path:
+        text = f"{view.name()} names no claim; write {CLAIMS}.NAME, or {CLAIMS}[NAME][BELOW]"
+        view.error("bad-value", text)
+    return HeaderMatch(name=CLAIMS + name[len(CLAIMS) :], match=string_match(view), claim=path)
+
+
+def claim_path(text: str) -> tuple[str, ...]:
+    """`.group.id` and `[group][id]` -> ("group", "id"); () for anything else (Istio's jwt.ToRoutingClaim)."""
+    if text.startswith("."):
+        path = tuple(text[1:].split("."))
+    elif text.startswith("[") and text.endswith("]"):
+        path = tuple(text[1:-1].split("]["))
+    else:
+        return ()
+    return path if all(path) else ()
 
 
 def _pseudo(view: View) -> Iterator[HeaderMatch]:

@@ -16,6 +16,9 @@ API_VERSION = "networking.istio.io/v1"
 VIRTUAL_SERVICE = "networking.istio.io/VirtualService"
 DESTINATION_RULE = "networking.istio.io/DestinationRule"
 GATEWAY = "networking.istio.io/Gateway"
+SERVICE_ENTRY = "networking.istio.io/ServiceEntry"
+WORKLOAD_ENTRY = "networking.istio.io/WorkloadEntry"
+SIDECAR = "networking.istio.io/Sidecar"
 
 
 def fqdn(host: str, namespace: str) -> str:

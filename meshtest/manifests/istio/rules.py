@@ -1,4 +1,7 @@
-"""The http rules that send requests to a host, in the documents as the user wrote them."""
+"""The rules that send requests to a host, in the documents as the user wrote them: http, and tls or tcp where those are all.
+
+Rules of a delegate are found where they stand: in the delegate.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from typing import Any
 from meshtest.errors import UsageError
 from meshtest.lib.words import listed, nearest
 from meshtest.manifests import patch
+from meshtest.manifests.hosts import HTTP_PROTOCOLS
 from meshtest.manifests.istio import names
 from meshtest.model.document import Document, Documents, Path
 from meshtest.model.route import MESH
+from meshtest.model.service import Service
 
 Json = dict[str, Any]
 
@@ -22,20 +27,24 @@ BY_USER = ("headers", "withoutHeaders", "queryParams", "sourceLabels", "sourceNa
 """Conditions that pick requests by who sends them (Match.selects_users)."""
 
 
+SECTIONS = ("http", "tls", "tcp")
+
+
 @dataclass(frozen=True)
 class Rule:
-    """One http rule of one VirtualService."""
+    """One rule of one VirtualService."""
 
     document: Document
     index: int
+    section: str = "http"
 
     @property
     def path(self) -> Path:
-        return ("spec", "http", self.index)
+        return ("spec", self.section, self.index)
 
     @property
     def data(self) -> Json:
-        found: Json = self.document.data["spec"]["http"][self.index]
+        found: Json = self.document.data["spec"][self.section][self.index]
         return found
 
     @property
@@ -59,32 +68,55 @@ class Rule:
         return self.name.startswith((MATCH_PREFIX, FAULT_PREFIX))
 
 
-def all_rules(documents: Documents) -> Iterator[Rule]:
+def all_rules(documents: Documents, section: str = "http") -> Iterator[Rule]:
     for document in documents.of(names.VIRTUAL_SERVICE):
-        for index in range(len((document.data.get("spec") or {}).get("http") or ())):
-            yield Rule(document, index)
+        for index in range(len((document.data.get("spec") or {}).get(section) or ())):
+            yield Rule(document, index, section)
 
 
-def leading_to(documents: Documents, host: str) -> list[Rule]:
+def leading_to(documents: Documents, host: str, section: str = "http") -> list[Rule]:
     """Rules with the host among their destinations."""
-    return [rule for rule in all_rules(documents) if host in rule.hosts]
+    return [rule for rule in all_rules(documents, section) if host in rule.hosts]
 
 
-def default_rules(documents: Documents, host: str) -> list[Rule]:
+def default_rules(documents: Documents, host: str, section: str = "http") -> list[Rule]:
     """The user's rules that lead to the host alone, and do not select users."""
-    return [r for r in leading_to(documents, host) if r.hosts == {host} and not r.selects_users and not r.ours]
+    found = [r for r in leading_to(documents, host, section) if r.hosts == {host} and not r.selects_users]
+    for_users = _for_users(documents) if found else set()
+    return [r for r in found if not r.ours and (r.document.namespace, r.document.name) not in for_users]
 
 
-def movable(documents: Documents, host: str, name: str = "") -> list[Rule]:
+def _for_users(documents: Documents) -> set[tuple[str, str]]:
+    """Delegates that are behind rules that select users only."""
+    roots: dict[tuple[str, str], list[bool]] = {}
+    for rule in all_rules(documents):
+        if delegate := rule.data.get("delegate"):
+            key = (delegate.get("namespace") or rule.document.namespace, delegate.get("name") or "")
+            roots.setdefault(key, []).append(rule.selects_users)
+    return {key for key, selecting in roots.items() if all(selecting)}
+
+
+def section_of(documents: Documents, service: Service) -> str:
+    """Which rules split the service: those that lead to it now, else those of its ports' protocol."""
+    found = next((name for name in SECTIONS if leading_to(documents, service.fqdn, name)), "")
+    kinds = {port.protocol for port in service.ports}
+    if found or not kinds or kinds & HTTP_PROTOCOLS:
+        return found or "http"
+    return "tls" if kinds == {"tls"} else "tcp"
+
+
+def movable(documents: Documents, host: str, name: str = "", section: str = "http") -> list[Rule]:
     """The rules whose split is to be changed: the one of that name, or the default ones with the faults on them."""
     if name:
         return [named(documents, host, name)]
+    if section != "http":
+        return default_rules(documents, host, section)
     faulty = [r for r in leading_to(documents, host) if r.hosts == {host} and r.name.startswith(FAULT_PREFIX)]
     return default_rules(documents, host) + faulty
 
 
 def named(documents: Documents, host: str, name: str) -> Rule:
-    candidates = leading_to(documents, host)
+    candidates = [rule for section in SECTIONS for rule in leading_to(documents, host, section)]
     found = next((rule for rule in candidates if rule.name == name), None)
     found = found or next((rule for rule in candidates if str(rule.index) == name), None)
     if found is None:
@@ -100,7 +132,7 @@ def change(documents: Documents, rules: Iterable[Rule], edit: Callable[[Document
     changed: dict[tuple[str, str, str], Document] = {}
     for rule in rules:
         document = changed.get(rule.document.key, rule.document)
-        changed[document.key] = edit(document, Rule(document, rule.index))
+        changed[document.key] = edit(document, Rule(document, rule.index, rule.section))
     return documents.apply(changed.values())
 
 
@@ -114,20 +146,27 @@ def without(documents: Documents, unwanted: Callable[[Rule], bool]) -> Documents
     return documents.apply(changed.values())
 
 
-def routed(documents: Documents, host: str) -> Documents:
-    """The documents with at least one default rule that leads to the host."""
-    if default_rules(documents, host):
+def routed(documents: Documents, service: Service, section: str = "http") -> Documents:
+    """The documents with at least one default rule that leads to the service."""
+    host = service.fqdn
+    if default_rules(documents, host, section):
         return documents
     owner = next((d for d in documents.of(names.VIRTUAL_SERVICE) if _claims(d, host)), None)
     if owner is None:
-        return documents.apply([_new(documents, host)])
-    http = owner.data["spec"].get("http") or []
-    if any(not rule.get("match") for rule in http):
+        return documents.apply([_new(documents, service, section)])
+    listed_rules = owner.data["spec"].get(section) or []
+    if any(not rule.get("match") for rule in listed_rules):
         raise UsageError(
             f"VirtualService {owner.name!r} ({owner.where()}) has no rule that leads to {host} alone; name a rule"
         )
-    rule = {"route": [{"destination": {"host": names.short(host, owner.namespace)}}]}
-    return documents.apply([patch.insert(owner, ("spec", "http"), len(http), rule)])
+    rule = _rule(service, owner.namespace, section)
+    return documents.apply([patch.insert(owner, ("spec", section), len(listed_rules), rule)])
+
+
+def _rule(service: Service, namespace: str, section: str) -> Json:
+    """Everything to the service."""
+    rule: Json = {"route": [{"destination": {"host": names.short(service.fqdn, namespace)}}]}
+    return {"match": [{"sniHosts": [service.fqdn]}], **rule} if section == "tls" else rule
 
 
 def _claims(document: Document, host: str) -> bool:
@@ -137,14 +176,16 @@ def _claims(document: Document, host: str) -> bool:
     return host in hosts and MESH in (spec.get("gateways") or [MESH])
 
 
-def _new(documents: Documents, host: str) -> Document:
-    name, namespace = host.split(".")[:2]
-    spec = {"hosts": [name], "http": [{"route": [{"destination": {"host": name}}]}]}
-    return generated(documents, names.VIRTUAL_SERVICE, name, namespace, spec)
+def _new(documents: Documents, service: Service, section: str) -> Document:
+    host, namespace = names.short(service.fqdn, service.namespace), service.namespace
+    host = service.fqdn if section == "tls" else host
+    spec = {"hosts": [host], section: [_rule(service, namespace, section)]}
+    return generated(documents, names.VIRTUAL_SERVICE, service.name, namespace, spec)
 
 
 def generated(documents: Documents, kind: str, name: str, namespace: str, spec: Json) -> Document:
     """An object of ours, under a name that is free."""
+    name = name.replace("*", "any")
     taken = {document.name for document in documents.of(kind) if document.namespace == namespace}
     while name in taken:
         name += "-meshtest"

@@ -17,17 +17,14 @@ from meshtest.model.topology import Topology
 
 def defined(documents: Documents, topology: Topology, host: str, wanted: Iterable[str]) -> Documents:
     """The documents with a subset of each wanted name. Raises UsageError for one that is neither subset nor version."""
-    service = topology.service(host)
-    if service is None:
-        close = names.meant(host, [s.fqdn for s in topology.services])
-        raise UsageError(f"there is no Service {host}" + (f"; did you mean {close}?" if close else ""))
+    service = known(topology, host)
     policy = topology.policies.get(host)
-    known = [subset.name for subset in policy.subsets] if policy else []
+    defined_now = [subset.name for subset in policy.subsets] if policy else []
     versions = version_labels(topology, service)
-    missing = [name for name in wanted if name not in known]
+    missing = [name for name in wanted if name not in defined_now]
     for name in missing:
         if name not in versions:
-            raise UsageError(_unknown(name, service, [*known, *(v for v in versions if v not in known)]))
+            raise UsageError(_unknown(name, service, [*defined_now, *(v for v in versions if v not in defined_now)]))
     if not missing:
         return documents
     rule = _rule_of(documents, host)
@@ -39,13 +36,22 @@ def defined(documents: Documents, topology: Topology, host: str, wanted: Iterabl
     return documents.apply([rule])
 
 
+def known(topology: Topology, host: str) -> Service:
+    """Raises UsageError for a host that is no service."""
+    service = topology.service(host)
+    if service is None:
+        close = names.meant(host, [s.fqdn for s in topology.services])
+        raise UsageError(f"there is no Service {host}" + (f"; did you mean {close}?" if close else ""))
+    return service
+
+
 def version_labels(topology: Topology, service: Service) -> dict[str, str]:
     """Version to the label that says it, in the order of the workloads."""
     found: dict[str, str] = {}
-    for workload in topology.backends(service):
-        label = next((name for name in VERSION_LABELS if name in workload.labels), None)
+    for labels in (*(w.labels for w in topology.backends(service)), *(e.labels for e in service.endpoints)):
+        label = next((name for name in VERSION_LABELS if name in labels), None)
         if label:
-            found.setdefault(workload.labels[label], label)
+            found.setdefault(labels[label], label)
     return found
 
 

@@ -1,18 +1,24 @@
-"""TrafficPolicy: load balancing, connection pool, outlier detection, retry budget; and how one lies over another."""
+"""TrafficPolicy: load balancing, connection pool, outlier detection, retry budget; and how one lies over another.
+
+Not here: TLS settings (upstream_tls.py).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, cast
 
+from meshtest.manifests.istio.upstream_tls import upstream_tls
 from meshtest.manifests.view import View
 from meshtest.model.policy import (
     DEFAULT_POLICY,
     ConnectionPool,
     HashOn,
+    Http2Keepalive,
     Keepalive,
     LoadBalancing,
+    LocalityBalancing,
     OutlierDetection,
     RetryBudget,
     TrafficPolicy,
@@ -28,7 +34,8 @@ SIMPLE: dict[str, Algorithm] = {
     "RANDOM": "RANDOM",
     "PASSTHROUGH": "PASSTHROUGH",
 }
-TLS_MODES = ("DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL")
+Version = Literal["", "V1", "V2"]
+VERSIONS = ("V1", "V2")
 H2_UPGRADES = {"UPGRADE": True, "DO_NOT_UPGRADE": False}
 
 
@@ -57,12 +64,18 @@ def _over(below: TrafficPolicy, above: TrafficPolicy) -> TrafficPolicy:
         connection_pool=above.connection_pool or below.connection_pool,
         outlier_detection=above.outlier_detection or below.outlier_detection,
         retry_budget=above.retry_budget or below.retry_budget,
+        tls=above.tls or below.tls,
+        proxy_protocol=above.proxy_protocol or below.proxy_protocol,
     )
 
 
 def traffic_policy(view: View) -> Policies:
-    budget = view.child("retryBudget")
-    policy = replace(_blocks(view), retry_budget=_retry_budget(budget) if budget else None)
+    budget, header = view.child("retryBudget"), view.child("proxyProtocol")
+    policy = replace(
+        _blocks(view),
+        retry_budget=_retry_budget(budget) if budget else None,
+        proxy_protocol=cast(Version, header.choice("version", VERSIONS, "V1")) if header else "",
+    )
     ports: dict[int, TrafficPolicy] = {}
     for below in view.children("portLevelSettings"):
         port, blocks = below.child("port"), _blocks(below)
@@ -70,24 +83,54 @@ def traffic_policy(view: View) -> Policies:
         if number is None:
             below.error("missing-field", f"{below.name('port', 'number')} is required")
             continue
-        # Nothing is inherited but the retry budget, which has no port-level form.
-        ports.setdefault(number, replace(blocks, retry_budget=policy.retry_budget))
+        # Nothing is inherited but what has no port-level form.
+        whole = replace(blocks, retry_budget=policy.retry_budget, proxy_protocol=policy.proxy_protocol)
+        ports.setdefault(number, whole)
     return Policies(policy, ports)
 
 
 def _blocks(view: View) -> TrafficPolicy:
     balancer, pool, outlier = (view.child(key) for key in ("loadBalancer", "connectionPool", "outlierDetection"))
     tls = view.child("tls")
-    if tls is not None and (mode := tls.choice("mode", TLS_MODES, "DISABLE")) != "DISABLE":
-        tls.not_supported(f"connections stay plain text instead of {mode}", "mode")
     return TrafficPolicy(
         load_balancing=_load_balancing(balancer) if balancer else None,
         connection_pool=_connection_pool(pool) if pool else None,
         outlier_detection=_outlier_detection(outlier) if outlier else None,
+        tls=upstream_tls(tls) if tls else None,
     )
 
 
 def _load_balancing(view: View) -> LoadBalancing:
+    locality = view.child("localityLbSetting")
+    return replace(_algorithm(view), locality=_locality(locality) if locality else None)
+
+
+def _locality(view: View) -> LocalityBalancing:
+    ways = [key for key in ("distribute", "failover", "failoverPriority") if view.data.get(key)]
+    if "distribute" in ways and len(ways) > 1:
+        view.error("bad-value", f"{view.name()} takes one of distribute, {ways[1]}; it has both")
+    enabled = view.boolean("enabled")
+    return LocalityBalancing(
+        enabled=True if enabled is None else enabled,
+        distribute=tuple((below.string("from"), _shares(below)) for below in view.children("distribute")),
+        failover=tuple((below.string("from"), below.string("to")) for below in view.children("failover")),
+        failover_priority=view.strings("failoverPriority"),
+    )
+
+
+def _shares(view: View) -> tuple[tuple[str, int], ...]:
+    """`{us/zone1: 80, us/zone2: 20}`"""
+    written = view.free("to")
+    found = {to: share for to, share in written.items() if isinstance(share, int) and not isinstance(share, bool)}
+    if len(found) < len(written) or any(share < 0 for share in found.values()):
+        view.error("bad-value", f"{view.name('to')} must be shares in percent by locality", "to")
+    elif sum(found.values()) != 100:
+        text = f"{view.name('to')}: the shares must sum to 100, not {sum(found.values())}"
+        view.error("bad-weights", text, "to")
+    return tuple(found.items())
+
+
+def _algorithm(view: View) -> LoadBalancing:
     hashing = view.child("consistentHash")
     if hashing is not None and "simple" in view:
         view.error("bad-value", f"{view.name()} takes one of simple, consistentHash; it has both")
@@ -135,7 +178,12 @@ def _hash_on(view: View) -> HashOn | None:
             query=view.string("httpQueryParameterName"),
         )
     cookie.require("name")
-    return HashOn(cookie=cookie.string("name"), cookie_ttl=cookie.duration("ttl"), cookie_path=cookie.string("path"))
+    return HashOn(
+        cookie=cookie.string("name"),
+        cookie_ttl=cookie.duration("ttl"),
+        cookie_path=cookie.string("path"),
+        cookie_attributes=tuple((a.string("name"), a.string("value")) for a in cookie.children("attributes")),
+    )
 
 
 def _connection_pool(view: View) -> ConnectionPool:
@@ -162,6 +210,7 @@ def _keepalive(view: View) -> Keepalive:
 
 
 def _http_pool(pool: ConnectionPool, http: View) -> ConnectionPool:
+    pings = http.child("http2KeepAlive")
     upgrade = http.choice("h2UpgradePolicy", ("DEFAULT", *H2_UPGRADES), "DEFAULT")
     return replace(
         pool,
@@ -173,7 +222,12 @@ def _http_pool(pool: ConnectionPool, http: View) -> ConnectionPool:
         h2_upgrade=H2_UPGRADES.get(upgrade),
         use_client_protocol=bool(http.boolean("useClientProtocol")),
         max_concurrent_streams=http.integer("maxConcurrentStreams", least=0) or None,
+        http2_keepalive=_pings(pings) if pings else None,
     )
+
+
+def _pings(view: View) -> Http2Keepalive:
+    return Http2Keepalive(interval=view.duration("interval"), timeout=view.duration("timeout"))
 
 
 def _outlier_detection(view: View) -> OutlierDetection:
@@ -186,7 +240,16 @@ def _outlier_detection(view: View) -> OutlierDetection:
         base_ejection_time=view.duration("baseEjectionTime"),
         max_ejection_percent=view.integer("maxEjectionPercent", least=0, most=100) or None,
         min_health_percent=view.integer("minHealthPercent", least=0, most=100),
+        error_codes=tuple(_statuses(view, "outlierDetectionHttpErrorCodes")),
     )
+
+
+def _statuses(view: View, key: str) -> Iterator[int]:
+    for index, code in enumerate(view.items(key)):
+        if isinstance(code, bool) or not isinstance(code, int) or not 100 <= code <= 599:
+            view.error("bad-value", f"{view.name(key, index)} must be an HTTP status, not {code!r}", key, index)
+        else:
+            yield code
 
 
 def _retry_budget(view: View) -> RetryBudget:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meshtest.manifests.kubernetes.fields import DEPLOYMENT
-from meshtest.manifests.kubernetes.pod import container
+from meshtest.manifests.kubernetes.pod import container, mounts
 from meshtest.manifests.memo import per_document
 from meshtest.manifests.view import View, metadata
 from meshtest.model.diagnostic import Diagnostic
@@ -39,6 +39,7 @@ def deployment(document: Document, notes: list[Diagnostic]) -> Workload | None:
         annotations=own | annotations,
         replicas=1 if replicas is None else replicas,
         containers=tuple(container(c) for c in containers),
+        mounts=tuple(mounts(pod, document.namespace)),
         # `serviceAccount` is the older name of the field
         service_account=pod.string("serviceAccountName") or pod.string("serviceAccount") or "default",
         locality=locality(labels),

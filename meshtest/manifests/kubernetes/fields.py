@@ -36,10 +36,10 @@ PROBE = Fields(
         "httpGet": HTTP_GET,
         "tcpSocket": TCP_SOCKET,
         "exec": EXEC,
+        "grpc": Fields(read=leaves("port service")),
         **leaves("initialDelaySeconds periodSeconds timeoutSeconds successThreshold failureThreshold"),
     },
     unsupported={
-        "grpc": "this probe is left out; use httpGet, tcpSocket or exec",
         "terminationGracePeriodSeconds": "the pod's grace period counts for its probes too",
     },
 )
@@ -68,8 +68,25 @@ CONTAINER = Fields(
     ),
 )
 
+VOLUME = Fields(
+    read={
+        "secret": Fields(read=leaves("secretName"), unused=words("defaultMode items optional")),
+        "configMap": Fields(read=leaves("name"), unused=words("defaultMode items optional")),
+    },
+    unused=words(
+        "awsElasticBlockStore azureDisk azureFile cephfs cinder csi downwardAPI emptyDir ephemeral fc flexVolume "
+        "flocker gcePersistentDisk gitRepo glusterfs hostPath image iscsi name nfs persistentVolumeClaim "
+        "photonPersistentDisk portworxVolume projected quobyte rbd scaleIO storageos vsphereVolume"
+    ),
+)
+"""Read for the credentials in them: a stand-in speaks TLS with those that its pod mounts."""
+
 POD = Fields(
-    read={"containers": CONTAINER, **leaves("terminationGracePeriodSeconds serviceAccountName serviceAccount")},
+    read={
+        "containers": CONTAINER,
+        "volumes": VOLUME,
+        **leaves("terminationGracePeriodSeconds serviceAccountName serviceAccount"),
+    },
     unsupported={
         "hostNetwork": "pods listen on ports of their own",
         "readinessGates": "a pod is ready when its probes pass",
@@ -79,8 +96,7 @@ POD = Fields(
         "ephemeralContainers hostAliases hostIPC hostPID hostUsers hostname hostnameOverride imagePullSecrets "
         "initContainers nodeName nodeSelector os overhead preemptionPolicy priority priorityClassName "
         "resourceClaims resources restartPolicy runtimeClassName schedulerName schedulingGates securityContext "
-        "setHostnameAsFQDN shareProcessNamespace subdomain tolerations "
-        "topologySpreadConstraints volumes"
+        "setHostnameAsFQDN shareProcessNamespace subdomain tolerations topologySpreadConstraints"
     ),
 )
 

@@ -28,7 +28,7 @@ def container(view: View) -> Container:
 def _env(view: View) -> Iterator[tuple[str, str]]:
     for variable in view.children("env"):
         if variable.require("name") and "valueFrom" not in variable:
-            yield variable.string("name"), variable.string("value")
+            yield variable.string("name"), variable.text("value")
 
 
 def _ports(view: View) -> Iterator[ContainerPort]:
@@ -40,11 +40,11 @@ def _ports(view: View) -> Iterator[ContainerPort]:
 
 def _probe(view: View | None) -> Probe | None:
     """Kubernetes' defaults; it takes 0 for "not set" where 0 has no meaning."""
-    if view is None or "grpc" in view:
+    if view is None:
         return None
-    handler = _handler(view)
+    handler = _grpc(view.child("grpc")) or _handler(view)
     if handler is None:
-        view.error("missing-field", f"{view.name()} needs one of httpGet, tcpSocket, exec")
+        view.error("missing-field", f"{view.name()} needs one of httpGet, tcpSocket, grpc, exec")
         return None
     return Probe(
         handler=handler,
@@ -77,6 +77,22 @@ def _handler(view: View) -> Handler | None:
         command.require("command")
         return Handler(kind="exec", command=command.strings("command"))
     return None
+
+
+def _grpc(view: View | None) -> Handler | None:
+    if view is None:
+        return None
+    view.require("port")
+    return Handler(kind="grpc", port=view.port("port") or 0, path=view.string("service"))
+
+
+def mounts(pod: View, namespace: str) -> Iterator[str]:
+    """Keys of the Secrets and ConfigMaps among the volumes, as model.credential.Credential names them."""
+    for volume in pod.children("volumes"):
+        if (secret := volume.child("secret")) is not None and (name := secret.string("secretName")):
+            yield f"{namespace}/{name}"
+        if (config := volume.child("configMap")) is not None and (name := config.string("name")):
+            yield f"ConfigMap/{namespace}/{name}"
 
 
 def _http_get(view: View) -> Handler:

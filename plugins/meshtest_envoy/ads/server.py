@@ -142,6 +142,8 @@ def _serialize(message: Message) -> bytes:
 
 
 def readable(text: str) -> str:
-    """Envoy's NACK text as one line. Validation texts start with an unstable marker and dump the message."""
+    """Envoy's NACK text as one line. A validation text dumps the message and nests its reasons; the last counts."""
     text = re.sub(r"goo\.gle/debug\w+\s*", "", text)
+    if (last := re.search(r"Proto constraint validation failed \((.*)\)\s*$", text, re.S)) is not None:
+        text = last[1].rpartition("| caused by ")[2]
     return re.sub(r"\s+", " ", text).strip()[:800]

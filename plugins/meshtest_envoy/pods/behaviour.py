@@ -8,9 +8,19 @@
  meshtest.dev/crash-after     "100": the request after the 100th ends the process, unanswered, with exit code 1
  meshtest.dev/drain           on SIGTERM: "graceful" (default), "abrupt" or "ignore"; see drain.py
  meshtest.dev/propagate       "false": do not pass tracing and x-* headers on to called services
+ meshtest.dev/log             "true": one line of JSON a request in the pod's log, mirrored ones too
+ meshtest.dev/server-first    "true": on a port of protocol tcp, say who we are before the client has said anything
 
-One request can override: `?delay=100ms`, `?codes=500:1,200:9` (status:weight), as with Istio's echo. Probes (user agent
-`kube-probe/...`) see ready-after only, and are not counted.
+A call is `[METHOD] URL`, the URL being http://, http2:// (prior knowledge) or grpc://HOST:PORT/package.Service/Method.
+Delays, errors and crashes are the same for each protocol: of gRPC an error becomes a grpc-status, of TCP a reset.
+
+One request can override, in its query:
+
+ ?delay=100ms  ?codes=500:1,200:9 (status:weight)  ?headers=k:v,k2:v2 (of the answer)      as with Istio's echo
+ ?responseCode=500&succeedAfter=2&uuid=U    the first two attempts fail     as with Gateway API's conformance echo
+ header x-echo-set-header: k:v,k2:v2        headers of the answer           likewise
+
+Probes (user agent `kube-probe/...`) see ready-after only, and are not counted.
 """
 
 from __future__ import annotations
@@ -21,10 +31,16 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 PREFIX = "meshtest.dev/"
-KNOWN = ("calls", "calls-required", "delay", "errors", "ready-after", "crash-after", "drain", "propagate")
+KNOWN = (
+    "calls", "calls-required", "delay", "errors", "ready-after", "crash-after", "drain", "propagate", "log",
+    "server-first",
+)  # fmt: skip
 DRAINS = ("graceful", "abrupt", "ignore")
 
 _UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_METHOD = re.compile(r"[A-Z]+")
+_URL = re.compile(r"(?:http2?://[^/\s]+(/\S*)?|grpc://[^/\s]+/[^/\s]+/[^/\s]+)")
+_FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)")
 
 Weights = tuple[tuple[int, float], ...]
@@ -57,6 +73,20 @@ class Behaviour(NamedTuple):
     crash_after: int | None = None
     drain: str = "graceful"
     propagate: bool = True
+    log: bool = False
+    server_first: bool = False
+
+
+class Wish(NamedTuple):
+    """What one request asks for itself; None is as annotated."""
+
+    delay: Delay | None = None
+    codes: Weights | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    fail_status: int = 200
+    fail_first: int = 0
+    """Attempts that get `fail_status`."""
+    uuid: str = ""
 
 
 def read(annotations: Mapping[str, str], calls: tuple[str, ...] = ()) -> Behaviour:
@@ -72,9 +102,38 @@ def read(annotations: Mapping[str, str], calls: tuple[str, ...] = ()) -> Behavio
             crash_after=_count(told["crash-after"]) if "crash-after" in told else None,
             drain=_one_of("drain", told.get("drain", "graceful"), DRAINS),
             propagate=_boolean("propagate", told.get("propagate", "true")),
+            log=_boolean("log", told.get("log", "false")),
+            server_first=_boolean("server-first", told.get("server-first", "false")),
         )
     except BadAnnotation as error:
         raise BadAnnotation(f"annotation {PREFIX}{error}") from None
+
+
+def wish(target: str) -> Wish:
+    """The query of a request target."""
+    told = _query(target)
+    made = Wish(
+        delay=delay(told["delay"]) if "delay" in told else None,
+        codes=weights(told["codes"]) if "codes" in told else None,
+        headers=headers(told.get("headers", "")),
+    )
+    if "succeedAfter" not in told:
+        return made
+    status, first = told.get("responseCode", ""), told["succeedAfter"]
+    if not (first.isdigit() and status.isdigit() and 200 <= int(status) <= 599):
+        raise BadAnnotation(f"succeedAfter: {first!r} is not a number, or responseCode: {status!r} not 200 to 599")
+    return made._replace(fail_status=int(status), fail_first=int(first), uuid=told.get("uuid", ""))
+
+
+def headers(text: str) -> tuple[tuple[str, str], ...]:
+    """`k:v,k2:v2`; those of one name are joined."""
+    made: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, colon, value = part.partition(":")
+        if not colon or not _FIELD.fullmatch(name) or not value.isprintable():
+            raise BadAnnotation(f"headers: {part!r} is not NAME:VALUE")
+        made[name] = f"{made[name]},{value.strip()}" if name in made else value.strip()
+    return tuple(made.items())
 
 
 def seconds(text: str, name: str = "ready-after") -> float:
@@ -124,11 +183,21 @@ def chance(seed: int, *what: str) -> float:
     return (mixed ^ mixed >> 31) / 2**64
 
 
-def _calls(urls: tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    for url in urls:
-        if not re.fullmatch(r"http://[^/\s]+(/\S*)?", url):
-            raise BadAnnotation(f"calls: {url!r} is not a URL; write http://HOST:PORT/PATH (TLS is the mesh's matter)")
-    return tuple(urls)
+def _calls(told: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """Words to calls: a method belongs to the URL after it."""
+    made = []
+    words = iter(" ".join(told).split())
+    for word in words:
+        method, url = (f"{word} ", next(words, "")) if _METHOD.fullmatch(word) else ("", word)
+        if not _URL.fullmatch(url):
+            raise BadAnnotation(
+                f"calls: {url or word!r} is not a URL; write http://HOST:PORT/PATH (TLS is the mesh's matter), "
+                "http2://HOST:PORT/PATH or grpc://HOST:PORT/package.Service/Method, with a method before it if not GET"
+            )
+        if method and url.startswith("grpc://"):
+            raise BadAnnotation(f"calls: {method}{url}: the method of gRPC is always POST; leave it out")
+        made.append(method + url)
+    return tuple(made)
 
 
 def _percentages(text: str) -> Weights:
@@ -152,3 +221,19 @@ def _one_of(name: str, text: str, known: tuple[str, ...]) -> str:
     if text not in known:
         raise BadAnnotation(f"{name}: {text!r} is none of {', '.join(known)}")
     return text
+
+
+def _query(target: str) -> dict[str, str]:
+    """The last value of each parameter. Percent-encoding matters for `:`, `,` and `±` only."""
+    pairs = (part.partition("=") for part in target.partition("?")[2].split("&"))
+    return {name: _unquote(value) for name, _, value in pairs}
+
+
+def _unquote(text: str) -> str:
+    if "%" not in text:
+        return text
+    first, *rest = text.encode("latin-1").split(b"%")
+    try:
+        return (first + b"".join(bytes([int(part[:2], 16)]) + part[2:] for part in rest)).decode("utf-8", "replace")
+    except ValueError:
+        return text

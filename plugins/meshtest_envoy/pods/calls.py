@@ -1,4 +1,5 @@
-"""The requests a stand-in makes itself: HTTP/1.1 through the pod's proxy, on kept connections, never retried.
+"""The requests a stand-in makes itself, through the pod's proxy: HTTP/1.1 on kept connections, HTTP/2 and gRPC on one
+of their own each (http2_client.py); never retried.
 
 A retry here would hide from the caller what its mesh did; retries are the mesh's matter (and counted there).
 """
@@ -52,25 +53,50 @@ class Caller:
         self._proxy = _address(proxy) if proxy else None
         self._idle: dict[tuple[str, int], list[Connection]] = {}
 
-    async def get(self, url: str, headers: dict[str, str]) -> dict[str, Any]:
-        """What the answer to our own caller tells of this call: url, status, and who answered; or error."""
-        told: dict[str, Any] = {"url": url}
+    async def make(self, call: str, headers: dict[str, str]) -> dict[str, Any]:
+        """What the answer to our own caller tells of a call `[METHOD] URL`: url, status (and grpc_status), and who
+        answered; or error."""
+        method, _, url = call.rpartition(" ")
+        told: dict[str, Any] = {"url": url} | ({"method": method} if method else {})
         try:
             async with asyncio.timeout(TIMEOUT):
-                answer = await self._exchange(url, headers)
+                if not url.startswith("http://"):
+                    return told | await self._over_http2(method or "GET", url, headers)
+                answer = await self._exchange(method or "GET", url, headers)
         except TimeoutError:
             return told | {"error": f"no answer within {TIMEOUT:g} s"}
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError, BadRequest) as error:
             return told | {"error": _words(error)}
         return told | {"status": answer.status} | _who(answer.body)
 
-    async def _exchange(self, url: str, headers: dict[str, str]) -> Answer:
+    async def _over_http2(self, method: str, url: str, headers: dict[str, str]) -> dict[str, Any]:
+        from meshtest_envoy.pods import libraries
+
+        libraries.find()
+        from meshtest_envoy.pods import http2_client
+
+        scheme, _, rest = url.partition("://")
+        authority, _, path = rest.partition("/")
+        is_grpc = scheme == "grpc"
+        method = "POST" if is_grpc else method
+        address = self._through(_address(url)) or _address(url)
+        answer = await http2_client.request(
+            address, method, authority, f"/{path}", headers, is_grpc=is_grpc, limit=BODY_LIMIT
+        )
+        grpc = {"grpc_status": answer.grpc_status} if is_grpc else {}
+        return {"status": answer.status, **grpc, **_who(answer.body)}
+
+    def _through(self, direct: tuple[str, int]) -> tuple[str, int] | None:
+        """The proxy, unless the other side is on this host."""
+        return self._proxy if self._proxy and direct[0] not in _LOCAL else None
+
+    async def _exchange(self, method: str, url: str, headers: dict[str, str]) -> Answer:
         direct = _address(url)
-        through = self._proxy if self._proxy and direct[0] not in _LOCAL else None
+        through = self._through(direct)
         address = through or direct
         reader, writer = await self._connect(address)
         try:
-            writer.write(_request(url, through is not None, headers))
+            writer.write(_request(method, url, through is not None, headers))
             answer = await _answer(reader)
         except BaseException:
             writer.close()
@@ -93,22 +119,29 @@ class Caller:
 
 
 def failed(call: dict[str, Any]) -> str:
-    """Why a call counts as failed: no answer, or one from 500 up. "" if it does not."""
+    """Why a call counts as failed: no answer, one from 500 up, or a grpc-status that is not 0. "" if it does not."""
     if "error" in call:
         return f"call to {call['url']} failed: {call['error']}"
-    return f"call to {call['url']} was answered {call['status']}" if call["status"] >= 500 else ""
+    if call["status"] >= 500:
+        return f"call to {call['url']} was answered {call['status']}"
+    if (code := call.get("grpc_status", 0)) != 0:
+        return f"call to {call['url']} was answered with grpc-status {'none' if code is None else code}"
+    return ""
 
 
 def _address(url: str) -> tuple[str, int]:
-    authority = url.removeprefix("http://").partition("/")[0]
+    authority = url.partition("://")[2].partition("/")[0]
     host, _, port = authority.rpartition(":") if ":" in authority else (authority, ":", "80")
     return host, int(port)
 
 
-def _request(url: str, absolute: bool, headers: dict[str, str]) -> bytes:
+def _request(method: str, url: str, absolute: bool, headers: dict[str, str]) -> bytes:
     authority, slash, path = url.removeprefix("http://").partition("/")
     target = url if absolute and slash else f"{url}/" if absolute else f"/{path}"
-    lines = [f"GET {target} HTTP/1.1", f"host: {authority}", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [f"{method} {target} HTTP/1.1", f"host: {authority}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if method in ("POST", "PUT", "PATCH"):
+        lines.append("content-length: 0")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 

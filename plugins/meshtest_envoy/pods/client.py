@@ -7,6 +7,7 @@ not call the supervisor itself (that is refused: the reply could never be read).
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import logging
 import os
@@ -24,7 +25,7 @@ from typing import Any
 
 import meshtest_envoy
 from meshtest.errors import ProcessFailed, ProviderError
-from meshtest_envoy.pods import heal, logs, procs
+from meshtest_envoy.pods import heal, libraries, logs, procs
 from meshtest_envoy.pods.spec import PodEvent, PodSpec, PodStarted
 
 REPLY = 20.0
@@ -38,7 +39,7 @@ NAME = "supervisor"
 _BOOTSTRAP = (
     "import sys; sys.modules['ssl'] = None; sys.path.insert(0, sys.argv[1]); "
     "from meshtest_envoy.pods.supervisor import main; "
-    "main(int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))"
+    "main(int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), sys.argv[6:])"
 )
 
 _log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class Supervisor:
     def start(self) -> None:
         """Start the process and return at once: it needs some 100 ms, in which the runner can do other things."""
         self._channel, theirs = socket.socketpair()
-        arguments = [self.directory, os.getpid(), procs.start_time(os.getpid())]
+        arguments = [self.directory, os.getpid(), procs.start_time(os.getpid()), *_library_folders()]
         plugins = Path(meshtest_envoy.__file__).parent.parent
         with theirs, open(self._stderr, "ab") as stderr:
             self._process = subprocess.Popen(
@@ -202,6 +203,12 @@ class Supervisor:
             code = self._process.returncode
             detail = {"pid": self.pid, "code": code, "reason": "Error", "why": why, "final": True, "log": tail}
             self._deliver(PodEvent(time.monotonic_ns(), NAME, "exited", detail))
+
+
+def _library_folders() -> list[str]:
+    """Where a stand-in finds what is not of the standard library; looked up, not imported."""
+    specs = [importlib.util.find_spec(name) for name in libraries.NAMES]
+    return list(dict.fromkeys(str(Path(spec.origin).parent.parent) for spec in specs if spec and spec.origin))
 
 
 def _event(message: Mapping[str, Any]) -> PodEvent:

@@ -2,7 +2,8 @@
 
 graceful  goes on serving, with `connection: close`, while requests still arrive; ends with code 0 once none came for
           QUIET seconds and none is open, after MOST seconds at the latest. Istio's echo does so with 1 s and 10 s; one
-          machine needs less, since endpoints are gone from the proxies within milliseconds
+          machine needs less, since endpoints are gone from the proxies within milliseconds. Connections of HTTP/2 get
+          a GOAWAY, WebSockets a close with 1001, TCP connections a half close
 abrupt    ends at once, by the signal; requests in flight are cut
 ignore    takes no notice; SIGKILL ends it after the grace period
 """
@@ -38,7 +39,7 @@ def prepare(service: Service, drain: str) -> asyncio.Event:
 
 
 async def _drain(service: Service, over: asyncio.Event) -> None:
-    service.draining = True
+    service.drain()
     began = time.monotonic()
     while (now := time.monotonic()) < began + MOST:
         quiet_at = max(service.last, began) + QUIET

@@ -1,4 +1,5 @@
-"""What a probe or a hook does: HTTP GET, TCP connect, a command, a sleep. "" is success, else the text says why not.
+"""What a probe or a hook does: HTTP GET, gRPC health check, TCP connect, a command, a sleep. "" is success, else the
+text says why not.
 
 Commands are not run for a stand-in (see containers.seconds_of_sleep): its exec probe asks whether the first port
 accepts, its exec hook lasts as long as the command would sleep.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from meshtest_envoy.pods import grpc_health
 from meshtest_envoy.pods.containers import Containers, seconds_of_sleep
 from meshtest_envoy.pods.order import Handler, Order, Probe
 from meshtest_envoy.pods.ports import HOST, Ports, UnknownPort
@@ -54,6 +56,8 @@ class Handlers:
             port = self._ports.find(handler.port)
         except UnknownPort as error:
             return str(error)
+        if handler.kind == "grpc":
+            return await grpc_health.check(HOST, port, handler.path.lstrip("/"), AGENT)
         return await (_connect(port) if handler.kind == "tcp" else _get(port, handler))
 
     async def _hook(self, handler: Handler) -> str:

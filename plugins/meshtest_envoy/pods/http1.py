@@ -6,6 +6,7 @@ Strict where being lenient lets two readers see different requests (lengths, chu
 from __future__ import annotations
 
 import re
+from typing import Any
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of a request line with headers; Envoy's default is 60 KiB."""
@@ -25,6 +26,8 @@ REASONS = {
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _SERVER = "server: meshtest-stand-in\r\ncontent-type: application/json\r\n"
 
+Headers = tuple[tuple[str, str], ...]
+
 _BLANK = " \t"
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _TOKEN = re.compile(_NAME).fullmatch
@@ -40,12 +43,18 @@ class BadRequest(Exception):
 
 
 class Request:
-    """One request; header names are in lower case, repeated ones are joined."""
+    """One request of any protocol; header names are in lower case, repeated ones are joined."""
 
-    __slots__ = ("body", "body_size", "close", "headers", "method", "target")
+    __slots__ = ("body", "body_size", "close", "headers", "method", "protocol", "scheme", "target", "tls")
 
-    def __init__(self, method: str, target: str, headers: dict[str, str], close: bool) -> None:
+    def __init__(
+        self, method: str, target: str, headers: dict[str, str], close: bool = False, protocol: str = "HTTP/1.1"
+    ) -> None:
         self.method, self.target, self.headers, self.close = method, target, headers, close
+        self.protocol = protocol
+        self.scheme = "http"
+        self.tls: dict[str, Any] | None = None
+        """What tls.py tells of the connection."""
         self.body = b""
         self.body_size = 0
 
@@ -180,7 +189,8 @@ def parse_head(head: bytes) -> Request:
     connection = headers.get("connection", "").lower()
     if version == "HTTP/1.1" and "host" not in headers:
         raise BadRequest(400, "no host header")
-    return Request(method, target, headers, connection == "close" if version[-1] == "1" else connection != "keep-alive")
+    close = connection == "close" if version[-1] == "1" else connection != "keep-alive"
+    return Request(method, target, headers, close, version)
 
 
 def parse_headers(text: str) -> dict[str, str]:
@@ -192,17 +202,23 @@ def parse_headers(text: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in text.split("\r\n"):
         name, value = line.split(":", 1)
-        name = name.lower()
-        if name in headers:
-            value = f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value.strip(_BLANK)}"
-        headers[name] = value.strip(_BLANK)
+        join(headers, name.lower(), value.strip(_BLANK))
     return headers
 
 
-def render(status: int, body: bytes, *, close: bool, head_only: bool = False) -> bytes:
+def join(headers: dict[str, str], name: str, value: str) -> None:
+    """Add a field, to one of that name if there is one."""
+    if name in headers:
+        value = f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}"
+    headers[name] = value
+
+
+def render(status: int, body: bytes, *, close: bool, head_only: bool = False, headers: Headers = ()) -> bytes:
     """One answer of the stand-in, to be written at once."""
     bodiless = status in (204, 304)
     length = "" if bodiless else f"content-length: {len(body)}\r\n"
     last = "connection: close\r\n" if close else ""
-    head = f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\n{_SERVER}{length}{last}\r\n".encode()
+    more = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    text = f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\n{_SERVER}{more}{length}{last}\r\n"
+    head = text.encode("latin-1", "replace")
     return head if head_only or bodiless else head + body

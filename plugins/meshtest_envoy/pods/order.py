@@ -32,6 +32,14 @@ class Probe(NamedTuple):
     failure_threshold: int = 3
 
 
+class PodTls(NamedTuple):
+    """As spec.PodTls: paths of PEM files."""
+
+    certificate: str
+    key: str
+    client_ca: str = ""
+
+
 class Order(NamedTuple):
     """One pod."""
 
@@ -46,6 +54,8 @@ class Order(NamedTuple):
     argv: tuple[str, ...] | None = None
     env: Mapping[str, str] = {}
     ports: tuple[tuple[int, str], ...] = ()
+    protocols: tuple[tuple[int, str], ...] = ()
+    tls: PodTls | None = None
     readiness: Probe | None = None
     liveness: Probe | None = None
     startup: Probe | None = None
@@ -66,6 +76,9 @@ def from_wire(told: Mapping[str, Any]) -> Order:
     fields = dict(told)
     fields["argv"] = None if told.get("argv") is None else tuple(told["argv"])
     fields["ports"] = tuple((number, name) for number, name in told.get("ports", ()))
+    fields["protocols"] = tuple((number, name) for number, name in told.get("protocols", ()))
+    tls = told.get("tls")
+    fields["tls"] = PodTls(**tls) if isinstance(tls, dict) else PodTls(*tls) if tls else None
     fields["calls"] = tuple(told.get("calls", ()))
     for name in ("readiness", "liveness", "startup"):
         fields[name] = _probe(told.get(name))

@@ -71,7 +71,7 @@ def of(order: Order) -> Ports:
     probes = (order.readiness, order.liveness, order.startup)
     handlers = [probe.handler for probe in probes if isinstance(probe, Probe)]
     for handler in [*handlers, *([order.pre_stop] if order.pre_stop else [])]:
-        if handler.kind in ("http", "tcp") and str(handler.port).isdigit() and int(handler.port):
+        if handler.kind in ("http", "tcp", "grpc") and str(handler.port).isdigit() and int(handler.port):
             declared.setdefault(int(handler.port), "")
     return Ports(tuple(declared.items()))
 

@@ -1,8 +1,9 @@
 """What a stand-in answers: itself and the request, as JSON, after what its behaviour says.
 
- {service, version, pod, method, path, host, headers, body, calls}      and `error` when it is not 200
+ {service, version, pod, namespace, protocol, method, scheme, path, host, headers, body, calls, tls}
+ and `error` when it is not 200; tls is null, or {sni, alpn, version, client: {subject, uris} or null}
 
-Not here: bytes and connections (http1.py, standin.py), the end of its life (drain.py).
+Not here: bytes and connections (standin.py and what it leads to), the end of its life (drain.py).
 """
 
 from __future__ import annotations
@@ -13,18 +14,34 @@ import os
 import sys
 import time
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from meshtest_envoy.pods import behaviour
-from meshtest_envoy.pods.behaviour import Behaviour
+from meshtest_envoy.pods.behaviour import Behaviour, Wish
 from meshtest_envoy.pods.calls import Caller, failed, passed_on
-from meshtest_envoy.pods.http1 import BadRequest, Request, render
+from meshtest_envoy.pods.http1 import BadRequest, Headers, Request
 from meshtest_envoy.pods.order import Order
 
-Answer = tuple[int, dict[str, Any]]
-"""Status and body."""
+ATTEMPTS_KEPT = 1000
+"""Requests with `succeedAfter` whose attempts are remembered."""
+_SET_HEADER = "x-echo-set-header"
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_NO_WISH = Wish()
+
+
+class Answer(NamedTuple):
+    """What any protocol can carry."""
+
+    status: int
+    body: bytes
+    headers: Headers = ()
+
+
+class Drains(Protocol):
+    """A connection that has to be told when the process is to end; one of HTTP/1.1 is told by its next answer."""
+
+    def drain(self) -> None: ...
 
 
 class Service:
@@ -33,45 +50,60 @@ class Service:
     def __init__(self, order: Order, behave: Behaviour) -> None:
         self._order = order
         self._behave = behave
-        self._who = {"service": order.service, "version": order.version, "pod": order.name}
+        self._who = {
+            "service": order.service, "version": order.version, "pod": order.name, "namespace": order.namespace,
+        }  # fmt: skip
         self._ready_at = time.monotonic() + behave.ready_after
         self._caller = Caller(order.http_proxy)
         self._requests = 0
+        self._attempts: dict[str, int] = {}
         self.active = 0
         """Requests that are not answered yet."""
         self.last = time.monotonic()
         """When the latest request came in."""
         self.draining = False
+        self.connections: set[Drains] = set()
 
-    def answer(self, request: Request) -> bytes | Awaitable[bytes]:
+    @property
+    def ready(self) -> bool:
+        return time.monotonic() >= self._ready_at
+
+    @property
+    def server_first(self) -> bool:
+        return self._behave.server_first
+
+    def drain(self) -> None:
+        """Begin to end: whoever holds a connection is told."""
+        self.draining = True
+        for connection in tuple(self.connections):
+            connection.drain()
+
+    def answer(self, request: Request) -> Answer | Awaitable[Answer]:
         """The answer at once if it takes no time; else something to wait for."""
         self.last = time.monotonic()
+        if self._behave.log:
+            self._log(request)
         try:
-            wait, status = self._decide(request)
+            wish = self._wish(request)
+            wait, status = self._decide(request, wish)
         except behaviour.BadAnnotation as error:
-            return self.render(request, 400, self._body(request, error=str(error)))
+            return Answer(400, self._body(request, error=str(error)))
         calls = status == 200 and self._behave.calls and not _is_probe(request)
         if not wait and not calls:
-            return self.render(request, status, self._body(request, error=_reason(status)))
-        return self._later(request, wait, status)
+            return Answer(status, self._body(request, error=_reason(status)), wish.headers)
+        return self._later(request, wait, status, wish.headers)
 
-    def refuse(self, error: BadRequest) -> bytes:
+    def refuse(self, error: BadRequest) -> Answer:
         """The answer to what is not a request."""
-        return render(error.status, _bytes({**self._who, "error": str(error)}), close=True)
+        return Answer(error.status, _bytes({**self._who, "error": str(error)}))
 
-    def render(self, request: Request, status: int, body: dict[str, Any]) -> bytes:
-        """An answer as bytes; while draining it also ends the connection."""
-        request.close = request.close or self.draining
-        return render(status, _bytes(body), close=request.close, head_only=request.method == "HEAD")
-
-    async def _later(self, request: Request, wait: float, status: int) -> bytes:
+    async def _later(self, request: Request, wait: float, status: int, headers: Headers) -> Answer:
         self.active += 1
         try:
             await asyncio.sleep(wait)
             if status != 200:
-                return self.render(request, status, self._body(request, error=_reason(status)))
-            status, body = await self._with_calls(request)
-            return self.render(request, status, body)
+                return Answer(status, self._body(request, error=_reason(status)), headers)
+            return (await self._with_calls(request))._replace(headers=headers)
         finally:
             self.active -= 1
 
@@ -79,27 +111,44 @@ class Service:
         """Call one after the other; the first that fails decides, unless calls may fail."""
         headers = passed_on(request.headers) if self._behave.propagate else {}
         made: list[dict[str, Any]] = []
-        for url in () if _is_probe(request) else self._behave.calls:
-            made.append(await self._caller.get(url, headers))
+        for call in () if _is_probe(request) else self._behave.calls:
+            made.append(await self._caller.make(call, headers))
             if self._behave.calls_required and (why := failed(made[-1])):
-                return 502, self._body(request, calls=made, error=why)
-        return 200, self._body(request, calls=made)
+                return Answer(502, self._body(request, calls=made, error=why))
+        return Answer(200, self._body(request, calls=made))
 
-    def _decide(self, request: Request) -> tuple[float, int]:
+    def _wish(self, request: Request) -> Wish:
+        wish = behaviour.wish(request.target) if "?" in request.target else _NO_WISH
+        if _SET_HEADER in request.headers:
+            wish = wish._replace(headers=wish.headers + behaviour.headers(request.headers[_SET_HEADER]))
+        return wish
+
+    def _decide(self, request: Request, wish: Wish) -> tuple[float, int]:
         """Seconds to wait, and the status before any call is made."""
-        if time.monotonic() < self._ready_at:
+        if not self.ready:
             return 0.0, 503
         if _is_probe(request):
             return 0.0, 200
         self._count()
         wait, errors, total = self._behave.delay, self._behave.errors, 100.0 if self._behave.errors else None
-        if "?" in request.target:
-            wanted = _query(request.target)
-            wait = behaviour.delay(wanted["delay"]) if "delay" in wanted else wait
-            if "codes" in wanted:
-                errors, total = behaviour.weights(wanted["codes"]), None
+        if wish.delay is not None:
+            wait = wish.delay
+        if wish.codes is not None:
+            errors, total = wish.codes, None
         seconds = wait.at(self._chance("delay", request)) if wait.seconds or wait.spread else 0.0
+        if wish.fail_first and self._attempt(request, wish.uuid) <= wish.fail_first:
+            return seconds, wish.fail_status
         return seconds, behaviour.pick(errors, self._chance("errors", request), total) if errors else 200
+
+    def _attempt(self, request: Request, uuid: str) -> int:
+        """The proxy's count if it tells, since a retry may go to another pod; else our own."""
+        told = request.headers.get("x-envoy-attempt-count", "")
+        if told.isdigit():
+            return int(told)
+        if len(self._attempts) >= ATTEMPTS_KEPT and uuid not in self._attempts:
+            del self._attempts[next(iter(self._attempts))]
+        self._attempts[uuid] = self._attempts.get(uuid, 0) + 1
+        return self._attempts[uuid]
 
     def _chance(self, purpose: str, request: Request) -> float:
         """The same for the same request in each run. A retry of a request is a new chance: x-envoy-attempt-count."""
@@ -116,17 +165,27 @@ class Service:
             os._exit(1)
         self._requests += 1
 
-    def _body(self, request: Request, *, calls: list[dict[str, Any]] | None = None, error: str = "") -> dict[str, Any]:
+    def _log(self, request: Request) -> None:
+        told = {
+            "protocol": request.protocol, "method": request.method, "path": request.target,
+            "host": request.headers.get("host", ""), "id": request.headers.get("x-meshtest-id", ""),
+        }  # fmt: skip
+        print(_encode(told), flush=True)  # noqa: T201
+
+    def _body(self, request: Request, *, calls: list[dict[str, Any]] | None = None, error: str = "") -> bytes:
         body = {
             **self._who,
+            "protocol": request.protocol,
             "method": request.method,
+            "scheme": request.scheme,
             "path": request.target,
             "host": request.headers.get("host", ""),
             "headers": request.headers,
             "body": request.body.decode("utf-8", "replace"),
             "calls": calls or [],
+            "tls": request.tls,
         }
-        return body | {"error": error} if error else body
+        return _bytes(body | {"error": error} if error else body)
 
 
 def _bytes(body: dict[str, Any]) -> bytes:
@@ -139,19 +198,3 @@ def _is_probe(request: Request) -> bool:
 
 def _reason(status: int) -> str:
     return "" if status < 400 else f"the stand-in was told to answer {status}"
-
-
-def _query(target: str) -> dict[str, str]:
-    """The last value of each parameter. Percent-encoding matters for `:`, `,` and `±` only."""
-    pairs = (part.partition("=") for part in target.partition("?")[2].split("&"))
-    return {name: _unquote(value) for name, _, value in pairs}
-
-
-def _unquote(text: str) -> str:
-    if "%" not in text:
-        return text
-    first, *rest = text.encode("latin-1").split(b"%")
-    try:
-        return (first + b"".join(bytes([int(part[:2], 16)]) + part[2:] for part in rest)).decode("utf-8", "replace")
-    except ValueError:
-        return text

@@ -13,6 +13,17 @@ Kind = Literal["started", "ready", "unready", "terminating", "exited", "restarte
 
 
 @dataclass(frozen=True, kw_only=True)
+class PodTls:
+    """PEM files of a stand-in that speaks TLS; they may be replaced while it runs."""
+
+    certificate: str
+    """Path of the chain, the leaf first."""
+    key: str
+    client_ca: str = ""
+    """Clients are asked for a certificate, which must be signed by one of these if they have one."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PodSpec:
     """One pod, as it is to run. Its name is unique among the pods that run; times are seconds."""
 
@@ -30,6 +41,9 @@ class PodSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[tuple[int, str], ...] = ()
     """(container port, name or "")."""
+    protocols: tuple[tuple[int, str], ...] = ()
+    """(container port, protocol of the service port that leads to it, as model.service.ServicePort names it)."""
+    tls: PodTls | None = None
     readiness: Probe | None = None
     liveness: Probe | None = None
     startup: Probe | None = None

@@ -1,24 +1,35 @@
-"""The stand-in service: what runs in place of an image. One process a pod, asyncio and HTTP/1.1, no other library.
+"""The stand-in service: what runs in place of an image. One process a pod, asyncio, one loop for all protocols.
 
-Each answer is one write, in the order of the requests of its connection; see service.py for what is answered.
+ bytes ─► Entry (this file: which protocol?) ─► http1_server │ http2_server (gRPC too) │ echo (TCP)
+             ▲ │                                     └─► websocket
+             │ └─ a TLS ClientHello ─► tls ─┐
+             └──────── decrypted ───────────┘
+
+See service.py for what is answered, behaviour.py for how. The modules of HTTP/2, WebSocket and TLS are imported with
+the first connection that needs them, or by the zygote (libraries.py): a plain pod must not pay for them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import socket
-from collections import deque
-from collections.abc import Awaitable
+from typing import Any
 
 from meshtest_envoy.pods import drain
 from meshtest_envoy.pods.behaviour import Behaviour
-from meshtest_envoy.pods.http1 import CONTINUE, BadRequest, Parser, Request
-from meshtest_envoy.pods.order import Order
+from meshtest_envoy.pods.echo import Echo
+from meshtest_envoy.pods.http1_server import Connection
+from meshtest_envoy.pods.order import Order, PodTls
 from meshtest_envoy.pods.service import Service
 
-PIPELINED = 64
-"""Requests that wait for their turn on one connection before no more are read."""
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""RFC 9113, 3.4"""
+_TELLING = 3
+"""Bytes of it that no request of HTTP/1 begins with: there is no method `PRI`."""
+_CLIENT_HELLO = b"\x16\x03"
+_REQUEST_LINE = re.compile(rb"[A-Z]{3,16} [!-~]+ HTTP/1\.[01]\r\n")
 
 
 def run(order: Order, behave: Behaviour, listening: list[socket.socket]) -> int:
@@ -28,87 +39,80 @@ def run(order: Order, behave: Behaviour, listening: list[socket.socket]) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    loop.run_until_complete(_serve(Service(order, behave), behave, listening))
+    loop.run_until_complete(_serve(Service(order, behave), order, behave, listening))
     return 0
 
 
-async def _serve(service: Service, behave: Behaviour, listening: list[socket.socket]) -> None:
+async def _serve(service: Service, order: Order, behave: Behaviour, listening: list[socket.socket]) -> None:
     over = drain.prepare(service, behave.drain)
-    loop = asyncio.get_running_loop()
-    for one in listening:
-        await loop.create_server(lambda: Connection(service), sock=one, backlog=1024)
+    protocols = dict(order.protocols)
+    streams = [protocols.get(number) in ("tcp", "tls") for number in dict(order.ports)]
+    streams += [False] * len(listening)  # ports that only a probe names are HTTP
+    for one, stream in zip(listening, streams, strict=False):
+        await _listen(service, one, stream, order.tls)
     await over.wait()
 
 
-class Connection(asyncio.Protocol):
-    """One connection of a client, usually of a proxy."""
+async def _listen(service: Service, listening: socket.socket, stream: bool, tls: PodTls | None) -> None:
+    loop = asyncio.get_running_loop()
+    await loop.create_server(lambda: Entry(service, stream=stream, tls=tls), sock=listening, backlog=1024)
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._parser = Parser()
-        self._waiting: deque[Request | BadRequest] = deque()
-        self._busy: asyncio.Task[None] | None = None
+
+class Entry(asyncio.Protocol):
+    """A connection until its first bytes tell the protocol, which then takes over."""
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        stream: bool = False,
+        tls: PodTls | None = None,
+        secured: dict[str, Any] | None = None,
+    ) -> None:
+        """`stream`: what is no HTTP is echoed, not refused. `secured`: what there is to tell of the TLS around it."""
+        self._service, self._stream, self._tls, self._secured = service, stream, tls, secured
+        self._first = b""
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._waiting.clear()
-        if self._busy is not None:
-            self._busy.cancel()
+        if self._stream and self._service.server_first and self._tls is None:
+            self._become(Echo(self._service, self._secured))
 
     def data_received(self, data: bytes) -> None:
-        try:
-            self._waiting.extend(self._parser.feed(data))
-        except BadRequest as error:
-            self._waiting.extend((*self._parser.done, error))
-            self._transport.pause_reading()
-        if self._busy is None:
-            self._answer()
-        elif len(self._waiting) > PIPELINED:
-            self._transport.pause_reading()
+        self._first += data
+        first, length = self._first, len(self._first)
+        if first[:_TELLING] == PREFACE[:_TELLING]:
+            self._become(_http2(self._service, self._secured))
+        elif self._tls is not None and first[:2] == _CLIENT_HELLO:
+            self._become(_tls(self._service, self._stream, self._tls))
+        elif self._stream and not _REQUEST_LINE.match(first):
+            self._become(Echo(self._service, self._secured))
+        elif length >= _TELLING or not PREFACE.startswith(first):
+            self._become(Connection(self._service, self._secured))
 
-    def pause_writing(self) -> None:
-        """The client does not read: take no more requests from it."""
-        self._transport.pause_reading()
+    def _become(self, protocol: asyncio.Protocol) -> None:
+        transport, first = self._transport, self._first
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        if first:
+            protocol.data_received(first)
 
-    def resume_writing(self) -> None:
-        self._transport.resume_reading()
 
-    def _answer(self) -> None:
-        """Answer what waits; all that takes no time goes out in one write."""
-        out = []
-        close = False
-        while self._waiting and not close:
-            request = self._waiting.popleft()
-            if isinstance(request, BadRequest):
-                out.append(self._service.refuse(request))
-                close = True
-                break
-            answer = self._service.answer(request)
-            if not isinstance(answer, bytes):
-                self._busy = asyncio.get_running_loop().create_task(self._wait_for(request, answer))
-                break
-            out.append(answer)
-            close = request.close
-        if self._parser.wants_continue and self._busy is None and not close:
-            self._parser.wants_continue = False
-            out.append(CONTINUE)
-        self._write(out, close)
+def _http2(service: Service, secured: dict[str, Any] | None) -> asyncio.Protocol:
+    from meshtest_envoy.pods import libraries
 
-    def _write(self, out: list[bytes], close: bool) -> None:
-        if out:
-            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
-        if close:
-            self._waiting.clear()
-            self._transport.close()
+    libraries.find()
+    from meshtest_envoy.pods.http2_server import Http2
 
-    async def _wait_for(self, request: Request, answer: Awaitable[bytes]) -> None:
-        written = await answer
-        self._busy = None
-        self._write([written], request.close)
-        if not request.close:
-            self._transport.resume_reading()
-            self._answer()
+    return Http2(service, secured)
+
+
+def _tls(service: Service, stream: bool, tls: PodTls) -> asyncio.Protocol:
+    from meshtest_envoy.pods import libraries
+
+    libraries.restore_ssl()
+    from meshtest_envoy.pods.tls import Session
+
+    return Session(tls, lambda secured: Entry(service, stream=stream, secured=secured))

@@ -17,7 +17,7 @@ import socket
 import time
 from typing import Any
 
-from meshtest_envoy.pods import folders, linux, logs
+from meshtest_envoy.pods import folders, libraries, linux, logs
 from meshtest_envoy.pods.channel import Channel
 from meshtest_envoy.pods.children import CannotRun, Children, Process
 from meshtest_envoy.pods.containers import Containers
@@ -33,8 +33,9 @@ KILL_TIME = 0.8
 """Seconds to wait for killed processes; only one that hangs in the kernel needs more than some milliseconds."""
 
 
-def main(descriptor: int, directory: str, runner: int, runner_start: int) -> None:
-    """Serve the runner on this socket until it is gone."""
+def main(descriptor: int, directory: str, runner: int, runner_start: int, found: list[str]) -> None:
+    """Serve the runner on this socket until it is gone; `found`: folders of libraries (libraries.py)."""
+    libraries.are_in(found)
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     linux.adopt_orphans()

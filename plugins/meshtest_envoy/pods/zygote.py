@@ -22,7 +22,7 @@ import socket
 from collections.abc import Sequence
 from typing import NoReturn
 
-from meshtest_envoy.pods import behaviour, forks, linux, standin
+from meshtest_envoy.pods import behaviour, forks, libraries, linux, standin
 from meshtest_envoy.pods.order import Order, from_wire
 from meshtest_envoy.pods.service import Service
 
@@ -87,9 +87,14 @@ def _wait(parent: int, channel: socket.socket) -> int:
         message, files, _, _ = socket.recv_fds(channel, LIMIT, 1 + FILES)
         if not message:
             return 0
+        order = from_wire(json.loads(message))
+        if libraries.prepare(order):
+            asyncio.run(_rehearse())
+            gc.collect()
+            gc.freeze()
         pid = linux.fork_sibling()
         if pid == 0:
-            _become_stand_in(parent, from_wire(json.loads(message)), *files)
+            _become_stand_in(parent, order, *files)
         channel.send(b"%d" % max(pid, 0))
         for number in files:
             os.close(number)
@@ -111,7 +116,7 @@ async def _rehearse() -> None:
     ours, theirs = socket.socketpair()
     with ours:
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_accepted_socket(lambda: standin.Connection(service), theirs)
+        transport, _ = await loop.connect_accepted_socket(lambda: standin.Entry(service), theirs)
         for _ in range(REHEARSED):
             ours.send(b"GET / HTTP/1.1\r\nhost: rehearsal\r\n\r\n")
             await asyncio.sleep(0)

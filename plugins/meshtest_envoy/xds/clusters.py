@@ -6,7 +6,7 @@ LEAST_REQUEST, connect timeout 10 s, circuit breakers at 2^32-1 (Envoy's `max_re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from meshtest.model.policy import ConnectionPool, HostPolicy, LoadBalancing, OutlierDetection, Subset, TrafficPolicy
 from meshtest.model.service import Service, ServicePort
@@ -117,10 +117,11 @@ def cluster(name: str, port: ServicePort, policy: TrafficPolicy) -> Json:
         "eds_cluster_config": {"eds_config": ADS},
         "connect_timeout": seconds(10.0 if pool.connect_timeout is None else pool.connect_timeout),
         "circuit_breakers": {"thresholds": [thresholds(pool, policy)]},
-        "typed_extension_protocol_options": http_options(pool, port),
+        "typed_extension_protocol_options": http_options(pool, port, policy.outlier_detection),
         **load_balancing(policy.load_balancing or LoadBalancing()),
         **outlier_detection(policy.outlier_detection),
         **tcp_keepalive(pool),
+        **proxy_header(policy),
     }
 
 
@@ -139,9 +140,40 @@ def thresholds(pool: ConnectionPool, policy: TrafficPolicy) -> Json:
     return limits
 
 
-def http_options(pool: ConnectionPool, port: ServicePort) -> Json:
+def proxy_header(policy: TrafficPolicy, inner: Json | None = None) -> Json:
+    """A PROXY header before anything else, also before TLS (`inner`, the transport socket to wrap)."""
+    if not policy.proxy_protocol:
+        return {}
+    raw = {"@type": TYPE_URL + "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"}
+    config = {
+        "@type": TYPE_URL + "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
+        "config": {"version": policy.proxy_protocol},
+        "transport_socket": inner or {"name": "envoy.transport_sockets.raw_buffer", "typed_config": raw},
+    }
+    return {"transport_socket": {"name": "envoy.transport_sockets.upstream_proxy_protocol", "typed_config": config}}
+
+
+def error_matcher(codes: Sequence[int]) -> Json:
+    """Statuses that count as errors of the endpoint, in place of 5xx (Istio's applyOutlierDetectionErrorCodes)."""
+    rules = [
+        {"http_response_headers_match": {"headers": [{"name": ":status", "string_match": {"exact": str(code)}}]}}
+        for code in codes
+    ]
+    return rules[0] if len(rules) == 1 else {"or_match": {"rules": rules}}
+
+
+def http2_options(pool: ConnectionPool) -> Json:
+    result: Json = drop_none(max_concurrent_streams=pool.max_concurrent_streams)
+    if (pings := pool.http2_keepalive) is not None:
+        interval = None if pings.interval is None else seconds(pings.interval)
+        # Envoy refuses pings without a timeout.
+        result["connection_keepalive"] = drop_none(interval=interval, timeout=seconds(pings.timeout or 5.0))
+    return result
+
+
+def http_options(pool: ConnectionPool, port: ServicePort, outlier: OutlierDetection | None = None) -> Json:
     """Upstream protocol: the port's (Istio's protocol selection), or the caller's own if asked for."""
-    http2: Json = drop_none(max_concurrent_streams=pool.max_concurrent_streams)
+    http2 = http2_options(pool)
     if pool.use_client_protocol:
         both = {"http_protocol_options": {}, "http2_protocol_options": http2}
         protocol: Json = {"use_downstream_protocol_config": both}
@@ -154,11 +186,13 @@ def http_options(pool: ConnectionPool, port: ServicePort) -> Json:
         max_requests_per_connection=pool.max_requests_per_connection or None,
         max_connection_duration=None if pool.max_connection_duration is None else seconds(pool.max_connection_duration),
     )
+    codes = outlier.error_codes if outlier else ()
     return {
         HTTP_OPTIONS: {
             "@type": TYPE_URL + HTTP_OPTIONS,
             **protocol,
             **({"common_http_protocol_options": common} if common else {}),
+            **({"outlier_detection": {"error_matcher": error_matcher(codes)}} if codes else {}),
         }
     }
 
@@ -199,6 +233,7 @@ def outlier_detection(outlier: OutlierDetection | None) -> Json:
     rules |= drop_none(
         interval=None if outlier.interval is None else seconds(outlier.interval),
         base_ejection_time=None if outlier.base_ejection_time is None else seconds(outlier.base_ejection_time),
+        max_ejection_time=None if outlier.max_ejection_time is None else seconds(outlier.max_ejection_time),
         max_ejection_percent=outlier.max_ejection_percent,
         split_external_local_origin_errors=outlier.split_external_local or None,
     )
@@ -237,6 +272,24 @@ def inbound_cluster(replica: Replica, container_port: int, protocol: str = "http
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+    }
+
+
+def pod_cluster(replica: Replica, container_port: int) -> Json:
+    """A replica called by its own address: through its inbound listener, past all routes and policies of services."""
+    name = names.pod_cluster(replica.ports[container_port])
+    return {
+        "@type": TYPE_URL + "envoy.config.cluster.v3.Cluster",
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "10s",
+        "circuit_breakers": {"thresholds": [thresholds(ConnectionPool(), TrafficPolicy())]},
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [
+                {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": replica.sockets[container_port]}}}}]}
+            ],
         },
     }
 

@@ -12,6 +12,7 @@ Source: Istio's pilot/pkg/networking/core/gateway.go (buildGatewayListeners, cre
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from meshtest.manifests.hosts import gateway_hosts, in_order, sees
 from meshtest.manifests.wildcards import intersection
@@ -101,7 +102,7 @@ def _chains(topology: Topology, door: Door, hops: str) -> Iterator[Json]:
                 yield {**chain, "transport_socket": socket}
 
 
-def http(door: Door, route_config: str, hops: str, **more: object) -> Json:
+def http(door: Door, route_config: str, hops: str, **more: Any) -> Json:
     name = names.gateway_listener(door)
     # Istio: a gateway trusts the connection's own address and writes X-Forwarded-For
     guards = security.http_filters(name)

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from meshtest.manifests.istio_security.links import key_server
-from meshtest.model.route import HeaderMatch
 from meshtest.model.security import Authentication, TokenRule
 from meshtest.model.service import Service
 from meshtest_envoy.xds import names
-from meshtest_envoy.xds.rbac import JWT, PAYLOAD, string
+from meshtest_envoy.xds.rbac import PAYLOAD
 from meshtest_envoy.xds.resources import Json, seconds
 
 CACHE = "300s"
@@ -27,8 +26,6 @@ NOBODYS_KEYS = (
 """For an issuer whose keys cannot be had: nobody has the private half, so every token is refused (as Istio does)."""
 
 SPACE_DELIMITED = ("permission", "scope")
-CLAIM_HEADER = "@request.auth.claims"
-"""How a VirtualService names a claim in place of a header."""
 
 
 def config(authentications: Iterable[Authentication], services: Sequence[Service], *, edge: bool) -> Json:
@@ -89,28 +86,3 @@ def keys(rule: TokenRule, services: Sequence[Service]) -> Json:
         }
         return {"remote_jwks": {"http_uri": uri, "cache_duration": CACHE}}
     return {"local_jwks": {"inline_string": rule.jwks or NOBODYS_KEYS}}
-
-
-def is_claim(header: HeaderMatch) -> bool:
-    return header.name.startswith(CLAIM_HEADER)
-
-
-def claim_match(header: HeaderMatch) -> Json:
-    """A route's condition on a claim: `@request.auth.claims[a][b]`, or `@request.auth.claims.a.b` (pkg/jwt)."""
-    rest = header.name.removeprefix(CLAIM_HEADER)
-    path = rest[1:-1].split("][") if rest.startswith("[") else rest.removeprefix(".").split(".")
-    one: Json = {"string_match": _pattern(header)}
-    either = {"or_match": {"value_matchers": [one, {"list_match": {"one_of": one}}]}}
-    where = [{"key": PAYLOAD}, *({"key": key} for key in path)]
-    inverted = {"invert": True} if header.invert else {}
-    return {"filter": JWT, "path": where, "value": either, **inverted}
-
-
-def _pattern(header: HeaderMatch) -> Json:
-    match = header.match
-    if match.kind == "present":
-        return string("*")
-    if match.kind == "regex":
-        return {"safe_regex": {"regex": match.value}}
-    case = {"ignore_case": True} if match.ignore_case else {}
-    return {"prefix" if match.kind in ("prefix", "path_prefix") else "exact": match.value, **case}

@@ -78,7 +78,7 @@ def inbound(
     guards: Sequence[Json] = (),
 ) -> Json:
     """The proxy in front of a container port. `raw_tls`: TLS of the application's own passes through as it is.
-    `guards`: network filters that stand before the TCP proxy; requests have filters of their own (security.py).
+    `guards`: who may connect where bytes pass; requests are looked at by filters of their own (security.py).
 
     Plain text is one chain, the mesh's TLS another (Istio: inbound_listener_builder.go). The plain chain is the same
     with both as alone, so that its connections survive a change from one to the other.
@@ -96,8 +96,8 @@ def inbound(
             }
         )
     if raw_tls and mode != "STRICT":
-        passed = [*guards, inbound_tcp(replica, port, hops)]
-        chains.append({"filter_chain_match": {"transport_protocol": "tls"}, "filters": passed})
+        filters = [*guards, inbound_tcp(replica, port, hops)]
+        chains.append({"filter_chain_match": {"transport_protocol": "tls"}, "filters": filters})
     if mode != "STRICT":
         chains.append({"filters": inbound_filters(replica, port, hops, protocol, guards)})
     inspected = any("filter_chain_match" in chain for chain in chains)
@@ -111,8 +111,8 @@ def inbound_filters(
         return [*guards, inbound_tcp(replica, port, hops)]
     name = names.inbound_listener(replica.pod, port)
     log = access_log(hops, "inbound", replica.pod, server=server_of(replica))
-    own = security.http_filters(names.guard(replica.workload, port))
-    return [http_filter_of(manager(name, name, log, own, **more))]
+    secured = security.http_filters(names.guard(replica.workload, port))
+    return [http_filter_of(manager(name, name, log, secured, **more))]
 
 
 def inbound_tcp(replica: Replica, port: int, hops: str) -> Json:

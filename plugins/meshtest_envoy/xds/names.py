@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshtest.manifests.sources import CLIENT as CLIENT
 from meshtest.model.route import Door, Gateway, Server
 from meshtest.model.service import Workload
 from meshtest.model.topology import Topology, key
@@ -12,8 +13,7 @@ TYPE_URL = "type.googleapis.com/"
 MARKER_HOST = "meshtest.generation"
 """A host of the client's routes that answers with the number of the configuration in force (barrier.py)."""
 
-CLIENT = "default/meshtest-client"
-"""The caller inside the mesh that is no workload of the manifests: a load whose source is not named."""
+POD_ADDRESS = "127.0.0.1"
 
 
 BLACK_HOLE = "BlackHoleCluster"
@@ -31,6 +31,11 @@ def outbound_cluster(fqdn: str, port: int, subset: str = "") -> str:
 def inbound_cluster(pod: str, port: int) -> str:
     """Istio's `inbound|PORT||`, and the pod, for our proxies share one Envoy."""
     return f"inbound|{port}||{pod}"
+
+
+def pod_cluster(port: int) -> str:
+    """A pod by its own address, as requests name it: every pod is on this host, and has ports of its own."""
+    return f"{POD_ADDRESS}:{port}"
 
 
 def outbound_listener(caller: str) -> str:
@@ -55,14 +60,14 @@ def gateway_routes(door: Door) -> str:
     return f"http.{door.port}" + (f".{door.address}" if door.address else "")
 
 
-def guard(workload: Workload, port: int) -> str:
-    """Names the security filters of one port of a workload: its pods share them."""
-    return f"{key(workload)}|{port}"
-
-
 def https_routes(gateway: Gateway, server: Server) -> str:
     """Istio: `https.PORT.SERVER.GATEWAY.NAMESPACE`; a server with certificates has routes of its own."""
     return f"https.{server.port}.{server.name}.{gateway.name}.{gateway.namespace}"
+
+
+def guard(workload: Workload, port: int) -> str:
+    """Names the security filters of one port of a workload: its pods share them."""
+    return f"{key(workload)}|{port}"
 
 
 def server(service: str, version: str, pod: str) -> str:
@@ -84,6 +89,17 @@ def target_ports(topology: Topology, workload: Workload) -> list[tuple[int, str]
                 if (number := target_number(workload, port.target)) is not None:
                     ports.setdefault(number, "")
     return list(ports.items())
+
+
+def port_protocols(topology: Topology, workload: Workload) -> dict[int, str]:
+    """Container port to the protocol of the first service port that leads to it."""
+    found: dict[int, str] = {}
+    for service in topology.services:
+        if service.selects(workload):
+            for port in service.ports:
+                if (number := target_number(workload, port.target)) is not None:
+                    found.setdefault(number, port.protocol)
+    return found
 
 
 def target_number(workload: Workload, target: int | str) -> int | None:

@@ -5,7 +5,8 @@ Field by field as Istio's pilot/pkg/networking/core/route/route.go does it; the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from meshtest.model.policy import HashOn, HostPolicy, LoadBalancing
@@ -15,6 +16,7 @@ from meshtest.model.route import (
     Cors,
     Delay,
     Destination,
+    DirectResponse,
     Fault,
     HeaderEdits,
     HeaderMatch,
@@ -27,7 +29,7 @@ from meshtest.model.route import (
     VirtualHost,
 )
 from meshtest.model.topology import Topology
-from meshtest_envoy.xds import jwt, names
+from meshtest_envoy.xds import names
 from meshtest_envoy.xds.names import TYPE_URL
 from meshtest_envoy.xds.resources import Json, drop_none, seconds
 
@@ -63,11 +65,21 @@ def blocked() -> Json:
     }
 
 
+def pods() -> Json:
+    """Requests that name a pod by its address: no route counts (Istio's passthrough)."""
+    action = {"cluster_header": ":authority", "timeout": "0s"}
+    return {
+        "name": "pods",
+        "domains": [f"{names.POD_ADDRESS}:*"],
+        "routes": [{"name": "pods", "match": {"prefix": "/"}, "route": action}],
+    }
+
+
 def virtual_host(topology: Topology, host: VirtualHost) -> Json:
     return {
         "name": host.name,
         "domains": list(host.domains),
-        "routes": [route(topology, r) for r in host.routes],
+        "routes": [translated for r in host.routes for translated in routes(topology, r)],
         "include_request_attempt_count": True,
         "include_attempt_count_in_response": True,
     }
@@ -80,12 +92,51 @@ def only_for(callers: Sequence[str], translated: Json) -> Json:
     return {**translated, "match": {**translated["match"], "filter_state": [condition]}}
 
 
+def routes(topology: Topology, r: Route) -> Iterator[Json]:
+    """The route; or one a destination where they differ in what only a whole route can say.
+
+    Envoy compares one random value a request with the fraction of every route it tries
+    (`RouteEntryImplBase::matchRoute`), so the fractions add up: the second of 20 %, 30 % and 50 % has 50 %.
+    """
+    if all(_plain(d) for d in r.destinations):
+        yield route(topology, r)
+        return
+    total, so_far = sum(d.weight for d in r.destinations), 0
+    for destination in r.destinations:
+        so_far += destination.weight
+        translated = route(topology, _alone(r, destination))
+        if so_far < total:
+            share = {"numerator": round(MILLION * so_far / total), "denominator": "MILLION"}
+            translated["match"] = {**translated["match"], "runtime_fraction": {"default_value": share}}
+        yield translated
+
+
+def _plain(destination: Destination) -> bool:
+    """Envoy's weighted clusters can express it."""
+    return not (destination.rewrite or destination.redirect or destination.mirrors or destination.broken)
+
+
+def _alone(r: Route, destination: Destination) -> Route:
+    """What the requests of one destination's share do."""
+    if destination.broken:
+        response = DirectResponse(status=destination.broken)
+        return replace(r, destinations=(), direct_response=response, rewrite=None, mirrors=())
+    if destination.redirect:
+        return replace(r, destinations=(), redirect=destination.redirect, rewrite=None, mirrors=())
+    return replace(
+        r,
+        destinations=(destination,),
+        rewrite=destination.rewrite or r.rewrite,
+        mirrors=(*r.mirrors, *destination.mirrors),
+    )
+
+
 def route(topology: Topology, r: Route) -> Json:
     result: Json = {"match": match(r.match)}
     if r.name:
         result["name"] = r.name
     if r.redirect:
-        result["redirect"] = redirect(r.redirect)
+        result["redirect"] = redirect(r.redirect, r.match)
     elif r.direct_response:
         body = {"body": {"inline_string": r.direct_response.body}} if r.direct_response.body else {}
         result["direct_response"] = {"status": r.direct_response.status, **body}
@@ -100,7 +151,8 @@ def route(topology: Topology, r: Route) -> Json:
 def action(topology: Topology, r: Route) -> Json:
     result: Json = {"timeout": seconds(r.timeout or 0.0), **targets(r)}
     if r.timeout:
-        result["max_stream_duration"] = {"grpc_timeout_header_max": seconds(r.timeout)}
+        # as Istio, and not max_stream_duration: with that Envoy would not look at `timeout` any more
+        result["max_grpc_timeout"] = seconds(r.timeout)
     hashes = [h for d in r.destinations for h in hash_policy(topology.policies.get(d.host), d)]
     if hashes:
         result["hash_policy"] = hashes
@@ -131,7 +183,12 @@ def targets(r: Route) -> Json:
     if len(r.destinations) == 1:
         return {"cluster": cluster_of(r.destinations[0])}
     weighted = [
-        {"name": cluster_of(d), "weight": d.weight, **header_edits(d.request_headers, d.response_headers)}
+        {
+            "name": cluster_of(d),
+            "weight": d.weight,
+            **header_edits(d.request_headers, d.response_headers),
+            **({"host_rewrite_literal": d.rewrite.authority} if d.rewrite and d.rewrite.authority else {}),
+        }
         for d in r.destinations
         if d.weight > 0
     ]
@@ -153,7 +210,8 @@ def hash_on(on: HashOn) -> Json:
         return {"header": {"header_name": on.header}}
     if on.cookie:
         ttl = None if on.cookie_ttl is None else seconds(on.cookie_ttl)
-        return {"cookie": drop_none(name=on.cookie, ttl=ttl, path=on.cookie_path or None)}
+        attributes = [{"name": name, "value": value} for name, value in on.cookie_attributes] or None
+        return {"cookie": drop_none(name=on.cookie, ttl=ttl, path=on.cookie_path or None, attributes=attributes)}
     if on.query:
         return {"query_parameter": {"name": on.query}}
     return {"connection_properties": {"source_ip": True}}
@@ -161,10 +219,9 @@ def hash_on(on: HashOn) -> Json:
 
 def match(m: Match) -> Json:
     result = path_match(m.path or StringMatch(kind="prefix", value="/"))
-    headers = [h for h in sorted(m.headers, key=lambda h: h.name) if not jwt.is_claim(h)]
-    if headers:
-        result["headers"] = [header_match(h) for h in headers]
-    if claims := [jwt.claim_match(h) for h in m.headers if jwt.is_claim(h)]:
+    if headers := [header_match(h) for h in sorted(m.headers, key=lambda h: h.name) if not h.claim]:
+        result["headers"] = headers
+    if claims := [claim_match(h) for h in m.headers if h.claim]:
         result["dynamic_metadata"] = claims
     if m.query:
         result["query_parameters"] = [
@@ -198,6 +255,18 @@ def header_match(h: HeaderMatch) -> Json:
     if h.missing_is_empty:
         result["treat_missing_header_as_empty"] = True
     return result
+
+
+def claim_match(h: HeaderMatch) -> Json:
+    """A claim of the token that jwt_authn has verified: a string, or a list with it (Istio)."""
+    wanted = StringMatch(kind="regex", value=".*") if h.match.kind == "present" else h.match
+    value = {"string_match": string_match(wanted)}
+    result: Json = {
+        "filter": "envoy.filters.http.jwt_authn",
+        "path": [{"key": key} for key in ("payload", *h.claim)],
+        "value": {"or_match": {"value_matchers": [{"list_match": {"one_of": value}}, value]}},
+    }
+    return {**result, "invert": True} if h.invert else result
 
 
 def string_match(s: StringMatch) -> Json:
@@ -236,14 +305,22 @@ def rewrite(r: Rewrite, m: Match) -> Json:
     if r.regex:
         result["regex_rewrite"] = {"pattern": {"regex": r.regex[0]}, "substitution": r.regex[1]}
     elif r.full_path:
-        result["regex_rewrite"] = {"pattern": {"regex": "^/.*$"}, "substitution": r.full_path}
-    elif r.prefix == "/" and m.path and m.path.kind == "path_prefix":
-        # a bare prefix_rewrite would leave "//rest"
-        pattern = f"^{_quoted(m.path.value.rstrip('/'))}(/?)(.*)"
-        result["regex_rewrite"] = {"pattern": {"regex": pattern}, "substitution": r"/\2"}
+        result["regex_rewrite"] = {"pattern": {"regex": "^/.*$"}, "substitution": r.full_path.replace("\\", r"\\")}
     elif r.prefix:
-        result["prefix_rewrite"] = r.prefix
+        result |= new_prefix(r.prefix, m)
     return result
+
+
+def new_prefix(prefix: str, m: Match) -> Json:
+    """What replaces the part of the path that was matched. Path elements stay whole: `/a` to `/` is no `//`."""
+    if m.path is None or m.path.kind != "path_prefix":
+        return {"prefix_rewrite": prefix}
+    old = m.path.value.rstrip("/")
+    if prefix == "/":
+        # a bare prefix_rewrite would leave "//rest"
+        pattern = f"^{_quoted(old)}(/?)(.*)"
+        return {"regex_rewrite": {"pattern": {"regex": pattern}, "substitution": r"/\2"}}
+    return {"prefix_rewrite": prefix if old else f"{prefix.rstrip('/')}/"}
 
 
 def _quoted(text: str) -> str:
@@ -260,15 +337,15 @@ REDIRECT_CODES = {
 }
 
 
-def redirect(r: Redirect) -> Json:
-    return drop_none(
+def redirect(r: Redirect, m: Match) -> Json:
+    fields = drop_none(
         response_code=REDIRECT_CODES[r.status],
         scheme_redirect=r.scheme or None,
         host_redirect=r.authority or None,
         port_redirect=r.port,
         path_redirect=r.path or None,
-        prefix_rewrite=r.prefix or None,
     )
+    return fields | (new_prefix(r.prefix, m) if r.prefix and not r.path else {})
 
 
 def all_header_edits(r: Route) -> Json:

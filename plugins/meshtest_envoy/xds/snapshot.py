@@ -9,7 +9,8 @@ from typing import Any
 from meshtest.errors import ConfigRejected
 from meshtest.lib.words import listed
 from meshtest.manifests.hosts import HTTP_PROTOCOLS, mesh_hosts
-from meshtest.model.route import Door, Fault, VirtualHost
+from meshtest.manifests.scopes import selector_labels
+from meshtest.model.route import Door, VirtualHost
 from meshtest.model.security import Proxy, sidecar
 from meshtest.model.service import Labels
 from meshtest.model.topology import Topology, key
@@ -43,9 +44,9 @@ class Snapshot:
     endpoints: Resources = field(default_factory=dict)
     listeners: Resources = field(default_factory=dict)
     routes: Resources = field(default_factory=dict)
+    secrets: Resources = field(default_factory=dict, repr=False)
     filters: Resources = field(default_factory=dict)
     """Configurations of security filters, which listeners discover by name."""
-    secrets: Resources = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -85,19 +86,15 @@ class Translator:
         """`ports`: of tcp_listeners(topology). Raises ConfigRejected for a route to nowhere."""
         t = topology
         connections = [(table.name, table.namespace, table.tls, table.tcp, table.gateways) for table in t.tables]
-        asked = (t.credentials, t.peers, t.identified, [c for c in connections if c[2] or c[3]])
-        ground: Any = (
-            self.outside,
-            t.services,
-            t.workloads,
-            t.gateways,
-            t.policies,
-            t.faults,
-            asked,
+        asked = (
+            t.credentials,
+            t.peers,
+            t.identified,
             t.authorizations,
-            replicas,
-            ports,
+            [c for c in connections if c[2] or c[3]],
+            self.outside,
         )
+        ground = (t.services, t.workloads, t.gateways, t.policies, t.faults, asked, replicas, ports)
         if ground != self._key:
             self._key, self._ground = ground, self._translate_ground(topology, replicas, ports)
         moving = [*outbound_routes(topology), *gateway_routes(topology)]
@@ -107,8 +104,8 @@ class Translator:
         self.patcher = patches.Patcher(())
         if topology.proxy_patches:
             result = self._patched(result, topology, replicas)
-        found = security.discovered(result.listeners.values())
-        guards = {f["name"]: f for f in filter_configs(topology, replicas) if f["name"] in found}
+        discovered = security.discovered(result.listeners.values())
+        guards = {f["name"]: f for f in filter_configs(topology, replicas) if f["name"] in discovered}
         result = replace(result, filters=guards)
         check_references(result)
         return replace(result, secrets=self._make_secrets(topology))
@@ -161,41 +158,35 @@ class Translator:
             result.listeners[name] = gateways.listener(topology, door, ports[name], self._hops)
         spoken = Spoken.of(topology)
         for replica in replicas:
-            fault = topology.faults.get(key(replica.workload))
-            for port in replica.ports:  # none when the process is gone
-                guards = security.network_filters(topology, sidecar(replica.workload), port)
-                self._add_inbound(result, replica, port, fault, spoken, mutual, guards)
+            self._add_inbound(result, topology, replica, spoken, mutual)
         if streams.used(topology):
             result.clusters[names.BLACK_HOLE] = clusters.black_hole()
         return result
 
     def _add_inbound(
-        self,
-        result: Snapshot,
-        replica: Replica,
-        port: int,
-        fault: Fault | None,
-        spoken: Spoken,
-        mutual: Mutual,
-        guards: Sequence[Json],
+        self, result: Snapshot, topology: Topology, replica: Replica, spoken: Spoken, mutual: Mutual
     ) -> None:
-        own = (key(replica.workload), port)
-        protocol = spoken.protocols.get(own, "http")
-        cluster = clusters.inbound_cluster(replica, port, protocol)
-        listener = listeners.inbound(
-            replica,
-            port,
-            self._hops,
-            protocol=protocol,
-            raw_tls=own in spoken.raw_tls,
-            mode=mutual.mode(replica.workload, port) if mutual.reason else "DISABLE",
-            guards=guards,
-        )
-        result.clusters[cluster["name"]] = cluster
-        result.listeners[listener["name"]] = listener
-        if protocol in HTTP_PROTOCOLS:
-            route = listeners.inbound_routes(replica, port, fault)
-            result.routes[route["name"]] = route
+        fault = topology.faults.get(key(replica.workload))
+        for port in replica.ports:  # none when the process is gone
+            own = (key(replica.workload), port)
+            protocol = spoken.protocols.get(own, "http")
+            cluster = clusters.inbound_cluster(replica, port, protocol)
+            guards = security.network_filters(topology, sidecar(replica.workload), port)
+            listener = listeners.inbound(
+                replica,
+                port,
+                self._hops,
+                protocol=protocol,
+                raw_tls=own in spoken.raw_tls,
+                mode=mutual.mode(replica.workload, port) if mutual.reason else "DISABLE",
+                guards=guards if own in spoken.raw_tls or protocol not in HTTP_PROTOCOLS else (),
+            )
+            direct = clusters.pod_cluster(replica, port)
+            result.clusters.update({cluster["name"]: cluster, direct["name"]: direct})
+            result.listeners[listener["name"]] = listener
+            if protocol in HTTP_PROTOCOLS:
+                route = listeners.inbound_routes(replica, port, fault)
+                result.routes[route["name"]] = route
 
 
 def tcp_listeners(topology: Topology, *, with_outside: bool = False) -> list[str]:
@@ -213,14 +204,14 @@ def outbound_routes(topology: Topology) -> Iterator[Json]:
     for namespace, members in by_namespace.items():
         hosts = [*outbound_hosts(topology, namespace, members)]
         taken = {domain for host in hosts for domain in host["domains"]}
-        hosts += [*streams.connect_hosts(topology, namespace, members, taken), routes.blocked()]
+        hosts += [*streams.connect_hosts(topology, namespace, members, taken), routes.pods(), routes.blocked()]
         hosts = [*localities.localised(topology, hosts)]
         yield routes.route_configuration(names.outbound_routes(namespace), hosts, any_port=False)
 
 
 def outbound_hosts(topology: Topology, namespace: str, members: Sequence[Caller]) -> Iterator[Json]:
     """Virtual hosts of a namespace. Where callers see different routes, each route names the callers it is for."""
-    by_label = any(r.match.caller_labels for t in topology.tables for r in t.routes)
+    by_label = any(r.match.caller_labels for t in topology.tables for r in t.routes) or bool(selector_labels(topology))
     seen: list[tuple[tuple[VirtualHost, ...], list[Caller]]] = []
     for caller in members if by_label else members[:1]:
         hosts = mesh_hosts(topology, namespace=namespace, labels=caller.labels)
@@ -243,10 +234,14 @@ def merged(topology: Topology, variants: Sequence[tuple[VirtualHost, list[Caller
     if everyone and all(host == first for host, _ in variants):
         return result
     result["routes"] = [
-        routes.only_for([c.key for c in group], routes.route(topology, r))
+        routes.only_for([c.key for c in group], translated)
         for host, group in variants
         for r in host.routes
+        for translated in routes.routes(topology, r)
     ]
+    if not everyone:
+        # For those who do not know the host at all.
+        result["routes"] += routes.blocked()["routes"]
     return result
 
 

@@ -37,8 +37,9 @@ def test_it_tells_who_answered_and_what_was_asked(stand_in: Callable[..., Wire])
     status, headers, told = wire.answer()
     assert (status, headers["server"], headers["content-type"]) == (200, "meshtest-stand-in", "application/json")
     assert told == {
-        "service": "web", "version": "v1", "pod": "web-0", "method": "POST", "path": "/a?b=c", "host": "web:80",
-        "headers": {"host": "web:80", "x-a": "1", "content-length": "6"}, "body": "héllo", "calls": [],
+        "service": "web", "version": "v1", "pod": "web-0", "namespace": "default", "protocol": "HTTP/1.1",
+        "method": "POST", "scheme": "http", "path": "/a?b=c", "host": "web:80",
+        "headers": {"host": "web:80", "x-a": "1", "content-length": "6"}, "body": "héllo", "calls": [], "tls": None,
     }  # fmt: skip
 
 

@@ -1,0 +1,76 @@
+"""`meshtest explain CALLER HOST METHOD PATH`: what happens to a request, and why, with file and line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from meshtest.cli import OK
+from meshtest.cli.control import ask
+from meshtest.cli.options import add_json
+from meshtest.errors import UsageError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "caller", help="a workload or service, `ingress[/PORT]`, `namespace/gateway`, or - for a client in the mesh"
+    )
+    parser.add_argument("host", help="as the caller names it, with the port where it is not 80: reviews:9080")
+    parser.add_argument("method", nargs="?", default="GET")
+    parser.add_argument("path", nargs="?", default="/")
+    parser.add_argument("-H", "--header", action="append", default=[], metavar="NAME: VALUE")
+    text = "manifests to explain (default: those of the `meshtest up` that is running)"
+    parser.add_argument("-f", "--file", action="append", default=[], dest="files", metavar="FILE", help=text)
+    parser.add_argument("--pid", type=int, help="which `meshtest up`, where several are running")
+    add_json(parser)
+
+
+def go(arguments: argparse.Namespace) -> int:
+    request = {
+        "caller": "" if arguments.caller == "-" else arguments.caller,
+        "host": arguments.host,
+        "method": arguments.method,
+        "path": arguments.path,
+        "headers": headers(arguments.header),
+    }
+    if arguments.files:
+        answer = from_files(arguments.files, **request)
+    else:
+        (answer,) = ask("explain", arguments.pid, **request)
+    if arguments.json:
+        print(json.dumps(answer["data"], indent=2))
+    else:
+        print("\n".join(answer["lines"]))
+    return OK
+
+
+def headers(words: list[str]) -> dict[str, str]:
+    """`["end-user: jason"]` -> {"end-user": "jason"}, as curl writes them."""
+    found = {}
+    for word in words:
+        name, colon, value = word.partition(":")
+        if not colon or not name.strip():
+            raise UsageError(f"header {word!r}: write it as in -H 'end-user: jason'")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def from_files(files: list[str], **request: Any) -> dict[str, Any]:
+    from meshtest.manifests.compiler import compile_or_raise
+    from meshtest.manifests.reader import read
+
+    return answered(compile_or_raise(read(*files)).topology, **request)
+
+
+def answered(
+    topology: Any, *, caller: str, host: str, method: str, path: str, headers: Mapping[str, str]
+) -> dict[str, Any]:
+    """{lines: for people, data: for programs}"""
+    from meshtest.explain import Asked, explain
+    from meshtest.explain.data import data
+    from meshtest.explain.text import lines
+
+    explained = explain(topology, caller, Asked.of(host, method, path, headers))
+    return {"lines": list(lines(explained)), "data": data(explained)}

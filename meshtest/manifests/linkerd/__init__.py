@@ -1,0 +1,14 @@
+"""Linkerd: HTTPRoutes of policy.linkerd.io, the annotations of its retries, timeouts and failure accrual.
+
+    kinds.py        which documents make a mesh a Linkerd mesh
+    fields.py       the field table of policy.linkerd.io/HTTPRoute
+    annotations.py  what the annotations of one object say
+    services.py     Services with annotations: opaque ports, accrual, routes of their own
+    dialect.py      all of it together, behind the dialects of Gateway API and Istio
+
+What Linkerd cannot do is not done here either: it has no mirroring, no rewriting and no fault filter.
+"""
+
+from meshtest.manifests.linkerd.dialect import LINKERD as LINKERD
+
+__all__ = ["LINKERD"]
