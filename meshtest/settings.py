@@ -41,10 +41,14 @@ class Settings:
     """Image (with or without tag) to the command that runs in its place; `{port}` and `{port:NAME}` are filled in."""
     calls: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Workload or app label to the URLs its stand-in calls for each request, for manifests without the annotation."""
+    preflight: str = "warn"
+    """What to do with findings of the static rules before each apply: `off`, `warn` (record them), or `error` (refuse
+    what loses requests for certain)."""
     keep: int = 20
     """Run folders kept under `reports`; older ones are removed at the start of a run."""
 
 
+PREFLIGHT = ("off", "warn", "error")
 SOURCES = ("command line", "environment", "marker", "configuration", "default")
 
 
@@ -112,6 +116,8 @@ def _typed(name: str, value: Any, source: str) -> Any:
     try:
         if name == "seed":
             return int(value)
+        if name == "preflight" and value not in PREFLIGHT:
+            raise UsageError(f"setting 'preflight' ({source}): {value!r} is none of {', '.join(PREFLIGHT)}")
         if name == "calls":
             return {k: tuple([v] if isinstance(v, str) else v) for k, v in dict(value).items()}
         if isinstance(default, Mapping):

@@ -19,6 +19,8 @@ from meshtest.model.verdict import Outcome
 COMMANDS = {
     "demo": "the main job in one command: services, a shift under load, a verdict",
     "up": "stand a mesh up from your manifests and keep it until Ctrl-C",
+    "preflight": "static rules over your manifests, before anything is applied",
+    "plan": "the order in which to apply changes so that no request is lost",
     "shift": "move traffic of a mesh that is up",
     "fault": "break something in a mesh that is up",
     "load": "send requests into a mesh that is up",
@@ -69,7 +71,7 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Only the module of the command that is used is imported."""
     parser = argparse.ArgumentParser(prog="meshtest", description="Chaos and verification for service-mesh rollouts.")
-    parser.add_argument("--version", action="version", version=f"meshtest {_version()}")
+    parser.add_argument("--version", action="version", version=f"meshtest {version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     used = next((word for word in words if not word.startswith("-")), "")
     for name, text in COMMANDS.items():
@@ -81,10 +83,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
+def version() -> str:
+    """Of the installed package."""
+    from importlib import metadata
 
     try:
-        return version("meshtest")
-    except PackageNotFoundError:
+        return metadata.version("meshtest")
+    except metadata.PackageNotFoundError:
         return "(not installed)"

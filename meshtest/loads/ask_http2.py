@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 STREAM = 1
 _GOAWAY = 7
+_HTTP1 = b"HTTP/1."
 _CONFIG = H2Configuration(client_side=True, header_encoding="utf-8")
 
 
@@ -106,6 +107,8 @@ class _Frames:
 
     def without_farewell(self, data: bytes) -> bytes:
         data, out = self._rest + data, []
+        if data.startswith(_HTTP1):  # as a frame it would be 4.7 MB, waited for until the deadline
+            raise Trouble("garbled", "the answer is not HTTP/2: it is HTTP/1")
         while len(data) >= 9 and len(data) >= (end := 9 + int.from_bytes(data[:3], "big")):
             frame, data = data[:end], data[end:]
             if not (frame[3] == _GOAWAY and _serves_ours(frame[9:])):

@@ -58,7 +58,7 @@ def gateway_hosts(
     wanted, port = None if gateways is None else set(gateways), door.port
     chosen = [g for g in topology.gateways if g.address == door.address and (wanted is None or g.key in wanted)]
     if any(gateway.isolated for gateway in chosen):
-        return _isolated(topology, port, chosen)
+        return _isolated(topology, port, chosen, server)
     found: dict[str, list[Route]] = {}
     for table in in_order(topology.tables):
         # A table adds its routes to a host once, however many of its gateways admit it.
@@ -71,14 +71,14 @@ def gateway_hosts(
     return tuple(sorted(hosts, key=lambda host: host.name))
 
 
-def _isolated(topology: Topology, port: int, gateways: Iterable[Gateway]) -> tuple[VirtualHost, ...]:
+def _isolated(topology: Topology, port: int, gateways: Iterable[Gateway], only: str) -> tuple[VirtualHost, ...]:
     tables = _by_gateway(topology)
 
     def arrivals(table: RouteTable, server: Server) -> Sequence[Route]:
         scheme = "https" if server.protocol in TLS_PROTOCOLS else "http"
         return [_arrived(route, table, port, scheme) for route in table.routes if route.match.port in (None, port)]
 
-    hosts = [host for gateway in gateways for host in isolated_hosts(gateway, port, tables, arrivals)]
+    hosts = [host for gateway in gateways for host in isolated_hosts(gateway, port, tables, arrivals, only)]
     return tuple(sorted(_distinct(hosts), key=lambda host: host.name))
 
 

@@ -20,12 +20,14 @@ Arrivals = Callable[[RouteTable, Server], Sequence[Route]]
 
 
 def isolated_hosts(
-    gateway: Gateway, port: int, tables: Mapping[str, Sequence[RouteTable]], arrivals: Arrivals
+    gateway: Gateway, port: int, tables: Mapping[str, Sequence[RouteTable]], arrivals: Arrivals, only: str = ""
 ) -> Iterator[VirtualHost]:
-    """Virtual hosts of one port; `tables` by what they name as their gateway."""
+    """Virtual hosts of one port, or of one server (`only`); `tables` by what they name as their gateway."""
     servers = [s for s in gateway.servers if s.port == port and s.protocol in HTTP_PROTOCOLS]
     patterns = [host for server in servers for host in server.hosts]
     for server in servers:
+        if only not in ("", f"{gateway.key}/{server.name}"):
+            continue
         mine = [*tables.get(f"{gateway.key}/{server.name}", ()), *tables.get(gateway.key, ())]
         for domain, claimants in _domains(server, mine).items():
             if owner(domain, patterns) in server.hosts:

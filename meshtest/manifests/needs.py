@@ -41,18 +41,20 @@ def needs(topology: Topology) -> frozenset[Feature]:
 
 
 def _of_route(route: Route) -> Iterator[Feature]:
-    edits = any((route.request_headers, route.response_headers, *(d.request_headers for d in route.destinations)))
+    to = route.destinations
+    edits = any((route.request_headers, route.response_headers, *(d.request_headers for d in to)))
+    edits = edits or any(d.response_headers for d in to)
     asked = {
-        Feature.WEIGHTS: len(route.destinations) > 1,
+        Feature.WEIGHTS: len(to) > 1,
         Feature.MATCHES: route.match != Match(),
         Feature.JWT: any(header.claim for header in route.match.headers),
-        Feature.REWRITES: route.rewrite,
-        Feature.REDIRECTS: route.redirect,
+        Feature.REWRITES: route.rewrite or any(d.rewrite for d in to),
+        Feature.REDIRECTS: route.redirect or any(d.redirect for d in to),
         Feature.HEADER_EDITS: edits,
         Feature.RETRIES: route.retry,
         Feature.TIMEOUTS: route.timeout,
         Feature.CORS: route.cors,
-        Feature.MIRROR: route.mirrors,
+        Feature.MIRROR: route.mirrors or any(d.mirrors for d in to),
         Feature.FAULT_DELAY: route.fault and route.fault.delay,
         Feature.FAULT_ABORT: route.fault and route.fault.abort,
     }

@@ -14,8 +14,9 @@ from typing import Any
 
 from meshtest.errors import ManifestError, UsageError
 from meshtest.manifests.nodes import Node, parse
+from meshtest.manifests.remarks import remarks_of
 from meshtest.model.diagnostic import Diagnostic, Severity, Source
-from meshtest.model.document import Document, Documents
+from meshtest.model.document import Document, Documents, Remark
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 STDIN = "-"
@@ -83,9 +84,10 @@ def _shown(path: Path) -> str:
 
 def documents_of(text: str, file: str) -> Iterator[Document]:
     """The objects of one text; lists are unpacked."""
+    remarks = remarks_of(text)
     for node in parse(text, file):
         for part in unpacked(node):
-            yield checked(part, file)
+            yield checked(part, file, remarks)
 
 
 def unpacked(node: Node) -> Iterable[Node]:
@@ -102,11 +104,11 @@ def unpacked(node: Node) -> Iterable[Node]:
     return [inner for part in parts for inner in unpacked(part)]
 
 
-def checked(node: Node, file: str) -> Document:
+def checked(node: Node, file: str, remarks: tuple[Remark, ...] = ()) -> Document:
     """A document must say what it is: apiVersion, kind and metadata.name."""
     if not isinstance(node.data, dict):
         raise _refused("malformed", "a document must be a mapping with apiVersion and kind", Source(file, node.line))
-    document = Document(node.data, file, node.lines)
+    document = Document(node.data, file, node.lines, remarks)
     metadata = node.data.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
         raise _refused("wrong-type", "`metadata` must be a mapping", document.where("metadata"))

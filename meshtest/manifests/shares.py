@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from meshtest.manifests.gateway_api.versions import parts
 from meshtest.manifests.hosts import claims, default_route, in_order
 from meshtest.model.route import MESH, Destination, Match, Route, RouteTable
 from meshtest.model.service import VERSION_LABELS, Service, Workload
@@ -31,16 +32,27 @@ def intended(topology: Topology, service: Service) -> Route:
     """The route of the requests that are nothing special."""
     tables = in_order(topology.tables)
     in_mesh = claims([t for t in tables if MESH in t.gateways], service.fqdn)
-    route = _default(in_mesh[:1] or tables, service.fqdn)
+    route = _default(topology, in_mesh[:1] or tables, service)
     if route is not None:
         return route
     port = service.ports[0].number if service.ports else 0
     return default_route(topology, service, port)
 
 
-def _default(tables: Iterable[RouteTable], host: str) -> Route | None:
-    routes = [r for table in tables for r in _all(table) if _leads(r, host) and not r.match.selects_users]
+def _default(topology: Topology, tables: Iterable[RouteTable], service: Service) -> Route | None:
+    """Of Gateway API's tables, routes to Services of the versions count as well."""
+    routes = [
+        route
+        for table in tables
+        for hosts in [_hosts(topology, table, service)]
+        for route in _all(table)
+        if route.destinations and not route.match.selects_users and all(d.host in hosts for d in route.destinations)
+    ]
     return next((r for r in routes if r.match.is_catch_all), routes[0] if routes else None)
+
+
+def _hosts(topology: Topology, table: RouteTable, service: Service) -> set[str]:
+    return {service.fqdn} if table.order == "listed" else {part.fqdn for part in parts(topology, service.fqdn)}
 
 
 def _all(table: RouteTable) -> Iterator[Route]:
@@ -49,10 +61,6 @@ def _all(table: RouteTable) -> Iterator[Route]:
     for stream in (*table.tls, *table.tcp):
         match = Match(caller_labels=stream.match.caller_labels, caller_namespace=stream.match.caller_namespace)
         yield Route(match=match, destinations=stream.destinations)
-
-
-def _leads(route: Route, host: str) -> bool:
-    return bool(route.destinations) and all(d.host == host for d in route.destinations)
 
 
 def _versions(topology: Topology, destination: Destination) -> dict[str, float]:

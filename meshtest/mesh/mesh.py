@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from meshtest.checks import About, FaultBit, NoDowntime, Split
 from meshtest.errors import ConfigRejected, FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
@@ -26,11 +26,11 @@ from meshtest.loads.spec import Headers, LoadSpec
 from meshtest.manifests.compiler import compile_or_raise
 from meshtest.manifests.culprit import culprits
 from meshtest.manifests.diff import diff
-from meshtest.manifests.istio import ISTIO
 from meshtest.manifests.needs import needs
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read, read_text
 from meshtest.manifests.shares import shares
+from meshtest.manifests.traffic import TRAFFIC
 from meshtest.mesh import conditions
 from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
@@ -49,6 +49,9 @@ from meshtest.spi.check import Check
 from meshtest.spi.dialect import TrafficDialect
 from meshtest.spi.provider import Context, Provider
 
+if TYPE_CHECKING:
+    from meshtest.preflight import Finding
+
 Edit = Callable[[TrafficDialect, Documents, Topology], Documents]
 
 
@@ -62,10 +65,12 @@ class Mesh:
         self.topology = Topology()
         self.diagnostics: tuple[Diagnostic, ...] = ()
         """What the manifests say that is not supported, or has no use here; each with its file:line."""
+        self.findings: Sequence[Finding] = ()
+        """What the static rules found in the manifests of the last apply; each with code, file:line and fix."""
         self.loads: list[Load] = []
         self.mark = 0.0
         """Second of the run at which the present step began, or the last change was in force if that was later."""
-        self._dialect: TrafficDialect = ISTIO
+        self._dialect: TrafficDialect = TRAFFIC
         self._load_numbers = itertools.count(1)
         self._ask_numbers = itertools.count(1)
         self._asked: list[str] = []
@@ -123,7 +128,20 @@ class Mesh:
             documents = documents.apply(read_text(text, "<text>"))
         if not len(documents):
             raise UsageError("mesh.apply() needs files or text=")
-        self._change(self.documents.apply(documents), f"apply {listed(map(str, patterns)) or 'text'}")
+        after = self.documents.apply(documents)
+        self._examine(after)
+        self._change(after, f"apply {listed(map(str, patterns)) or 'text'}")
+
+    def _examine(self, documents: Documents) -> None:
+        """The static rules, before anything is brought into force; edits of ours (shifts, faults) skip them."""
+        if self.settings.preflight == "off":
+            return
+        from meshtest.mesh import preflight  # 20 ms that only who asks for it pays
+
+        self.findings = preflight.examine(documents, self.documents if len(self.documents) else None)
+        preflight.note(self.findings, self.record)
+        if self.settings.preflight == "error":
+            preflight.refuse(self.findings)
 
     def edit(self, reason: str, edit: Edit) -> None:
         """Change the documents by a pure edit of the dialect, and bring the result into force."""
@@ -342,6 +360,8 @@ class Mesh:
     def flush(self) -> None:
         """Return when what the proxies know of finished requests is on disk."""
         requests = self.run.history().requests
+        if self._asked:  # a load settles when it ends; the hop of an ask's last proxy may still be under way
+            self.provider.settle()
         if len(requests) > self._flushed or self._asked:
             self.provider.flush([*(r.id for r in requests if r.answered), *self._asked])
             self._flushed = len(requests)

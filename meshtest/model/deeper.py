@@ -43,10 +43,13 @@ def _row(host: str, version: str, hops: list[Hop], total: int) -> Row:
 
 
 def timeline(history: History, host: str, buckets: int) -> dict[str, list[int]]:
-    """Requests of each version in each of so many equal parts of the time of the load."""
+    """Requests of each version in each of so many equal parts of the time of the load; without one, of what was seen."""
     seen = sightings(history, host)
     requests = history.requests
-    start, end = requests[0].at, requests[-1].at
+    if requests:
+        start, end = requests[0].at, requests[-1].at
+    else:
+        start, end = min(seen.times, default=0) / 1e9, max(seen.times, default=0) / 1e9
     rows: dict[str, list[int]] = {f"{host}/{version}": [0] * buckets for version in sorted(set(seen.versions.values()))}
     for at, code in zip(seen.times, seen.codes, strict=True):
         if code in seen.versions:

@@ -13,6 +13,15 @@ Path = tuple[str | int, ...]
 """Where a node stands in a document: ("spec", "http", 0, "route")."""
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A comment `# meshtest: ...` of a file: its text, its line, and the line it is about (its own, or the next)."""
+
+    text: str
+    line: int
+    about: int
+
+
 @dataclass(frozen=True)
 class Document:
     """One YAML document. `data` is JSON-like and must not be mutated; `lines` has the line of each node by path."""
@@ -20,6 +29,8 @@ class Document:
     data: Mapping[str, Any]
     file: str
     lines: Mapping[Path, int] = field(default_factory=dict, repr=False)
+    remarks: tuple[Remark, ...] = field(default=(), repr=False)
+    """Of the whole file that it stands in."""
 
     def where(self, *path: str | int) -> Source:
         """The place of a node; for one that an edit has added, of its nearest ancestor in the file."""

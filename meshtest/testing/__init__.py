@@ -1,4 +1,4 @@
-"""Public fakes, for tests of what is built on meshtest: a mesh without processes."""
+"""For those who build on meshtest: a mesh without processes, and the suite that every provider must pass."""
 
 from meshtest.testing.fake_provider import FakeProvider as FakeProvider
 

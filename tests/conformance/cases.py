@@ -62,6 +62,13 @@ BY_HAND = {"httproute-retry", "httproute-service-types", "httproute-reference-gr
 """Files whose cases are made by code; they have a test of their own."""
 
 
+PROTOCOLS = (
+    "grpcroute-", "mesh/grpcroute-", "backendtlspolicy", "tlsroute-", "tcproute-", "httproute-https-listener",
+    "gateway-with-clientcertificate-", "gateway-invalid-default-frontend-", "gateway-tls-backend-",
+)  # fmt: skip
+"""How the files begin that test_gateway_api_protocols.py is about."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     file: str

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from meshtest.manifests.compiler import compile_or_raise
+from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read
 from meshtest.mesh import Mesh
-from meshtest.model.document import Documents
+from meshtest.model.document import Document, Documents
 from meshtest.model.history import HOP_FIELDS
 from meshtest.model.topology import Topology
+from tests.conformance import certificates
 from tests.conformance.cases import Case, File
 from tests.conformance.oracle import disagreements
 from tests.conformance.roundtrip import Answer, Client, problems
@@ -22,9 +24,16 @@ class Ground:
 
     def __init__(self, mesh: Mesh, corpus: Path) -> None:
         self.mesh, self.corpus, self.client = mesh, corpus, Client()
-        self.base = read(str(corpus / "base/manifests.yaml"), str(corpus / "mesh/manifests.yaml"))
+        self.certificates = certificates.made()
+        base = read(str(corpus / "base/manifests.yaml"), str(corpus / "mesh/manifests.yaml"))
+        self.base = base.apply(self.certificates.documents).apply(map(_as_tcp, base)).apply(self._late_ports())
         self.score: dict[str, list[str]] = {}
         """What is wrong with each case that was run."""
+
+    def _late_ports(self) -> list[Document]:
+        """Services that send to a port no other Service of these pods does: a stand-in listens where it is known to
+        when it starts."""
+        return read(str(self.corpus / "tests/backendtlspolicy-grpcroute.yaml")).of("/Service")
 
     def documents(self, *manifests: str) -> Documents:
         return self.base.apply(read(*(str(self.corpus / m) for m in manifests))) if manifests else self.base
@@ -70,6 +79,15 @@ class Ground:
             if hop["direction"] == "inbound" and hop["path"] == path:
                 found[hop["server"].split("/")[1]] += 1
         return found
+
+
+def _as_tcp(document: Document) -> Document:
+    """Upstream's image is told by its environment to speak TCP; a stand-in by the protocol of its Service's port."""
+    if document.kind != "/Service" or document.name != "tcp-backend":
+        return document
+    for index in range(len(document.data["spec"]["ports"])):
+        document = put(document, ("spec", "ports", index, "appProtocol"), "tcp")
+    return document
 
 
 def _variants(file: File) -> Sequence[tuple[str, ...]]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from textwrap import indent
+
 import pytest
 
-from meshtest import Mesh
-from meshtest.loads.ask import Reply
+from meshtest import Mesh, no_downtime
+from meshtest.loads.ask import Reply, TlsAsk
+from meshtest.model import deeper
+from tests.certificates import Authority
 
 MANIFESTS = """
 apiVersion: v1
@@ -111,6 +116,114 @@ def test_an_ask_is_in_the_history_and_in_the_hops(echo: Mesh) -> None:
     assert (event.subject, event.data["request"], event.data["status"]) == (reply.id, "POST http://echo/", 200)
     echo.flush()
     assert {hop.direction for hop in echo.hops() if hop.request_id == reply.id} == {"outbound", "inbound"}
+
+
+DATABASE = """
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec:
+  selector: {app: db}
+  ports:
+  - {name: tcp-sql, port: 5432, targetPort: 5432}
+  - {name: tls-sql, port: 5433, targetPort: 5433}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: db}
+spec:
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db, version: v3}}
+    spec:
+      containers: [{name: db, image: example/db}]
+      volumes: [{name: certificate, secret: {secretName: db}}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: db}
+type: kubernetes.io/tls
+stringData:
+  tls.crt: |
+CERTIFICATE
+  tls.key: |
+KEY
+"""
+
+
+def database(authority: Authority) -> str:
+    leaf = authority.leaf("db", dns=("db", "db.default.svc.cluster.local"))
+    return DATABASE.replace("CERTIFICATE", indent(leaf.certificate, "    ")).replace("KEY", indent(leaf.key, "    "))
+
+
+def test_tcp_goes_through_the_mesh_and_back(mesh: Mesh) -> None:
+    mesh.apply(text=database(Authority()))
+    told = mesh.ask("tcp://db:5432").json
+    assert (told["service"], told["version"], told["protocol"], told["tls"]) == ("db", "v3", "TCP", None)
+    assert mesh.ask("tcp://db:5432", body=b"x" * 100_000).body == b"x" * 100_000
+
+
+def test_a_pod_with_a_mounted_certificate_speaks_tls_with_the_client_through_the_mesh(mesh: Mesh) -> None:
+    authority = Authority()
+    mesh.apply(text=database(authority))
+    tls = TlsAsk(ca=authority.certificate)
+    assert mesh.ask("tls://db:5433", tls=tls).json["tls"]["sni"] == "db"
+    for url, protocol in (("https://db:5433/", "HTTP/1.1"), ("grpcs://db:5433/a.B/C", "gRPC")):
+        told = mesh.ask(url, tls=tls).json
+        assert (told["protocol"], told["tls"]["sni"], told["service"]) == (protocol, "db", "db")
+
+
+@pytest.mark.parametrize("port", ["", ":8081"], ids=["http1", "h2c"])
+def test_a_replica_that_drains_loses_no_request(echo: Mesh, port: str) -> None:
+    echo.scale("default/echo-v1", 2)
+    with echo.load(f"http://echo{port}/?delay=20ms", rps=200) as load:
+        load.until(requests=40)
+        first, _ = echo.provider.pods("default/echo-v1")
+        echo.provider.terminate(first.name)
+        load.until(requests=40)
+    echo.verify(no_downtime())
+    assert echo.resets == 0
+
+
+def test_a_mirrored_request_is_seen_by_its_version_alone(echo: Mesh) -> None:
+    """In the hops, and in the log of a pod that is annotated so."""
+    echo.apply(
+        text="""
+apiVersion: v1
+kind: Service
+metadata: {name: shadow}
+spec: {selector: {app: shadow}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shadow}
+spec:
+  selector: {matchLabels: {app: shadow}}
+  template:
+    metadata: {labels: {app: shadow}, annotations: {meshtest.dev/log: "true"}}
+    spec: {containers: [{name: shadow, image: example/shadow}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: mirror}
+spec:
+  hosts: [echo]
+  http: [{route: [{destination: {host: echo, port: {number: 80}}}], mirror: {host: shadow}}]
+"""
+    )
+    reply = echo.ask("POST http://echo/paid", body="x")
+    assert reply.server.service == "echo"
+    echo.provider.settle()
+    inbound = {hop.server.service for hop in echo.hops() if (hop.request_id, hop.direction) == (reply.id, "inbound")}
+    assert inbound == {"echo", "shadow"}
+    (log,) = (echo.run.directory / "pods").glob("shadow-*.log")
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    assert [line["path"] for line in lines if line["id"] == reply.id] == ["/paid"]
+
+
+def test_a_run_of_asks_alone_has_a_timeline_too(echo: Mesh) -> None:
+    echo.ask(INSIDE["http"])
+    assert sum(deeper.timeline(echo.history(flushed=True), "echo", 10)["echo/v1"]) == 1
 
 
 def test_a_host_that_is_not_there_is_an_answer_too(echo: Mesh) -> None:

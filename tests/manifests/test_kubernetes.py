@@ -67,6 +67,9 @@ class TestService:
             ("name: web", "http"),
             ("name: tcp-db, appProtocol: http", "http"),
             ("name: web, appProtocol: kubernetes.io/h2c", "http2"),
+            ("name: web, appProtocol: kubernetes.io/ws", "http"),
+            ("name: web, appProtocol: grpc", "grpc"),
+            ("name: grpc-web-api", "grpc"),
         ],
     )
     def test_the_protocol_is_the_one_istio_chooses(self, port: str, protocol: str) -> None:
@@ -197,6 +200,26 @@ class TestDeployment:
             deployment(pod), Severity.INFO
         )
 
+    def test_a_grpc_probe_asks_a_port_for_a_service_or_the_whole_server(self) -> None:
+        pod = """\
+      containers:
+      - name: web
+        livenessProbe: {grpc: {port: 9000, service: shop.Cart}, periodSeconds: 3}
+        readinessProbe: {grpc: {port: 9000}}"""
+        assert said(deployment(pod)) == []
+        (container,) = the_workload(deployment(pod)).containers
+        assert container.liveness == Probe(handler=Handler(kind="grpc", port=9000, path="shop.Cart"), period=3)
+        assert container.readiness == Probe(handler=Handler(kind="grpc", port=9000, path=""))
+
+    def test_secrets_and_config_maps_among_the_volumes_are_mounts(self) -> None:
+        volumes = """
+      volumes:
+      - {name: a, secret: {secretName: server, items: [{key: tls.crt, path: crt}]}}
+      - {name: b, emptyDir: {}}
+      - {name: c, configMap: {name: clients}}"""
+        assert said(deployment(ONE + volumes)) == []
+        assert the_workload(deployment(ONE + volumes)).mounts == ("default/server", "ConfigMap/default/clients")
+
     def test_fields_that_would_matter_warn_with_the_reason(self) -> None:
         pod = """\
       containers:
@@ -237,7 +260,7 @@ class TestDeployment:
             (
                 deployment("      containers: [{name: web, readinessProbe: {periodSeconds: 1}}]"),
                 "m.yaml:9: error: `spec.template.spec.containers[0].readinessProbe` needs one of httpGet, tcpSocket, "
-                "exec [missing-field]",
+                "grpc, exec [missing-field]",
             ),
             (
                 deployment(ONE, spec="  replicas: -1"),

@@ -12,7 +12,7 @@ from meshtest.errors import FeatureMissing
 from meshtest.model.feature import Feature
 from meshtest.model.verdict import Outcome
 from meshtest.run import Run
-from meshtest.spi.provider import Provider
+from meshtest.spi.provider import Entrance, Provider
 from meshtest.testing import FakeProvider
 
 from .conftest import GATEWAY, WEB
@@ -201,3 +201,39 @@ class TestLife:
         assert provider.calls.count(("close",)) >= 1
         assert all(route.fault is None for table in provider.topology.tables for route in table.routes)
         assert [e.kind for e in mesh.run.history().events][-2:] == ["fault.end", "run.end"]
+
+
+class TestAsk:
+    @pytest.fixture
+    def entrances(self, mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Where requests were sent, in order."""
+        seen: list[str] = []
+        original = mesh.provider.entrance
+
+        def entrance(source: str) -> Entrance:
+            seen.append(source)
+            return original(source)
+
+        monkeypatch.setattr(mesh.provider, "entrance", entrance)
+        return seen
+
+    def test_its_reply_is_recorded_whatever_it_is(self, mesh: Mesh) -> None:
+        reply = mesh.ask("POST http://web/pay", body="1")
+        (event,) = mesh.run.history().of("ask")
+        assert (reply.fate, event.subject) == ("refused", "ask-1")
+        assert event.data == {
+            "request": "POST http://web/pay", "protocol": "HTTP/1.1", "fate": "refused", "status": 0, "served_by": "",
+        }  # fmt: skip
+
+    def test_it_enters_where_its_url_leads_unless_told_otherwise(self, mesh: Mesh, entrances: list[str]) -> None:
+        mesh.apply(text=GATEWAY)
+        for url in ("http://web/", "http://web:8080/", "http://shop.example.com/", "https://shop.example.com/"):
+            mesh.ask(url)
+        mesh.ask("grpc://shop.example.com:9000/a.B/C")
+        mesh.ask("http://shop.example.com/", source="web")
+        assert entrances == ["", "", "ingress", "ingress/443", "ingress/9000", "web"]
+
+    def test_a_question_without_a_meaning_is_refused(self, mesh: Mesh, entrances: list[str]) -> None:
+        with pytest.raises(UsageError, match="the scheme one of http, https"):
+            mesh.ask("GET web")
+        assert entrances == []

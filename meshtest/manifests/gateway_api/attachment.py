@@ -6,8 +6,8 @@ ParentReference and AllowedRoutes).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from meshtest.manifests.gateway_api import kinds
 from meshtest.manifests.gateway_api.listeners import Listener, Listeners
@@ -93,3 +93,44 @@ def _to_service(route: RouteSpec, parent: ParentRef, services: dict[str, Service
         if number is None:
             return _refused(parent, "NoMatchingParent", f"Service `{parent.key}` has no port named {parent.section!r}")
     return Attachment(parent, ACCEPTED, host=host)
+
+
+REQUESTS = (kinds.HTTP_ROUTE, kinds.GRPC_ROUTE)
+Attached = tuple[RouteSpec, list[Attachment]]
+
+
+def one_kind(routes: Sequence[Attached]) -> list[Attached]:
+    """HTTPRoutes and GRPCRoutes of one listener share no hostname: the oldest has it (GRPCRouteSpec.hostnames)."""
+    if not {route.kind for route, _ in routes}.issuperset(REQUESTS):
+        return list(routes)
+    taken: dict[str, list[RouteSpec]] = {}
+    made: dict[int, list[Attachment]] = {}
+    for number in sorted(range(len(routes)), key=lambda n: _age(routes[n][0])):
+        route, attachments = routes[number]
+        made[number] = [_without_rivals(route, one, taken) for one in attachments]
+        for key in {listener.key for one in made[number] for listener in one.listeners}:
+            taken.setdefault(key, []).append(route)
+    return [(route, made[number]) for number, (route, _) in enumerate(routes)]
+
+
+def _age(route: RouteSpec) -> tuple[str, str]:
+    return route.created, f"{route.namespace}/{route.name}"
+
+
+def _without_rivals(route: RouteSpec, one: Attachment, taken: dict[str, list[RouteSpec]]) -> Attachment:
+    rivals = {
+        listener.key: rival
+        for listener in one.listeners
+        for rival in taken.get(listener.key, ())
+        if route.kind in REQUESTS and rival.kind in REQUESTS and rival.kind != route.kind
+        if _share(route.hostnames, rival.hostnames)
+    }
+    left = tuple(listener for listener in one.listeners if listener.key not in rivals)
+    if left or not rivals:
+        return replace(one, listeners=left)
+    text = f"{next(iter(rivals.values()))} is older, of the other kind, and has a hostname in common"
+    return Attachment(one.parent, Condition("Accepted", False, "Conflicted", text))
+
+
+def _share(one: Sequence[str], other: Sequence[str]) -> bool:
+    return not one or not other or any(intersection(a, b) for a in one for b in other)

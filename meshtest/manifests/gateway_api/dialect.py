@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from meshtest.manifests.gateway_api import kinds
-from meshtest.manifests.gateway_api.attachment import Attachment, attach
+from meshtest.manifests.gateway_api import edits, kinds
+from meshtest.manifests.gateway_api.attachment import Attachment, attach, one_kind
 from meshtest.manifests.gateway_api.backends import Backends
 from meshtest.manifests.gateway_api.gateway import gateway, gateway_class, listener_set, namespace
 from meshtest.manifests.gateway_api.grpc_route import grpc_route
@@ -18,10 +18,10 @@ from meshtest.manifests.gateway_api.references import Grants, reference_grant
 from meshtest.manifests.gateway_api.route import RouteSpec
 from meshtest.manifests.gateway_api.statuses import route_statuses, unattached
 from meshtest.manifests.gateway_api.stream_routes import tcp_route, tls_route
-from meshtest.manifests.gateway_api.tables import for_gateways, for_services
+from meshtest.manifests.gateway_api.tables import called, for_gateways, for_services, spoken
 from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.document import Documents
-from meshtest.model.route import RouteTable
+from meshtest.model.route import Fault, Match, RouteTable
 from meshtest.model.service import Service
 from meshtest.model.status import Condition, Status
 from meshtest.model.topology import Topology
@@ -49,6 +49,24 @@ class GatewayApi:
     def compile(self, documents: Documents, topology: Topology) -> Compiled:
         return _Compilation(documents, topology).compiled()
 
+    def set_weights(
+        self, documents: Documents, topology: Topology, host: str, weights: Mapping[str, int], *, rule: str = ""
+    ) -> Documents:
+        return edits.set_weights(documents, topology, host, weights, rule=rule)
+
+    def set_mirror(
+        self, documents: Documents, topology: Topology, host: str, to: str, *, percent: float, rule: str = ""
+    ) -> Documents:
+        return edits.set_mirror(documents, topology, host, to, percent=percent, rule=rule)
+
+    def set_match(self, documents: Documents, topology: Topology, host: str, match: Match, to: str) -> Documents:
+        return edits.set_match(documents, topology, host, match, to)
+
+    def set_fault(
+        self, documents: Documents, topology: Topology, host: str, fault: Fault | None, *, match: Match | None = None
+    ) -> Documents:
+        return edits.set_fault(documents, topology, host, fault, match=match)
+
 
 class _Compilation:
     """One pass over all documents: each is read (from memory if it did not change), then compared with the others."""
@@ -70,7 +88,8 @@ class _Compilation:
             namespaces=dict(self._read(documents, kinds.NAMESPACE, namespace)),
         )
         policies = self._read(documents, kinds.BACKEND_TLS_POLICY, backend_tls_policy)
-        self.policies = Policies(policies, self.services, topology.credentials)
+        shown = client_certificate(self.listeners, self.notes) if policies else ""
+        self.policies = Policies(policies, self.services, topology.credentials, client=shown)
         self.routes: list[RouteSpec] = [
             one for kind, parse in ROUTES.items() for one in self._read(documents, kind, parse)
         ]
@@ -87,11 +106,15 @@ class _Compilation:
             untrusted=frozenset(self.policies.untrusted),
             default_retry=self.topology.default_retry,
         )
-        made = [table for route in self.routes for table in self._link(route, backends)]
-        gateways = tuple(self.listeners.models())
+        attached = one_kind(
+            [(r, [attach(r, p, self.listeners, self.services) for p in r.parents]) for r in self.routes]
+        )
+        made = [table for route, attachments in attached for table in self._link(route, attachments, backends)]
+        gateways, grpc = tuple(self.listeners.models()), called(made)
         self.notes += [*self.policies.notes, *self._about_listeners()]
         topology = replace(
             self.topology,
+            services=tuple(spoken(service, grpc.get(service.fqdn, set())) for service in self.topology.services),
             gateways=(*self.topology.gateways, *gateways),
             tables=(*self.topology.tables, *made),
             policies=self.policies.laid_over(self.topology.policies),
@@ -99,8 +122,7 @@ class _Compilation:
         statuses = (*self.listeners.statuses(), *self.statuses, *self.policies.statuses())
         return Compiled(topology, tuple(self.notes), statuses)
 
-    def _link(self, route: RouteSpec, backends: Backends) -> Iterator[RouteTable]:
-        attachments = [attach(route, parent, self.listeners, self.services) for parent in route.parents]
+    def _link(self, route: RouteSpec, attachments: list[Attachment], backends: Backends) -> Iterator[RouteTable]:
         problem: Condition | None = None
         in_mesh = [one for one in attachments if one.host]
         others = [one for one in attachments if not one.host]
@@ -129,6 +151,17 @@ class _Compilation:
         for one, why in self.listeners.refused:
             text = f"ListenerSet `{one.key}` is left out: {why.reason}: {why.message}"
             yield Diagnostic(Severity.WARNING, "not-attached", text, one.source)
+
+
+def client_certificate(listeners: Listeners, notes: list[Diagnostic]) -> str:
+    """The credential that Gateways show to backends. Their clusters are shared, so there can be one only."""
+    found = {gateway.key: gateway for gateway in listeners.gateways.values() if gateway.client_certificate}
+    keys = {key: listeners.client_certificate(gateway) for key, gateway in found.items()}
+    sound = {key: credential for key, credential in keys.items() if credential}
+    if len(set(sound.values())) > 1:
+        text = f"Gateways {', '.join(sorted(sound))} show different certificates to backends; here the first is shown"
+        notes.append(Diagnostic(Severity.WARNING, "not-supported", text, found[next(iter(sound))].source))
+    return next(iter(sound.values()), "")
 
 
 def _attached(attachments: list[Attachment]) -> list[Listener]:

@@ -197,8 +197,7 @@ def _listener(view: View, name: str, port: int) -> ListenerSpec:
 def _kinds(allowed: View) -> Iterator[str]:
     for view in allowed.children("kinds"):
         if view.require("kind"):
-            group = view.string("group") if view.data.get("group") is not None else kinds.GROUP
-            yield kinds.group_kind(group, view.string("kind"))
+            yield kinds.group_kind(view.string("group", kinds.GROUP), view.string("kind"))
 
 
 def _namespaces(view: View, default: str) -> Namespaces:

@@ -172,6 +172,11 @@ class Listeners:
             return "", _invalid(reason, f"{ref} holds no {'ca.crt' if authority else 'certificate with its key'}")
         return credential.key, None
 
+    def client_certificate(self, gateway: GatewaySpec) -> str:
+        """The credential it shows to backends, "" if there is none that is sound."""
+        ref = gateway.client_certificate
+        return self._find(gateway, ref, "InvalidClientCertificateRef")[0] if ref else ""
+
     # -- what providers and users are told
 
     def models(self) -> Iterator[Gateway]:
@@ -193,11 +198,19 @@ class Listeners:
             owner = group[0].owner if group else None
             if owner is None:
                 continue
-            yield from _of_owner(owner, group, self._sets(owner) if kind == kinds.GATEWAY else None)
+            sets = self._sets(owner) if kind == kinds.GATEWAY else None
+            yield from _of_owner(owner, group, sets, self._resolved(owner))
         for one, why in self.refused:
             if why.reason != "ParentNotFound":
                 conditions = (why, Condition("Programmed", False, "NotAllowed"))
                 yield _status(one, conditions=conditions)
+
+    def _resolved(self, owner: GatewaySpec) -> tuple[Condition, ...]:
+        """A Gateway has references of its own only to the certificate that it shows to backends (GEP-3155)."""
+        if owner.client_certificate is None:
+            return ()
+        _, why = self._find(owner, owner.client_certificate, "InvalidClientCertificateRef")
+        return (why or Condition("ResolvedRefs", True, "ResolvedRefs"),)
 
     def _sets(self, gateway: GatewaySpec) -> int:
         """ListenerSets with a listener in force at this Gateway."""
@@ -245,13 +258,16 @@ def _server(listener: Listener, tls: ServerTls | None) -> Server:
     )
 
 
-def _of_owner(owner: GatewaySpec, group: list[Listener], sets: int | None) -> Iterator[Status]:
+def _of_owner(
+    owner: GatewaySpec, group: list[Listener], sets: int | None, resolved: tuple[Condition, ...]
+) -> Iterator[Status]:
     sound = all(listener.server is not None for listener in group)
     some = any(listener.server is not None for listener in group)
     reason = "Accepted" if sound else "ListenersNotValid"
     conditions = (
         Condition("Accepted", some, reason),
         Condition("Programmed", some, "Programmed" if some else "Invalid"),
+        *resolved,
     )
     yield _status(owner, conditions=conditions, attached=sets)
     for listener in group:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from meshtest.lib.regex import refusal
 from meshtest.manifests.view import View
 from meshtest.model.route import HeaderMatch, Match, StringMatch
 
 PATHS = {"Exact": "exact", "PathPrefix": "path_prefix", "RegularExpression": "regex"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 TYPES = ("Exact", "RegularExpression")
+NOTHING = "a^"
 EVERYTHING = StringMatch(kind="path_prefix", value="/")
 
 
@@ -29,7 +31,7 @@ def _path(view: View | None) -> StringMatch:
     kind = view.choice("type", tuple(PATHS), "PathPrefix")
     value = view.string("value", "/")
     if kind == "RegularExpression":
-        return StringMatch(kind="regex", value=_regex(view, value))
+        return StringMatch(kind="regex", value=_regex(view, value, "value"))
     if not value.startswith("/"):
         view.error("bad-value", f"{view.name('value')} must begin with `/`, not {value!r}", "value")
     return StringMatch(kind="exact" if kind == "Exact" else "path_prefix", value=value)
@@ -57,16 +59,15 @@ def _query(view: View) -> Iterator[tuple[str, StringMatch]]:
 def _value(view: View) -> StringMatch:
     view.require("value")
     if view.choice("type", TYPES, "Exact") == "RegularExpression":
-        return StringMatch(kind="regex", value=_regex(view, view.string("value")))
+        return StringMatch(kind="regex", value=_regex(view, view.string("value"), "value"))
     return StringMatch(kind="exact", value=view.string("value"))
 
 
-def _regex(view: View, pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        view.error("bad-value", f"{view.name('value')} is no regular expression: {error}", "value")
-        return "a^"
+def _regex(view: View, pattern: str, *below: str) -> str:
+    """The pattern, or one that matches nothing in place of one that Envoy would refuse."""
+    if why := refusal(pattern):
+        view.error("bad-value", f"{view.name(*below)} is no regular expression (RE2): {why}", *below)
+        return NOTHING
     return pattern
 
 
@@ -82,18 +83,9 @@ def _method(view: View | None) -> StringMatch:
         view.error("missing-field", f"{view.name()} needs `service` or `method`")
     if kind == "RegularExpression":
         pattern = f"/{service or '[^/]+'}/{method or '[^/]+'}"
-        return StringMatch(kind="regex", value=_grpc_regex(view, pattern))
+        return StringMatch(kind="regex", value=_regex(view, pattern))
     if service and method:
         return StringMatch(kind="exact", value=f"/{service}/{method}")
     if service:
         return StringMatch(kind="prefix", value=f"/{service}/")
     return StringMatch(kind="regex", value=f"/[^/]+/{re.escape(method)}")
-
-
-def _grpc_regex(view: View, pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        view.error("bad-value", f"{view.name()} is no regular expression: {error}")
-        return "a^"
-    return pattern

@@ -90,8 +90,11 @@ class Policies:
         specs: Iterable[PolicySpec],
         services: Mapping[str, Service],
         credentials: Mapping[str, Credential],
+        *,
+        client: str = "",
     ) -> None:
-        self._services, self._credentials = services, credentials
+        """`client`: key of the credential that gateways show to backends."""
+        self._services, self._credentials, self._client = services, credentials, client
         self.notes: list[Diagnostic] = []
         self.conditions: list[tuple[PolicySpec, tuple[Condition, ...]]] = []
         self.untrusted: set[str] = set()
@@ -114,7 +117,7 @@ class Policies:
             elif not authorities and not spec.system:
                 self.untrusted.add(host)
             else:
-                self.tls[host, section] = _tls(spec, authorities)
+                self.tls[host, section] = _tls(spec, authorities, self._client)
         self.conditions.append((spec, _conditions(authorities, spec, problem, conflict=conflict)))
         if problem is not None:
             self.notes.append(Diagnostic(Severity.WARNING, "unknown-credential", problem.message, spec.source))
@@ -148,9 +151,10 @@ class Policies:
             )  # fmt: skip
 
 
-def _tls(spec: PolicySpec, authorities: tuple[str, ...]) -> UpstreamTls:
+def _tls(spec: PolicySpec, authorities: tuple[str, ...], client: str) -> UpstreamTls:
     return UpstreamTls(
-        mode="SIMPLE",
+        mode="MUTUAL" if client else "SIMPLE",
+        credential=client,
         sni=spec.hostname,
         subject_alt_names=spec.alternatives or (spec.hostname,),
         ca=authorities,

@@ -70,9 +70,8 @@ def object_ref(view: View, default: str) -> ObjectRef:
     """Of the object's own namespace where none is given, or none can be."""
     group, _, kind = default.rpartition("/")
     view.require("name")
-    given = view.data.get("group")
     return ObjectRef(
-        kind=kinds.group_kind(view.string("group") if given is not None else group, view.string("kind", kind)),
+        kind=kinds.group_kind(view.string("group", group), view.string("kind", kind)),
         namespace=(view.string("namespace") if "namespace" in view.fields.read else "") or view.document.namespace,
         name=view.string("name"),
         port=view.port("port") if "port" in view.fields.read else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from meshtest.manifests.gateway_api import kinds
@@ -119,3 +119,21 @@ def _template(route: RouteSpec, rule: Rule, backends: Backends) -> Route:
 def _served(destinations: tuple[Destination, ...]) -> bool:
     """Some request goes somewhere."""
     return any(not d.broken for d in destinations)
+
+
+def called(tables: Iterable[RouteTable]) -> dict[str, set[int]]:
+    """Ports by host that GRPCRoutes lead to."""
+    found: dict[str, set[int]] = {}
+    for table in tables:
+        for route in table.routes if table.kind == "GRPCRoute" else ():
+            for destination in route.destinations:
+                found.setdefault(destination.host, set()).add(destination.port)
+    return found
+
+
+def spoken(service: Service, called: set[int]) -> Service:
+    """With the protocol its routes imply: what a GRPCRoute leads to speaks gRPC, whatever the name of the port."""
+    if not any(p.number in called and p.protocol == "http" for p in service.ports):
+        return service
+    ports = (replace(p, protocol="grpc") if p.number in called and p.protocol == "http" else p for p in service.ports)
+    return replace(service, ports=tuple(ports))

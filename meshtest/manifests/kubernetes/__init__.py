@@ -9,6 +9,8 @@ from typing import Any
 from meshtest.manifests.kubernetes.credentials import config_map as parse_config_map
 from meshtest.manifests.kubernetes.credentials import secret as parse_secret
 from meshtest.manifests.kubernetes.deployment import deployment as parse_deployment
+from meshtest.manifests.kubernetes.endpoint_slice import endpoint_slice as parse_slice
+from meshtest.manifests.kubernetes.endpoint_slice import with_slices
 from meshtest.manifests.kubernetes.service import service as parse_service
 from meshtest.manifests.memo import Parsed
 from meshtest.model.diagnostic import Diagnostic, Severity
@@ -19,21 +21,23 @@ from meshtest.spi.dialect import Compiled
 
 
 class Kubernetes:
-    """core/v1 Service, Secret, ConfigMap and apps/v1 Deployment."""
+    """core/v1 Service, Secret, ConfigMap, apps/v1 Deployment and discovery/v1 EndpointSlice."""
 
     name = "kubernetes"
-    kinds = frozenset({"/Service", "/Secret", "/ConfigMap", "apps/Deployment"})
+    kinds = frozenset({"/Service", "/Secret", "/ConfigMap", "apps/Deployment", "discovery.k8s.io/EndpointSlice"})
 
     def compile(self, documents: Documents, topology: Topology) -> Compiled:
         services = [parse_service(d) for d in documents.of("/Service")]
         workloads = [parse_deployment(d) for d in documents.of("apps/Deployment")]
         secrets = [parse_secret(d) for d in documents.of("/Secret")]
         maps = [parse_config_map(d) for d in documents.of("/ConfigMap")]
+        slices = [parse_slice(d) for d in documents.of("discovery.k8s.io/EndpointSlice")]
         credentials = [parsed.value for parsed in (*secrets, *maps) if parsed.value]
-        notes = [n for told in (services, workloads, secrets, maps) for n in _notes(told)]
+        notes = [n for told in (services, workloads, secrets, maps, slices) for n in _notes(told)]
+        known = with_slices([p.value for p in services if p.value], [p.value for p in slices if p.value], notes)
         topology = replace(
             topology,
-            services=(*topology.services, *(p.value for p in services if p.value)),
+            services=(*topology.services, *known),
             workloads=(*topology.workloads, *(p.value for p in workloads if p.value)),
             credentials={**topology.credentials, **{c.key: c for c in credentials}},
         )

@@ -127,3 +127,19 @@ CONFIG_MAP = Fields(
     read={**leaves("apiVersion kind data"), "metadata": METADATA},
     unused=words("immutable binaryData status"),
 )
+
+ENDPOINT_SLICE = Fields(
+    read={
+        **leaves("apiVersion kind addressType"),
+        "metadata": METADATA,
+        "ports": Fields(read=leaves("name port protocol"), unused=words("appProtocol")),
+        "endpoints": Fields(
+            read={
+                **leaves("addresses zone"),
+                "conditions": Fields(read=leaves("ready"), unused=words("serving terminating")),
+            },
+            unused=words("deprecatedTopology hints hostname nodeName targetRef"),
+        ),
+    }
+)
+"""discovery/v1: it has no spec."""

@@ -21,6 +21,7 @@ from h2.exceptions import ProtocolError
 from meshtest_envoy.pods import grpc
 
 _CHUNK = 64 * 1024
+_GOAWAY = 7
 _CONFIG = H2Configuration(client_side=True, header_encoding="latin-1")
 
 
@@ -42,6 +43,7 @@ class _Exchange:
         self.body = b""
         self.over = False
         self._limit = limit
+        self._rest = b""
 
     def send(self, fields: list[tuple[str, str]], body: bytes) -> None:
         """A body of a few bytes: it always fits the first window."""
@@ -50,8 +52,20 @@ class _Exchange:
             self.h2.send_data(1, body, end_stream=True)
 
     def feed(self, data: bytes) -> None:
-        for event in self.h2.receive_data(data):
+        for event in self.h2.receive_data(self._without_farewell(data)):
             self._take(event)
+
+    def _without_farewell(self, data: bytes) -> bytes:
+        """A GOAWAY that only says that nothing further will be served is left out: h2 would not read on after it."""
+        data, out = self._rest + data, []
+        while len(data) >= 9 and len(data) >= (end := 9 + int.from_bytes(data[:3], "big")):
+            frame, data = data[:end], data[end:]
+            if frame[3] != _GOAWAY or any(frame[13:17]) or not any(frame[9:13]):
+                out.append(frame)
+        if data.startswith(b"HTTP/1."):
+            raise ValueError("the other side speaks HTTP/1.1")
+        self._rest = data
+        return b"".join(out)
 
     def _take(self, event: Event) -> None:
         if isinstance(event, ResponseReceived | TrailersReceived):

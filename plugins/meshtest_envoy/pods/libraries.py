@@ -33,10 +33,19 @@ def restore_ssl() -> None:
         del sys.modules["ssl"]
 
 
+def needed(order: Order) -> bool:
+    """The pod is known to need some of it."""
+    return order.tls is not None or _speaks_http2(order)
+
+
+def _speaks_http2(order: Order) -> bool:
+    return any(protocol in HTTP2 for _, protocol in order.protocols)
+
+
 def prepare(order: Order) -> bool:
     """Import what the pod will need, in the process that it is going to be forked from; True if that was new."""
     before = len(sys.modules)
-    if any(protocol in HTTP2 for _, protocol in order.protocols):
+    if _speaks_http2(order):
         find()
         import meshtest_envoy.pods.http2_client
         import meshtest_envoy.pods.http2_server

@@ -8,6 +8,9 @@ is shared no longer. A fork of the supervisor, busy with probes, events and the 
 process that only waits 3.1 MiB; and 2.8 MiB if that process served some requests itself before, because then what the
 interpreter learns of hot code is learned once for all.
 
+Pods that need libraries (libraries.py) come from a second zygote, a sibling of the first one, made for the first such
+pod: an import scatters the heap, and would cost every plain pod 0.2 MiB more.
+
 Only Linux can fork on behalf of a parent. Where that fails, or the zygote is gone, fork() says 0: do it yourself.
 """
 
@@ -33,6 +36,8 @@ FILES = 250
 """Files that come along; the kernel passes 253 at most."""
 PATIENCE = 3.0
 """Seconds for the pid to arrive; it takes 2 ms, and the first time 20 ms more for the rehearsal."""
+SPLIT = b"split"
+"""In place of an order: make a second zygote, and send its channel."""
 REHEARSED = 8
 """Requests in the rehearsal: CPython 3.11 specialises a function when it is called for the eighth time."""
 
@@ -41,33 +46,59 @@ class Zygote:
     """The supervisor's side. To be made before there is a loop, or anything else that a pod should not inherit."""
 
     def __init__(self) -> None:
-        self._channel: socket.socket | None = None
-        self._pid = 0
+        self._plain: _Line | None = None
+        self._loaded: _Line | None = None
         if not linux.CAN_FORK_SIBLINGS:
             return
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._channel.settimeout(PATIENCE)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         parent = os.getpid()
         with theirs:
-            self._pid = forks.fork(2, [theirs.fileno()], NAME, lambda: _wait(parent, theirs))
+            pid = forks.fork(2, [theirs.fileno()], NAME, lambda: _wait(parent, theirs))
+        self._plain = _Line(ours, pid)
 
     def fork(self, order: Order, output: int, listening: Sequence[int]) -> int:
         """The pid of a stand-in, a new child of this process, that writes to `output`; 0 if there is none.
 
         Waits for it: a loop that ran meanwhile could reap the child before anybody knows whose it is."""
         message = json.dumps(_of_stand_in(order)).encode()
-        if self._channel is None or len(message) > LIMIT or len(listening) > FILES:
+        if len(message) > LIMIT or len(listening) > FILES:
             return 0
+        line = self._line(order)
+        return line.ask(message, [output, *listening])[0] if line is not None else 0
+
+    def _line(self, order: Order) -> _Line | None:
+        """To the zygote for this pod; None if it is gone."""
+        if not libraries.needed(order):
+            return self._plain
+        if self._loaded is None and self._plain is not None:
+            pid, files = self._plain.ask(SPLIT, [])
+            self._loaded = _Line(socket.socket(fileno=files[0]), pid) if pid and files else None
+        return self._loaded
+
+
+class _Line:
+    """The supervisor's end of a channel to a zygote."""
+
+    def __init__(self, channel: socket.socket, pid: int) -> None:
+        self._channel: socket.socket | None = channel
+        self._pid = pid
+        channel.settimeout(PATIENCE)
+
+    def ask(self, message: bytes, files: list[int]) -> tuple[int, list[int]]:
+        """The pid of what it made, and files that came along; (0, []) if it is gone, now or before."""
+        if self._channel is None:
+            return 0, []
         try:
-            socket.send_fds(self._channel, [message], [output, *listening])
-            return int(self._channel.recv(16) or 0)
+            socket.send_fds(self._channel, [message], files)
+            answer, came, _, _ = socket.recv_fds(self._channel, 16, 1)
+            return int(answer or 0), came
         except TimeoutError:
             os.kill(self._pid, signal.SIGKILL)  # or it might still do it; as it hangs, the pid is still its own
         except OSError:
             pass
         self._channel.close()
         self._channel = None
-        return 0
+        return 0, []
 
 
 def _of_stand_in(order: Order) -> dict[str, object]:
@@ -87,6 +118,9 @@ def _wait(parent: int, channel: socket.socket) -> int:
         message, files, _, _ = socket.recv_fds(channel, LIMIT, 1 + FILES)
         if not message:
             return 0
+        if message == SPLIT:
+            _split(parent, channel)
+            continue
         order = from_wire(json.loads(message))
         if libraries.prepare(order):
             asyncio.run(_rehearse())
@@ -98,6 +132,15 @@ def _wait(parent: int, channel: socket.socket) -> int:
         channel.send(b"%d" % max(pid, 0))
         for number in files:
             os.close(number)
+
+
+def _split(parent: int, channel: socket.socket) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        pid = linux.fork_sibling()
+        if pid == 0:
+            forks.live(parent, 2, [theirs.fileno()], NAME, lambda: _wait(parent, theirs))
+        socket.send_fds(channel, [b"%d" % max(pid, 0)], [ours.fileno()])
 
 
 def _become_stand_in(parent: int, order: Order, output: int, *listening: int) -> NoReturn:

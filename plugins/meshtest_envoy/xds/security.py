@@ -51,6 +51,13 @@ def http_filters(listener: str) -> list[Json]:
     ]
 
 
+def discovered(listeners: Iterable[Json]) -> frozenset[str]:
+    """Names of the filters whose configuration some listener discovers."""
+    filters = [f for made in listeners for chain in made["filter_chains"] for f in chain["filters"]]
+    of_http = [h for f in filters for h in f.get("typed_config", {}).get("http_filters", ())]
+    return frozenset(h["name"] for h in of_http if "config_discovery" in h)
+
+
 def filter_configs(topology: Topology, proxy: Proxy, listener: str, port: int) -> Iterator[Json]:
     """What those filters do: one resource each."""
     authentications = applying(topology.authentications, proxy)
@@ -78,18 +85,6 @@ def deny(authorizations: tuple[Authorization, ...]) -> Json:
 def allow(authorizations: tuple[Authorization, ...]) -> Json:
     allowing = [a for a in authorizations if a.action == "ALLOW"]
     return rbac.config(allowing, "ALLOW") if allowing else {}
-
-
-def discovered(listeners: Iterable[Json]) -> set[str]:
-    """Names of the filters whose configuration these listeners discover."""
-    return {
-        one["name"]
-        for listener in listeners
-        for chain in listener["filter_chains"]
-        for item in chain["filters"]
-        for one in item.get("typed_config", {}).get("http_filters", ())
-        if "config_discovery" in one
-    }
 
 
 def network_filters(topology: Topology, proxy: Proxy, port: int) -> list[Json]:

@@ -77,6 +77,8 @@ class Translator:
         self.patcher = patches.Patcher(())
         """What EnvoyFilters have changed in the snapshot made last."""
         self._ground = Snapshot()
+        self._guards_key: Any = None
+        self._guards: Resources = {}
         self._secrets_key: Any = None
         self._secrets: Resources = {}
         self.outside = False
@@ -104,11 +106,19 @@ class Translator:
         self.patcher = patches.Patcher(())
         if topology.proxy_patches:
             result = self._patched(result, topology, replicas)
-        discovered = security.discovered(result.listeners.values())
-        guards = {f["name"]: f for f in filter_configs(topology, replicas) if f["name"] in discovered}
-        result = replace(result, filters=guards)
+        result = replace(result, filters=self._make_guards(topology, replicas, result))
         check_references(result)
         return replace(result, secrets=self._make_secrets(topology))
+
+    def _make_guards(self, topology: Topology, replicas: Sequence[Replica], made: Snapshot) -> Resources:
+        """Security filters that some listener asks for; of listeners for TCP alone nobody does, and what nobody asks
+        for is never acknowledged. Made anew only with the ground, or when policies change."""
+        wanted = (self._key, topology.authentications, topology.proxy_patches)
+        if wanted != self._guards_key:
+            asked = security.discovered(made.listeners.values())
+            found = {f["name"]: f for f in filter_configs(topology, replicas) if f["name"] in asked}
+            self._guards_key, self._guards = wanted, found
+        return self._guards
 
     def _make_secrets(self, topology: Topology) -> Resources:
         """Made anew only with the ground, or when the authority has issued new certificates."""

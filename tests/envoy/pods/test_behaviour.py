@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from meshtest_envoy.pods.behaviour import BadAnnotation, Behaviour, Delay, chance, delay, pick, read, seconds, weights
+from meshtest_envoy.pods.behaviour import (
+    BadAnnotation,
+    Behaviour,
+    Delay,
+    Wish,
+    chance,
+    delay,
+    pick,
+    read,
+    seconds,
+    weights,
+    wish,
+)
 
 
 def annotated(**told: str) -> Behaviour:
@@ -34,6 +46,36 @@ def test_every_annotation_of_the_table() -> None:
         drain="abrupt",
         propagate=False,
     )
+
+
+def test_a_call_has_a_method_and_a_scheme() -> None:
+    told = "POST http://a/x, http2://b:2/y\nDELETE http2://c grpc://d:90/p.S/M"
+    made = ("POST http://a/x", "http2://b:2/y", "DELETE http2://c", "grpc://d:90/p.S/M")
+    assert read({"meshtest.dev/calls": told}).calls == made
+    assert read({}, made).calls == made
+
+
+@pytest.mark.parametrize("told", ["POST", "GET POST http://a", "grpc://a:90", "grpc://a:90/only-one", "ftp://a/", "x"])
+def test_what_is_no_call_is_refused(told: str) -> None:
+    with pytest.raises(BadAnnotation, match="is not a URL; write http://HOST:PORT/PATH"):
+        read({"meshtest.dev/calls": told})
+    with pytest.raises(BadAnnotation, match="the method of gRPC is always POST"):
+        read({"meshtest.dev/calls": "GET grpc://a:90/p.S/M"})
+
+
+def test_a_request_can_ask_for_delay_statuses_headers_and_failures_of_its_own() -> None:
+    found = wish("/a?delay=1s&codes=500:1,200:9&headers=x:1,y:2,x:3&b=c")
+    assert (found.delay, found.codes) == (Delay(1.0), ((500, 1.0), (200, 9.0)))
+    assert found.headers == (("x", "1,3"), ("y", "2"))
+    assert wish("/a?b=c") == Wish()
+    told = wish("/retry?responseCode=500&succeedAfter=2&uuid=u-1")
+    assert (told.fail_status, told.fail_first, told.uuid) == (500, 2, "u-1")
+
+
+@pytest.mark.parametrize("query", ["headers=x", "headers=a%20b:c", "headers=a:b%0d%0ac", "succeedAfter=2", "delay=1"])
+def test_a_wish_without_a_meaning_is_refused(query: str) -> None:
+    with pytest.raises(BadAnnotation):
+        wish(f"/?{query}")
 
 
 def test_calls_of_the_settings_count_without_an_annotation() -> None:

@@ -123,6 +123,20 @@ def test_one_request_can_ask_for_a_status(stand_in: Callable[..., Wire]) -> None
     assert (status, told["error"]) == (400, "codes: 'x' is not STATUS:WEIGHT, as in 503:10")
 
 
+def test_one_request_can_ask_for_headers_of_the_answer(stand_in: Callable[..., Wire]) -> None:
+    wire = stand_in()
+    assert wire.get("/?headers=x-a:1,x-b:2").answer()[1].items() >= {"x-a": "1", "x-b": "2"}.items()
+    assert wire.get("/", x_echo_set_header="X-A:1,X-A:2").answer()[1]["x-a"] == "1,2"
+
+
+def test_the_first_attempts_of_a_request_can_be_made_to_fail(stand_in: Callable[..., Wire]) -> None:
+    wire = stand_in()
+    path = "/?responseCode=500&succeedAfter=2&uuid="
+    assert [wire.get(path + uuid).answer()[0] for uuid in "aababb"] == [500, 500, 500, 200, 500, 200]
+    attempts = [wire.get(f"{path}c", x_envoy_attempt_count=str(n)).answer()[0] for n in (1, 3, 2)]
+    assert attempts == [500, 200, 500], "the proxy's own count goes over several pods"
+
+
 def test_until_it_is_ready_every_request_gets_503(mesh: Watched, connect: Connect) -> None:
     wire = connect(mesh.start(annotations=annotated(ready_after="300ms")).ports[8080])
     assert wire.get().answer()[0] == 503

@@ -14,6 +14,7 @@ import pytest
 from meshtest_envoy.pods import linux, procs
 
 from meshtest.lib.wait import until
+from meshtest.loads.ask import Ask, ask
 
 from .conftest import Watched, Wire, zygotes
 
@@ -50,6 +51,29 @@ def test_a_pod_of_the_zygote_is_like_one_forked_by_the_supervisor_but_smaller(me
     assert looks(first[1].pid) == looks(second[1].pid)
     assert looks(first[1].pid)[0] == mesh.supervisor.pid
     assert own(first[1].pid) < own(second[1].pid)
+
+
+def test_pods_of_http2_come_from_a_zygote_of_their_own_and_cost_the_others_nothing(
+    mesh: Watched, connect: Connect
+) -> None:
+    before = mesh.ready("web-0")
+    speaking = [mesh.ready(f"api-{n}", protocols=((8080, "http2"),)) for n in range(2)]
+    after = mesh.ready("web-1")
+    assert len(zygotes(mesh)) == 2
+    assert all(answers(connect, pod.ports[8080]) for pod in (before, after))
+    for pod in speaking:
+        assert ask(("127.0.0.1", pod.ports[8080]), Ask.of("http://api/", protocol="http2")).status == 200
+    assert own(after.pid) < own(before.pid) + 0.1
+    assert max(own(pod.pid) for pod in speaking) < 6.0, "MiB; one that imports h2 itself has 9.6"
+
+
+def test_without_any_zygote_a_pod_of_http2_imports_what_it_needs(mesh: Watched) -> None:
+    mesh.ready("api-0", protocols=((8080, "grpc"),))
+    for pid in zygotes(mesh):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not zygotes(mesh), within=2, what=lambda: "a zygote lives")
+    port = mesh.ready("api-1", protocols=((8080, "grpc"),)).ports[8080]
+    assert ask(("127.0.0.1", port), Ask.of("grpc://api/a.B/C")).grpc_status == 0
 
 
 def test_a_hanging_zygote_is_done_without(mesh: Watched, connect: Connect) -> None:

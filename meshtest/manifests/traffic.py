@@ -1,0 +1,55 @@
+"""TRAFFIC: the edits of whichever dialect routes a host in these documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from meshtest.manifests.gateway_api import GATEWAY_API, rules
+from meshtest.manifests.hosts import claims
+from meshtest.manifests.istio import ISTIO
+from meshtest.model.document import Documents
+from meshtest.model.route import Fault, Match
+from meshtest.model.topology import Topology
+from meshtest.spi.dialect import Compiled, TrafficDialect
+
+
+class Traffic:
+    """HTTPRoutes are edited where they lead to the host and no VirtualService does; else VirtualServices."""
+
+    name = "traffic"
+    kinds = ISTIO.kinds | GATEWAY_API.kinds
+
+    def of(self, documents: Documents, topology: Topology, host: str) -> TrafficDialect:
+        listed = [table for table in topology.tables if table.order == "listed"]
+        by_istio = claims(listed, host) or any(
+            d.host == host for table in listed for route in table.routes for d in route.destinations
+        )
+        return ISTIO if by_istio or not rules.leading_to(documents, topology, host) else GATEWAY_API
+
+    def compile(self, documents: Documents, topology: Topology) -> Compiled:
+        """One after the other."""
+        first = ISTIO.compile(documents, topology)
+        second = GATEWAY_API.compile(documents, first.topology)
+        return Compiled(second.topology, (*first.diagnostics, *second.diagnostics), second.statuses)
+
+    def set_weights(
+        self, documents: Documents, topology: Topology, host: str, weights: Mapping[str, int], *, rule: str = ""
+    ) -> Documents:
+        return self.of(documents, topology, host).set_weights(documents, topology, host, weights, rule=rule)
+
+    def set_mirror(
+        self, documents: Documents, topology: Topology, host: str, to: str, *, percent: float, rule: str = ""
+    ) -> Documents:
+        dialect = self.of(documents, topology, host)
+        return dialect.set_mirror(documents, topology, host, to, percent=percent, rule=rule)
+
+    def set_match(self, documents: Documents, topology: Topology, host: str, match: Match, to: str) -> Documents:
+        return self.of(documents, topology, host).set_match(documents, topology, host, match, to)
+
+    def set_fault(
+        self, documents: Documents, topology: Topology, host: str, fault: Fault | None, *, match: Match | None = None
+    ) -> Documents:
+        return self.of(documents, topology, host).set_fault(documents, topology, host, fault, match=match)
+
+
+TRAFFIC = Traffic()

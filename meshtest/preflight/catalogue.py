@@ -1,0 +1,11 @@
+"""Every code there is, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from meshtest.preflight.codes_istio import ISTIO
+from meshtest.preflight.codes_ours import OURS
+from meshtest.preflight.rules import Code
+
+CODES: Mapping[str, Code] = {code.code: code for code in (*ISTIO, *OURS)}

@@ -1,0 +1,85 @@
+"""The Secrets and ConfigMaps that upstream's suite makes before its tests (conformance/utils/suite/suite.go)."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from meshtest.manifests.reader import read_text
+from meshtest.model.document import Documents
+from tests.certificates import Authority, Leaf
+from tests.conformance.cases import INFRA
+
+APP = "gateway-conformance-app-backend"
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """What clients need of them, and all of it as documents."""
+
+    documents: Documents
+    server: str
+    """Trusted by those who ask HTTPS listeners."""
+    client: Leaf
+    client_of_port: Leaf
+    backend_authority: str
+    backend_client: Leaf
+
+
+def made() -> Certificates:
+    listeners, clients, clients_of_port, backends, other = (
+        Authority(name) for name in ("listeners", "clients", "port", "backends", "mismatch")
+    )
+    # upstream's names are `*` and `*.org`, which OpenSSL takes for no host at all
+    hosts = ("example.org", "second-example.org", "unknown-example.org", "https-listener.org", "*.wildcard.org")
+    listener = listeners.leaf("listener", dns=hosts)
+    backend = backends.leaf(
+        "backend", dns=("abc.example.com", "other.example.com"), uri="spiffe://abc.example.com/test-identity"
+    )
+    passed = backends.leaf("passed", dns=("abc.example.com",))
+    client, of_port, to_backends = clients.leaf("client"), clients_of_port.leaf("client"), backends.leaf("client")
+    texts = [
+        secret("tls-validity-checks-certificate", listener),
+        secret("tls-validity-checks-client-certificate", client),
+        secret("tls-validity-checks-per-port-client-certificate", of_port),
+        secret("tls-checks-certificate", backend),
+        secret("tls-checks-client-certificate", to_backends),
+        secret("tls-passthrough-checks-certificate", passed),
+        secret("tls-passthrough-checks-certificate", passed, APP),
+        secret("tls-terminate-checks-certificate", backends.leaf("terminated", dns=("tls.example.com",))),
+        authority("tls-validity-checks-ca-certificate", clients),
+        authority("tls-validity-checks-per-port-ca-certificate", clients_of_port),
+        authority("tls-checks-ca-certificate", backends),
+        authority("mismatch-ca-certificate", other),
+    ]
+    return Certificates(
+        documents=read_text("---\n".join(texts), "certificates.yaml"),
+        server=listeners.certificate,
+        client=client,
+        client_of_port=of_port,
+        backend_authority=backends.certificate,
+        backend_client=to_backends,
+    )
+
+
+def secret(name: str, leaf: Leaf, namespace: str = INFRA) -> str:
+    certificate, key = (base64.b64encode(text.encode()).decode() for text in (leaf.certificate, leaf.key))
+    return f"""\
+apiVersion: v1
+kind: Secret
+type: kubernetes.io/tls
+metadata: {{name: {name}, namespace: {namespace}}}
+data: {{tls.crt: {certificate}, tls.key: {key}}}
+"""
+
+
+def authority(name: str, found: Authority, namespace: str = INFRA) -> str:
+    indented = found.certificate.replace("\n", "\n    ").rstrip()
+    return f"""\
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: {name}, namespace: {namespace}}}
+data:
+  ca.crt: |
+    {indented}
+"""
