@@ -11,18 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
 from meshtest.model.diagnostic import NOWHERE, Source
+from meshtest.model.identity import ROOT_NAMESPACE as ROOT_NAMESPACE
+from meshtest.model.identity import TRUST_DOMAIN as TRUST_DOMAIN
 from meshtest.model.service import Labels, Workload, within
-
-ROOT_NAMESPACE = "istio-system"
-"""Policies here count for the whole mesh (Istio's default root namespace)."""
 
 GATEWAY_NAME_LABEL = "gateway.networking.k8s.io/gateway-name"
 """The label of pods that serve a Gateway of Gateway API (GEP-1762)."""
 
 INGRESS_LABELS = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
 """Labels of Istio's ingress gateway as its chart and istioctl install it."""
-
-TRUST_DOMAIN = "cluster.local"
 
 # -- whom a policy is for
 

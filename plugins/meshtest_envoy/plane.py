@@ -28,7 +28,7 @@ from meshtest_envoy.barrier import Barrier, marked
 from meshtest_envoy.envoy import Admin
 from meshtest_envoy.pki import Authority
 from meshtest_envoy.ports import Ports
-from meshtest_envoy.xds import listeners, names
+from meshtest_envoy.xds import listeners, names, security
 from meshtest_envoy.xds.bootstrap import bootstrap
 from meshtest_envoy.xds.replicas import Replica
 from meshtest_envoy.xds.resources import Json, Resources
@@ -113,17 +113,22 @@ class DataPlane:
         if goal.listeners.keys() - now.listeners.keys():
             # the routes of listeners that do not serve yet; the others keep theirs until endpoints are there
             self._push(LISTENER, "listeners", goal.listeners | self._in_force.listeners)
-            self._push(FILTERS, "filters", goal.filters | now.filters)
+            self._push_filters(goal.filters | now.filters)
             self._push(ROUTES, "routes", goal.routes | now.routes)
         # a cluster that now looks its endpoints up itself asks for them no more
         asked = {eds_name(c) for c in self._in_force.clusters.values() if c["type"] == "EDS"}
         endpoints = {n: e for n, e in (now.endpoints | goal.endpoints).items() if n in asked}
         self._push(ENDPOINTS, "endpoints", endpoints, touch=touched)
         self._push(LISTENER, "listeners", self._in_force.listeners | serving)
-        # keys may be fetched from endpoints; routes may ask for the claims of a token
-        self._push(FILTERS, "filters", now.filters | goal.filters)
+        # after endpoints, from which keys may be fetched; before routes, which may ask for the claims of a token
+        self._push_filters(now.filters | goal.filters)
         self._push(ROUTES, "routes", self._still_asked(now.routes, goal.routes) | goal.routes)
         self._push(SECRET, "secrets", goal.secrets)
+
+    def _push_filters(self, filters: Resources) -> None:
+        """Envoy asks for those that a listener names, and would acknowledge no other."""
+        asked = security.discovered(self._in_force.listeners.values())
+        self._push(FILTERS, "filters", {n: f for n, f in filters.items() if n in asked})
 
     def _still_asked(self, old: Resources, new: Resources) -> Resources:
         """Old routes that some listener still has; a filter chain that went asks for its own no more."""
@@ -156,6 +161,11 @@ class DataPlane:
         self._ads.push(type_url, resources, touch=(touch or set()) & resources.keys(), within=self._within)
         self._in_force = replace(self._in_force, **{field: resources})
 
+    def without_effect(self) -> list[str]:
+        """A sentence for each patch of an EnvoyFilter that found nothing to change."""
+        found = self._translator.patcher.without_effect()
+        return [f"{p.source}: the EnvoyFilter patch of {p.apply_to} matches nothing here" for p in found]
+
     def rotate(self) -> int:
         """New certificates for all identities; the next push brings them into force. Returns how many."""
         return self._authority.rotate()
@@ -163,11 +173,6 @@ class DataPlane:
     def let_outside_in(self) -> None:
         """From the next push on, a client that is not in the mesh can enter."""
         self._translator.outside = True
-
-    def without_effect(self) -> list[str]:
-        """A sentence for each patch of an EnvoyFilter that found nothing to change."""
-        found = self._translator.patcher.without_effect()
-        return [f"{p.source}: the EnvoyFilter patch of {p.apply_to} matches nothing here" for p in found]
 
     def outbound_port(self, caller: str) -> int:
         return self._ports[names.outbound_listener(caller)]

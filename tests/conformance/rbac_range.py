@@ -136,6 +136,7 @@ class Range:
 
     def _connect(self, port: int, facts: Facts) -> ssl.SSLSocket:
         plain = socket.create_connection(("127.0.0.1", port), timeout=5)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # otherwise each connection waits 40 ms for an ACK
         plain.sendall(f"PROXY TCP4 {facts.source_ip} {facts.destination_ip} 40000 {facts.port}\r\n".encode())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -198,7 +198,7 @@ def test_a_network_filter_merges_into_the_connection_manager() -> None:
                 namespace="istio-system",
             ),
         )
-        config = made.listeners[GATEWAY]["filter_chains"][0]["filters"][0]["typed_config"]
+        config = made.listeners[GATEWAY]["filter_chains"][0]["filters"][-1]["typed_config"]
         assert config["xff_num_trusted_hops"] == 2
         assert [u["upgrade_type"] for u in config["upgrade_configs"]] == upgrades
         assert len(config["http_filters"]) == len(USUAL)

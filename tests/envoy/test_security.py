@@ -254,3 +254,13 @@ def test_keys_of_a_service_of_the_mesh_are_fetched(web: Mesh) -> None:
     assert status(web, "GET http://web/") == 200
     assert status(web, "GET http://web/", bearer(Issuer().token())) == 401
     assert sum(web.provider.counters(r"jwt_authn.jwks_fetch_(failed|success)").values()) > 0
+
+
+TEMPLATES = ["/{*}", "/{**}", "/a/{*}/", "/{*}/b/{**}", "/{**}/b", "/a-._~%!$&'()+,;:@=/{*}", "/{*}/{*}/{*}/{*}/{*}"]
+
+
+def test_envoy_takes_every_path_template_that_passes_our_check(web: Mesh) -> None:
+    """It must: on one that it does not take, Envoy 1.40 aborts."""
+    listed = ", ".join(f'"{template}"' for template in TEMPLATES)
+    web.apply(text=policy(f"{{rules: [{{to: [{{operation: {{paths: [{listed}]}}}}]}}]}}"))
+    assert status(web, "GET http://web/any") == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import chain
 
+from meshtest.manifests.istio_security.attributes import PEER
 from meshtest.manifests.istio_security.authentication import authentication
 from meshtest.manifests.istio_security.authorization import authorization
 from meshtest.manifests.istio_security.envoy_filter import envoy_filter
@@ -34,8 +35,18 @@ class IstioSecurity:
             authentications=(*topology.authentications, *(p.value for p in authentications if p.value)),
             proxy_patches=(*topology.proxy_patches, *(p.value for p in patches if p.value)),
         )
+        topology = replace(topology, identified=topology.identified or _identified(topology))
         parsed = (*(p.notes for p in authorizations), *(p.notes for p in authentications), *(p.notes for p in patches))
         return Compiled(topology, (*chain.from_iterable(parsed), *link(topology)))
+
+
+def _identified(topology: Topology) -> str:
+    """The first policy that asks who calls: it needs the certificates of mutual TLS."""
+    for policy in topology.authorizations:
+        conditions = (c for rule in policy.rules for part in (rule.conditions, *rule.sources) for c in part)
+        if any(condition.key in PEER for condition in conditions):
+            return f"AuthorizationPolicy {policy.scope.namespace}/{policy.name} ({policy.source})"
+    return ""
 
 
 ISTIO_SECURITY = IstioSecurity()

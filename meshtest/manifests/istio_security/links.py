@@ -46,10 +46,10 @@ def gateway_proxy(address: str, members: Iterable[Gateway]) -> Proxy:
     """The proxy that serves these gateways of one address."""
     members = list(members)
     keys = frozenset(g.key for g in members)
-    if address:
+    if "/" in address and "=" not in address:  # a Gateway of Gateway API
         namespace, _, name = address.partition("/")
         return Proxy(namespace=namespace, labels={GATEWAY_NAME_LABEL: name}, gateways=keys)
-    labels: dict[str, str] = dict(INGRESS_LABELS)
+    labels: dict[str, str] = {} if address else dict(INGRESS_LABELS)
     for gateway in members:
         labels |= gateway.selector
     return Proxy(namespace=ROOT_NAMESPACE, labels=labels, gateways=keys)
@@ -155,7 +155,7 @@ def _claim_routes(topology: Topology) -> Iterator[Diagnostic]:
     (IST0149)."""
     for table in topology.tables:
         for route in table.routes:
-            claims = [h.name for h in route.match.headers if h.name.startswith("@request.auth.claims")]
+            claims = [h.name for h in route.match.headers if h.claim]
             if not claims:
                 continue
             if MESH in (route.match.gateways or table.gateways):

@@ -117,20 +117,25 @@ def terminated(topology: Topology, door: Door, gateway: Gateway, server: Server,
         return
     by_server_name = list(tls_routes(topology, gateway, server))
     for server_names, route in by_server_name:
-        yield {**by_name(server_names), "filters": [proxy(topology, door, server, route, hops, "TLS")]}
+        yield {**by_name(server_names), "filters": proxied(topology, door, server, route, hops, "TLS")}
     if not by_server_name:
         for route in tcp_routes(topology, gateway, server)[:1]:
-            yield {**by_name(host_names(server)), "filters": [proxy(topology, door, server, route, hops, "TLS")]}
+            yield {**by_name(host_names(server)), "filters": proxied(topology, door, server, route, hops, "TLS")}
 
 
 def passed_through(topology: Topology, door: Door, gateway: Gateway, server: Server, hops: str) -> Iterator[Json]:
     for server_names, route in tls_routes(topology, gateway, server):
-        yield {**by_name(server_names), "filters": [proxy(topology, door, server, route, hops, "TLS")]}
+        yield {**by_name(server_names), "filters": proxied(topology, door, server, route, hops, "TLS")}
 
 
 def plain_tcp(topology: Topology, door: Door, gateway: Gateway, server: Server, hops: str) -> Iterator[Json]:
     for route in tcp_routes(topology, gateway, server)[:1]:
-        yield {"filters": [proxy(topology, door, server, route, hops, "TCP")]}
+        yield {"filters": proxied(topology, door, server, route, hops, "TCP")}
+
+
+def proxied(topology: Topology, door: Door, server: Server, route: StreamRoute, hops: str, kind: str) -> list[Json]:
+    guards = security.network_filters(topology, security.door_proxy(topology, door), door.port)
+    return [*guards, proxy(topology, door, server, route, hops, kind)]
 
 
 def proxy(topology: Topology, door: Door, server: Server, route: StreamRoute, hops: str, kind: str) -> Json:

@@ -13,8 +13,8 @@ from meshtest.manifests.istio_security.links import key_server
 from meshtest.model.security import Authentication, TokenRule
 from meshtest.model.service import Service
 from meshtest_envoy.xds import names
-from meshtest_envoy.xds.clusters import Json, seconds
 from meshtest_envoy.xds.rbac import PAYLOAD
+from meshtest_envoy.xds.resources import Json, seconds
 
 CACHE = "300s"
 """How long fetched keys are kept; Istio's figure."""
@@ -26,8 +26,6 @@ NOBODYS_KEYS = (
 """For an issuer whose keys cannot be had: nobody has the private half, so every token is refused (as Istio does)."""
 
 SPACE_DELIMITED = ("permission", "scope")
-CLAIM_HEADER = "@request.auth.claims"
-"""How a VirtualService names a claim in place of a header."""
 
 
 def config(authentications: Iterable[Authentication], services: Sequence[Service], *, edge: bool) -> Json:

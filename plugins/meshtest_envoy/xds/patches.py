@@ -18,8 +18,9 @@ from meshtest.model.diagnostic import Diagnostic, Severity, Source
 from meshtest.model.security import Patch, Proxy, ProxyPatches, RoutesMatch, covers, patches_for, sidecar
 from meshtest.model.topology import Topology
 from meshtest_envoy.xds import names, protos
-from meshtest_envoy.xds.clusters import Json, Replica
 from meshtest_envoy.xds.names import TYPE_URL
+from meshtest_envoy.xds.replicas import Replica
+from meshtest_envoy.xds.resources import Json
 from meshtest_envoy.xds.security import door_proxy, istio_name
 
 MANAGER = "envoy.filters.network.http_connection_manager"

@@ -17,8 +17,8 @@ from google.protobuf.message import Message
 
 from meshtest.lib.words import nearest
 from meshtest_envoy.ads.descriptors import file_names, message_class, pool
-from meshtest_envoy.xds.clusters import Json
 from meshtest_envoy.xds.names import TYPE_URL
+from meshtest_envoy.xds.resources import Json
 
 TYPED_STRUCTS = tuple(f"{TYPE_URL}{package}.TypedStruct" for package in ("udpa.type.v1", "xds.type.v3"))
 ANY = "google.protobuf.Any"

@@ -15,8 +15,8 @@ from typing import Any
 
 from meshtest.manifests.istio_security.trust import aliases
 from meshtest.model.security import TRUST_DOMAIN, Authorization, Condition, Conditions, Rule
-from meshtest_envoy.xds.clusters import Json
 from meshtest_envoy.xds.names import TYPE_URL
+from meshtest_envoy.xds.resources import Json
 
 HTTP = "envoy.filters.http.rbac"
 NETWORK = "envoy.filters.network.rbac"

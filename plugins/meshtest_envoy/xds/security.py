@@ -19,8 +19,8 @@ from meshtest.model.route import Door
 from meshtest.model.security import Authorization, Proxy, applying
 from meshtest.model.topology import Topology
 from meshtest_envoy.xds import jwt, rbac
-from meshtest_envoy.xds.clusters import ADS, Json
 from meshtest_envoy.xds.names import TYPE_URL
+from meshtest_envoy.xds.resources import ADS, Json
 
 RBAC_URL = TYPE_URL + "envoy.extensions.filters.http.rbac.v3.RBAC"
 JWT_URL = TYPE_URL + "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication"

@@ -78,7 +78,8 @@ class Translator:
         self.patcher = patches.Patcher(())
         """What EnvoyFilters have changed in the snapshot made last."""
         self._ground = Snapshot()
-        self._discovered: frozenset[str] = frozenset()
+        self._guards_key: Any = None
+        self._guards: Resources = {}
         self._secrets_key: Any = None
         self._secrets: Resources = {}
         self.outside = False
@@ -100,18 +101,26 @@ class Translator:
         ground = (t.services, t.workloads, t.gateways, policies, t.faults, asked, replicas, ports)
         if ground != self._key:
             self._key, self._ground = ground, self._translate_ground(topology, replicas, ports)
-            self._discovered = security.discovered(self._ground.listeners.values())
         moving = [*outbound_routes(topology), *gateway_routes(topology)]
         if self.outside:
             moving.append(outside.route_configuration(topology))
-        # of listeners for TCP alone nobody asks, and what nobody asks for is never acknowledged
-        guards = {f["name"]: f for f in filter_configs(topology, replicas) if f["name"] in self._discovered}
-        result = replace(self._ground, routes=self._ground.routes | {r["name"]: r for r in moving}, filters=guards)
+        result = replace(self._ground, routes=self._ground.routes | {r["name"]: r for r in moving})
         self.patcher = patches.Patcher(())
         if topology.proxy_patches:
             result = self._patched(result, topology, replicas)
+        result = replace(result, filters=self._make_guards(topology, replicas, result))
         check_references(result)
         return replace(result, secrets=self._make_secrets(topology))
+
+    def _make_guards(self, topology: Topology, replicas: Sequence[Replica], made: Snapshot) -> Resources:
+        """Security filters that some listener asks for; of listeners for TCP alone nobody does, and what nobody asks
+        for is never acknowledged. Made anew only with the ground, or when policies change."""
+        wanted = (self._key, topology.authentications, topology.proxy_patches)
+        if wanted != self._guards_key:
+            asked = security.discovered(made.listeners.values())
+            found = {f["name"]: f for f in filter_configs(topology, replicas) if f["name"] in asked}
+            self._guards_key, self._guards = wanted, found
+        return self._guards
 
     def _make_secrets(self, topology: Topology) -> Resources:
         """Made anew only with the ground, or when the authority has issued new certificates."""

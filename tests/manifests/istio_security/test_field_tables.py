@@ -120,7 +120,7 @@ def test_every_property_of_the_crd_is_translated_or_reported(kind: str, crds: di
 def test_everything_is_understood() -> None:
     notes = compile(read_text(EVERYTHING)).diagnostics
     assert [str(n) for n in notes if n.severity is Severity.ERROR] == []
-    assert {n.code for n in notes} <= {"not-supported", "denies-tcp", "unknown-host", "no-effect"}
+    assert {n.code for n in notes} <= {"not-supported", "denies-tcp", "unknown-host", "no-effect", "shared"}
 
 
 def test_an_unknown_field_is_an_error_wherever_it_stands() -> None:
