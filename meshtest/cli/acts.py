@@ -77,7 +77,7 @@ def load(mesh: Mesh, request: str, seconds: float, **more: Any) -> Answers:
 def explain(mesh: Mesh, **request: Any) -> Answers:
     from meshtest.cli.explain import answered
 
-    yield answered(mesh.topology, **request)
+    yield answered(mesh, **request)
 
 
 def _counts(view: Any) -> dict[str, int]:

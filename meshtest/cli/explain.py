@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from meshtest.cli import OK
+from meshtest.cli import FAILED, OK
 from meshtest.cli.control import ask
 from meshtest.cli.options import add_json
 from meshtest.errors import UsageError
+
+if TYPE_CHECKING:
+    from meshtest.explain import Explanation
+    from meshtest.mesh import Mesh
+    from meshtest.model.status import Status
+    from meshtest.model.topology import Topology
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     text = "manifests to explain (default: those of the `meshtest up` that is running)"
     parser.add_argument("-f", "--file", action="append", default=[], dest="files", metavar="FILE", help=text)
     parser.add_argument("--pid", type=int, help="which `meshtest up`, where several are running")
+    parser.add_argument("--send", action="store_true", help="send it too, and compare; exit code 1 if they differ")
     add_json(parser)
 
 
@@ -36,14 +43,14 @@ def go(arguments: argparse.Namespace) -> int:
         "headers": headers(arguments.header),
     }
     if arguments.files:
-        answer = from_files(arguments.files, **request)
+        answer = from_files(arguments.files, send=arguments.send, **request)
     else:
-        (answer,) = ask("explain", arguments.pid, **request)
+        (answer,) = ask("explain", arguments.pid, send=arguments.send, **request)
     if arguments.json:
         print(json.dumps(answer["data"], indent=2))
     else:
         print("\n".join(answer["lines"]))
-    return OK
+    return FAILED if answer["data"].get("differs") else OK
 
 
 def headers(words: list[str]) -> dict[str, str]:
@@ -57,20 +64,53 @@ def headers(words: list[str]) -> dict[str, str]:
     return found
 
 
-def from_files(files: list[str], **request: Any) -> dict[str, Any]:
+def from_files(files: list[str], *, send: bool, **request: Any) -> dict[str, Any]:
+    """Nothing is started unless it is to be sent."""
+    if send:
+        from meshtest.mesh import open_mesh
+        from meshtest.settings import Settings
+
+        with open_mesh("explain", Settings()) as mesh:
+            mesh.apply(*files)
+            return sent(mesh, **request)
     from meshtest.manifests.compiler import compile_or_raise
     from meshtest.manifests.reader import read
 
-    return answered(compile_or_raise(read(*files)).topology, **request)
+    compiled = compile_or_raise(read(*files))
+    return _told(_explained(compiled.topology, compiled.statuses, **request))
 
 
-def answered(
-    topology: Any, *, caller: str, host: str, method: str, path: str, headers: Mapping[str, str]
-) -> dict[str, Any]:
-    """{lines: for people, data: for programs}"""
+def answered(mesh: Mesh, *, send: bool = False, **request: Any) -> dict[str, Any]:
+    """{lines: for people, data: for programs}, of a mesh that is up."""
+    return sent(mesh, **request) if send else _told(_explained(mesh.topology, mesh.statuses, **request))
+
+
+def sent(mesh: Mesh, **request: Any) -> dict[str, Any]:
+    """The explanation, and whether the mesh does what it says."""
+    explained = _explained(mesh.topology, mesh.statuses, **request)
+    asked = explained.asked
+    reply = mesh.ask(str(asked), source=request["caller"], headers=asked.headers)
+    version, location = reply.server.version, reply.header("location")
+    differs = not explained.allows(status=reply.status, version=version, location=location)
+    seen = f"{reply.status or reply.fate}" + (f" by {reply.server.service} {version}" if version else "")
+    verdict = "NOT as foretold" if differs else "as foretold"
+    told = _told(explained)
+    told["lines"].append(f"  {'sent':<8} {seen}{f', Location: {location}' if location else ''}: {verdict}")
+    told["data"] |= {"sent": {"status": reply.status, "fate": reply.fate, "version": version}, "differs": differs}
+    return told
+
+
+def _explained(
+    topology: Topology, statuses: Iterable[Status], *, caller: str, host: str, method: str, path: str,
+    headers: Mapping[str, str],
+) -> Explanation:  # fmt: skip
     from meshtest.explain import Asked, explain
+
+    return explain(topology, caller, Asked.of(host, method, path, headers), statuses)
+
+
+def _told(explained: Explanation) -> dict[str, Any]:
     from meshtest.explain.data import data
     from meshtest.explain.text import lines
 
-    explained = explain(topology, caller, Asked.of(host, method, path, headers))
     return {"lines": list(lines(explained)), "data": data(explained)}

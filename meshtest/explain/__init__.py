@@ -3,6 +3,7 @@
     asked.py        the request, as a person writes it
     unmet.py        the first condition of a match that does not hold, in words
     answer.py       what the client must see: forwarded to whom, redirected where, answered how
+    guards.py       who lets it in: authorization policies where it arrives
     explanation.py  all of it together, each decision with its file:line
     text.py         for people; data.py for programs
 

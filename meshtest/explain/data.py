@@ -25,6 +25,27 @@ def data(explained: Explanation) -> dict[str, Any]:
         ],
         "answers": [_answer(answer) for answer in explained.answers],
         "policies": [_policy(applied) for applied in explained.policies],
+        "guards": [
+            {
+                "at": g.who or None,
+                "allowed": g.decision.allowed,
+                "why": g.decision.why,
+                "place": _place(g.decision.source),
+            }
+            for g in explained.guards
+        ],
+        "statuses": [
+            {
+                "object": f"{s.kind} {s.namespace}/{s.name}",
+                "part": s.part or None,
+                "attached": s.attached,
+                "conditions": [
+                    {"type": c.type, "status": str(c.holds), "reason": c.reason, "message": c.message}
+                    for c in s.conditions
+                ],
+            }
+            for s in explained.statuses
+        ],
     }
 
 

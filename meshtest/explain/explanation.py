@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from meshtest.explain.answer import Answer, answers
 from meshtest.explain.asked import Asked
+from meshtest.explain.guards import Guard, at_gateway, at_workloads
 from meshtest.explain.unmet import unmet
 from meshtest.manifests.decide import find_host
 from meshtest.manifests.hosts import gateway_hosts, mesh_hosts, sees
@@ -14,9 +15,13 @@ from meshtest.manifests.sources import Caller, Origin, origin
 from meshtest.manifests.wildcards import covers
 from meshtest.model.diagnostic import NOWHERE, Source
 from meshtest.model.policy import HostPolicy, TrafficPolicy
-from meshtest.model.route import MESH, Route, RouteTable, VirtualHost
+from meshtest.model.route import MESH, Door, Route, RouteTable, VirtualHost
 from meshtest.model.service import Service
-from meshtest.model.topology import Topology
+from meshtest.model.status import Status
+from meshtest.model.topology import Topology, key
+
+DENIED = 403
+"""What Istio's authorization answers."""
 
 UNKNOWN_HOST = {True: 404, False: 502}
 """A gateway answers 404 for a host it does not serve; in the mesh 502, as Istio's REGISTRY_ONLY does."""
@@ -60,6 +65,10 @@ class Explanation:
     passed_over: tuple[PassedOver, ...]
     answers: tuple[Answer, ...]
     policies: tuple[Applied, ...]
+    guards: tuple[Guard, ...] = ()
+    """What authorization policies say; empty where none applies."""
+    statuses: tuple[Status, ...] = ()
+    """Of the gateways and routes that were looked at, as a controller would write them."""
 
     @property
     def route(self) -> Route | None:
@@ -72,10 +81,13 @@ class Explanation:
 
     def allows(self, *, status: int, version: str = "", location: str = "") -> bool:
         """Whether an answer that was seen is one of those foretold."""
-        return any(_fits(answer, status, version, location) for answer in self.answers)
+        denied = {guard.who for guard in self.guards if not guard.decision.allowed}
+        if "" in denied:
+            return status == DENIED
+        return any(_fits(answer, status, version, location, denied) for answer in self.answers)
 
 
-def explain(topology: Topology, source: str, asked: Asked) -> Explanation:
+def explain(topology: Topology, source: str, asked: Asked, statuses: Iterable[Status] = ()) -> Explanation:
     """`source` as in Mesh.load: a workload, `ingress`, `namespace/gateway`, or "" for a client in the mesh."""
     sender = origin(topology, source)
     hosts = known_hosts(topology, sender)
@@ -92,7 +104,26 @@ def explain(topology: Topology, source: str, asked: Asked) -> Explanation:
         passed_over=tuple(_passed_over(topology, sender, asked, considered)),
         answers=foretold,
         policies=tuple(_policies(topology, route, foretold)),
+        guards=tuple(_guards(topology, sender, asked, foretold)),
+        statuses=tuple(_looked_at(topology, sender, considered, statuses)),
     )
+
+
+def _guards(topology: Topology, sender: Origin, asked: Asked, foretold: Sequence[Answer]) -> Iterator[Guard]:
+    if isinstance(sender, Door) and (guard := at_gateway(topology, sender, asked)):
+        yield guard
+    yield from at_workloads(topology, sender, asked, foretold)
+
+
+def _looked_at(
+    topology: Topology, sender: Origin, considered: Sequence[Considered], statuses: Iterable[Status]
+) -> Iterator[Status]:
+    places = {c.table.source for c in considered if c.table}
+    gateways = {g.key for g in topology.gateways if isinstance(sender, Door) and g.address == sender.address}
+    for status in statuses:
+        of_gateway = status.kind.endswith("/Gateway") and f"{status.namespace}/{status.name}" in gateways
+        if of_gateway or status.source in places:
+            yield status
 
 
 def known_hosts(topology: Topology, sender: Origin) -> Sequence[VirtualHost]:
@@ -186,7 +217,9 @@ def _applied(found: HostPolicy | None, answer: Answer, port: int) -> Applied:
     )
 
 
-def _fits(answer: Answer, status: int, version: str, location: str) -> bool:
+def _fits(answer: Answer, status: int, version: str, location: str, denied: set[str]) -> bool:
     if answer.status is None:
-        return bool(version) and version in answer.versions
+        let_in = {w.version for w in answer.workloads if key(w) not in denied}
+        kept_out = any(key(w) in denied for w in answer.workloads)
+        return version in let_in or (status == DENIED and kept_out)
     return status == answer.status and (not answer.location or location == answer.location)

@@ -33,8 +33,18 @@ def lines(explained: Explanation) -> Iterator[str]:
             yield _line(word, text)
     for answer in explained.answers:
         yield _line("then", _answer(answer))
+    for guard in explained.guards:
+        word = "allowed" if guard.decision.allowed else "denied"
+        yield _line(word, f"at {guard.who or 'the gateway'}: {guard.decision.why}", guard.decision.source)
     for applied in explained.policies:
         yield _line("policy", _policy(applied), applied.source)
+    yield from statuses(explained)
+
+
+def statuses(explained: Explanation) -> Iterator[str]:
+    """What `kubectl get -o yaml` would show under `status`."""
+    for status in explained.statuses:
+        yield _line("status", str(status), status.source)
 
 
 def _line(word: str, text: str, source: Source = NOWHERE) -> str:

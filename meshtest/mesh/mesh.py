@@ -41,6 +41,7 @@ from meshtest.model.history import History, Hop
 from meshtest.model.request import SERVED_BY
 from meshtest.model.route import Fault
 from meshtest.model.service import Workload
+from meshtest.model.status import Status
 from meshtest.model.topology import Topology
 from meshtest.model.verdict import Outcome, Verdict
 from meshtest.run import Run
@@ -63,6 +64,8 @@ class Mesh:
         self.provider, self.run, self.settings = provider, run, settings
         self.documents = Documents()
         self.topology = Topology()
+        self.statuses: tuple[Status, ...] = ()
+        """What a controller would write into the status of routes and gateways."""
         self.diagnostics: tuple[Diagnostic, ...] = ()
         """What the manifests say that is not supported, or has no use here; each with its file:line."""
         self.findings: Sequence[Finding] = ()
@@ -163,7 +166,8 @@ class Mesh:
                 raise ConfigRejected(f"{error}; see {listed(map(str, places), most=3)}") from None
             raise
         changes = diff(self.documents, documents)
-        self.documents, self.topology, self.diagnostics = documents, topology, compiled.diagnostics
+        self.documents, self.topology = documents, topology
+        self.diagnostics, self.statuses = compiled.diagnostics, compiled.statuses
         self.record("config.ack", number=number, seconds=time.monotonic() - began)
         self.mark = self.run.now
         self._keep(f"{number:03}.diff", f"# {reason}\n{changes}")
