@@ -252,8 +252,8 @@ class Mesh:
         """Requests like `GET http://web/path`, evenly spaced at `rps` (default 100) whatever the answers do.
 
         `source`: who sends them. A workload or service of the mesh sends through its own proxy; `ingress` (or
-        `ingress/PORT`) comes in through the gateway. Left out: a client inside the mesh if the host is one of the
-        mesh's services, else the ingress.
+        `ingress/PORT`) comes in through the gateway; `outside` is a client that has no proxy and no identity. Left out:
+        a client inside the mesh if the host is one of the mesh's services, else the ingress.
         """
         spec = LoadSpec.of(
             request,

@@ -8,7 +8,8 @@ import pytest
 
 from meshtest.checks import split
 from meshtest.errors import UsageError
-from meshtest.model.history import Event
+from meshtest.model import deeper
+from meshtest.model.history import Event, History
 from meshtest.model.verdict import Outcome
 from tests.checks.histories import V1, V2, V3, config, every, history, hop, mixed, request
 
@@ -140,3 +141,7 @@ def test_a_namespace_tells_hosts_apart() -> None:
     requests = every(0.001, [V1] * 100, start=0.02)
     assert split(host="web.default").judge(history(requests, events)).outcome is Outcome.PASS
     assert split(host="web.other").judge(history(requests, events)).outcome is Outcome.UNKNOWN
+
+
+def test_a_host_that_was_only_connected_to_has_no_timeline_of_requests() -> None:
+    assert deeper.timeline(History(), "mongo", 10) == {}

@@ -151,6 +151,32 @@ def test_a_mesh_turns_to_strict_and_back_under_load_without_a_lost_request(mesh:
     assert caller_of(ask(mesh, "buyer")[1]).endswith("/sa/buyer")
 
 
+DOOR = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: door}
+spec:
+  selector: {istio: ingressgateway}
+  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec:
+  hosts: ["*"]
+  gateways: [door]
+  http: [{route: [{destination: {host: web}}]}]
+---
+"""
+
+
+def test_the_ingress_shows_istios_identity_to_a_strict_workload(mesh: Mesh) -> None:
+    mesh.apply(text=SHOP + "---\n" + DOOR + peers("STRICT"))
+    status, headers = ask(mesh, "ingress")
+    ingress = "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account"
+    assert (status, caller_of(headers)) == (200, ingress)
+
+
 def test_a_rollout_to_another_identity_under_strict_loses_no_request(mesh: Mesh) -> None:
     mesh.apply(text=SHOP + "---\n" + peers("STRICT"))
     with mesh.load("GET http://web/", rps=60) as load:
