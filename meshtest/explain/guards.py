@@ -15,8 +15,8 @@ from meshtest.explain.answer import Answer
 from meshtest.explain.asked import Asked
 from meshtest.manifests.istio_security.decide import Decision, Facts, decide
 from meshtest.manifests.istio_security.links import gateway_proxy
-from meshtest.manifests.sources import Caller, Origin
-from meshtest.model.identity import mutual_tls, spiffe
+from meshtest.manifests.sources import Origin
+from meshtest.model.identity import door_identity, mutual_tls, spiffe
 from meshtest.model.route import Door
 from meshtest.model.security import Proxy, sidecar
 from meshtest.model.service import Service, Workload
@@ -61,10 +61,11 @@ def _guard(topology: Topology, proxy: Proxy, who: str, facts: Facts) -> Guard | 
 
 
 def _identity(topology: Topology, origin: Origin) -> str:
-    """Without mutual TLS nobody has one; a gateway's is not what policies of services name."""
-    if not isinstance(origin, Caller) or not mutual_tls(topology):
+    """Without mutual TLS nobody has one."""
+    if not mutual_tls(topology):
         return ""
-    return spiffe(origin.namespace, origin.service_account).removeprefix("spiffe://")
+    own = door_identity(origin) if isinstance(origin, Door) else spiffe(origin.namespace, origin.service_account)
+    return own.removeprefix("spiffe://")
 
 
 def _port(service: Service, workload: Workload, asked: Asked) -> int:

@@ -24,7 +24,7 @@ class Caller:
     key: str = CLIENT
     namespace: str = CLIENT.partition("/")[0]
     labels: Labels = field(default_factory=dict)
-    service_account: str = "default"
+    service_account: str = CLIENT.partition("/")[2]
 
 
 Origin = Caller | Door

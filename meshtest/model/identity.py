@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from meshtest.model.diagnostic import NOWHERE, Source
+from meshtest.model.route import Door
 from meshtest.model.service import DOMAIN, Labels, Workload, within
 
 if TYPE_CHECKING:
@@ -50,6 +51,14 @@ def spiffe(namespace: str, account: str) -> str:
 
 def identity(workload: Workload) -> str:
     return spiffe(workload.namespace, workload.service_account)
+
+
+def door_identity(door: Door) -> str:
+    """Of a gateway: Istio's ingress, or the service account that Istio makes for a Gateway API gateway."""
+    if not door.address:
+        return spiffe(ROOT_NAMESPACE, "istio-ingressgateway-service-account")
+    namespace, _, name = door.address.partition("/")
+    return spiffe(namespace, f"{name}-istio")
 
 
 def in_mesh(workload: Workload) -> bool:

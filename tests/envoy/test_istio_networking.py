@@ -84,12 +84,29 @@ spec:
   hosts: [web]
   http:
   - match:
-    - {headers: {"@request.auth.claims[group][id]": {exact: a}}}
-    - {withoutHeaders: {"@request.auth.claims.admin": {prefix: b}}, queryParams: {q: {}}}
+    - {headers: {x-a: {exact: a}}}
+    - {withoutHeaders: {x-b: {prefix: b}}, queryParams: {q: {}}}
     route:
     - {destination: {host: web, subset: v1}, weight: 1, headers: {request: {set: {Host: one.example}}}}
     - {destination: {host: web, subset: v2}, weight: 1}
   - route: [{destination: {host: web}}]
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: front}
+spec: {servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: claims}
+spec:
+  hosts: ["*"]
+  gateways: [front]
+  http:
+  - match:
+    - {headers: {"@request.auth.claims[group][id]": {exact: a}}}
+    - {withoutHeaders: {"@request.auth.claims.admin": {prefix: b}}, queryParams: {q: {}}}
+    route: [{destination: {host: web}}]
 ---
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry

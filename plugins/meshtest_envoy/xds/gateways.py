@@ -16,10 +16,10 @@ from typing import Any
 
 from meshtest.manifests.hosts import gateway_hosts, in_order, sees
 from meshtest.manifests.wildcards import intersection
+from meshtest.model.identity import door_identity
 from meshtest.model.route import Door, Gateway, RouteTable, Server, StreamRoute
 from meshtest.model.topology import Topology
 from meshtest_envoy.xds import listeners, names, routes, security, streams, tls
-from meshtest_envoy.xds.mutual import door_identity
 from meshtest_envoy.xds.resources import Json
 
 HTTP = ("HTTP", "HTTP2", "GRPC", "HTTPS")

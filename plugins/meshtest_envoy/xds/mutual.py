@@ -10,15 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from meshtest.model.identity import PeerMode, identity, in_mesh, mutual_tls, peer_mode, spiffe
-from meshtest.model.route import Door
+from meshtest.model.identity import PeerMode, door_identity, identity, in_mesh, mutual_tls, peer_mode, spiffe
 from meshtest.model.service import Service, Workload
 from meshtest.model.topology import Topology
 from meshtest_envoy.xds import names
 from meshtest_envoy.xds.replicas import Replica
-
-INGRESS = spiffe("istio-system", "istio-ingressgateway-service-account")
-"""Of Istio's ingress gateway; the policies that people write name it."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +62,3 @@ def client_identity() -> str:
     """Of the client in the mesh that is no workload of the manifests."""
     namespace, _, name = names.CLIENT.partition("/")
     return spiffe(namespace, name)
-
-
-def door_identity(door: Door) -> str:
-    """Of a gateway: Istio's ingress, or the service account that Istio makes for a Gateway API gateway."""
-    if not door.address:
-        return INGRESS
-    namespace, _, name = door.address.partition("/")
-    return spiffe(namespace, f"{name}-istio")
