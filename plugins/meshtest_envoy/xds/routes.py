@@ -112,8 +112,9 @@ def routes(topology: Topology, r: Route) -> Iterator[Json]:
 
 
 def _plain(destination: Destination) -> bool:
-    """Envoy's weighted clusters can express it."""
-    return not (destination.rewrite or destination.redirect or destination.mirrors or destination.broken)
+    """Envoy's weighted clusters can express it; of rewrites they know that of the host."""
+    path = destination.rewrite and replace(destination.rewrite, authority="") != Rewrite()
+    return not (path or destination.redirect or destination.mirrors or destination.broken)
 
 
 def _alone(r: Route, destination: Destination) -> Route:
