@@ -177,6 +177,13 @@ def test_the_ingress_shows_istios_identity_to_a_strict_workload(mesh: Mesh) -> N
     assert (status, caller_of(headers)) == (200, ingress)
 
 
+def test_a_pod_called_by_its_own_address_is_mutual_tls_too(mesh: Mesh) -> None:
+    mesh.apply(text=SHOP + "---\n" + peers("STRICT"))
+    (pod,) = mesh.provider.pods("default/web")
+    status, headers = ask(mesh, "buyer", f"127.0.0.1:{pod.ports[8080]}")
+    assert (status, caller_of(headers)) == (200, "spiffe://cluster.local/ns/default/sa/buyer")
+
+
 def test_a_rollout_to_another_identity_under_strict_loses_no_request(mesh: Mesh) -> None:
     mesh.apply(text=SHOP + "---\n" + peers("STRICT"))
     with mesh.load("GET http://web/", rps=60) as load:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from meshtest.model.identity import identity
 from meshtest.model.policy import ConnectionPool, HostPolicy, LoadBalancing, OutlierDetection, Subset, TrafficPolicy
 from meshtest.model.service import Service, ServicePort
 from meshtest.model.topology import Topology
@@ -276,8 +277,10 @@ def inbound_cluster(replica: Replica, container_port: int, protocol: str = "http
     }
 
 
-def pod_cluster(replica: Replica, container_port: int) -> Json:
+def pod_cluster(replica: Replica, container_port: int, mutual: Mutual) -> Json:
     """A replica called by its own address: through its inbound listener, past all routes and policies of services."""
+    own = [identity(replica.workload)]
+    speaks = mutual.reason and mutual.speaks(replica.workload, container_port)
     name = names.pod_cluster(replica.ports[container_port])
     return {
         "@type": TYPE_URL + "envoy.config.cluster.v3.Cluster",
@@ -285,6 +288,7 @@ def pod_cluster(replica: Replica, container_port: int) -> Json:
         "type": "STATIC",
         "connect_timeout": "10s",
         "circuit_breakers": {"thresholds": [thresholds(ConnectionPool(), TrafficPolicy())]},
+        **(tls.by_caller(mutual.identities, own, "", always=True) if speaks else {}),
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [

@@ -50,7 +50,8 @@ class Mutual:
     def servers(self, service: Service) -> list[str]:
         """Identities that a caller of the service takes for it: those of its pods (Istio's secure naming)."""
         running = (w for w in self.running if service.selects(w))
-        return sorted({identity(w) for w in (*self.topology.backends(service), *running)})
+        pods = {identity(w) for w in (*self.topology.backends(service), *running)}
+        return sorted(pods.union(service.subject_alt_names))
 
 
 def caller_identity(workload: Workload) -> str:

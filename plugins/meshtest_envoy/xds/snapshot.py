@@ -197,7 +197,7 @@ class Translator:
                 mode=mutual.mode(replica.workload, port) if mutual.reason else "DISABLE",
                 guards=guards if own in spoken.raw_tls or protocol not in HTTP_PROTOCOLS else (),
             )
-            direct = clusters.pod_cluster(replica, port)
+            direct = clusters.pod_cluster(replica, port, mutual)
             result.clusters.update({cluster["name"]: cluster, direct["name"]: direct})
             result.listeners[listener["name"]] = listener
             if protocol in HTTP_PROTOCOLS:
