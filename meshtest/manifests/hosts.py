@@ -113,14 +113,39 @@ def by_scope(tables: Sequence[RouteTable], namespace: str) -> list[RouteTable]:
     return sorted(tables, key=scope)
 
 
-def claims(tables: Sequence[RouteTable], fqdn: str) -> list[RouteTable]:
-    """Tables for a service: those that name it first, then by the longest wildcard."""
+class Claims:
+    """Tables by the hosts they name, in their order: many services look in it."""
 
-    def fit(table: RouteTable) -> int:
-        return max(len(host) + (host == fqdn) * 1000 for host in table.hosts if covers(host, fqdn))
+    def __init__(self, tables: Iterable[RouteTable]) -> None:
+        self._exact: dict[str, list[tuple[int, RouteTable]]] = {}
+        self._wild: list[tuple[int, RouteTable, str]] = []
+        for position, table in enumerate(tables):
+            for host in dict.fromkeys(table.hosts):
+                if "*" in host:
+                    self._wild.append((position, table, host))
+                else:
+                    self._exact.setdefault(host, []).append((position, table))
 
-    mine = [table for table in tables if any(covers(host, fqdn) for host in table.hosts)]
-    return sorted(mine, key=fit, reverse=True) if len(mine) > 1 else mine
+    def of(self, fqdn: str) -> list[RouteTable]:
+        """Tables for a service: those that name it first, then by the longest wildcard."""
+        found: dict[int, tuple[int, RouteTable]] = {}
+        for position, table, host in self._wild:
+            if covers(host, fqdn):
+                found[position] = (max(len(host), found.get(position, (0, table))[0]), table)
+        found |= {position: (1000 + len(fqdn), table) for position, table in self._exact.get(fqdn, ())}
+        ranked = sorted(found.items(), key=lambda item: (-item[1][0], item[0]))
+        return [table for _, (_, table) in ranked]
+
+    def hosts_of(self, known: Iterable[str]) -> set[str]:
+        """Hosts of tables that mean one of these services."""
+        known = set(known)
+        wild = {host for _, _, host in self._wild if any(covers(host, name) for name in known)}
+        return (self._exact.keys() & known) | wild
+
+
+def claims(tables: Iterable[RouteTable], fqdn: str) -> list[RouteTable]:
+    """As Claims.of, for one service."""
+    return Claims(tables).of(fqdn)
 
 
 # -- hosts of the mesh
@@ -150,11 +175,11 @@ def _mesh_hosts(topology: Topology, namespace: str, labels: Labels) -> Iterator[
             return MESH in match.gateways
         return within(match.caller_labels, labels) and match.caller_namespace in ("", namespace)
 
-    known = [service.fqdn for service in topology.services]
-    taken = {host for table in tables for host in table.hosts if any(covers(host, name) for name in known)}
+    claimed = Claims(tables)
+    taken = claimed.hosts_of(service.fqdn for service in topology.services)
     yield from _external_hosts(seen.tables(tables, EXTERNAL_PORT), taken, counts)
     for service in topology.services:
-        mine = claims(tables, service.fqdn)
+        mine = claimed.of(service.fqdn)
         for port in service.ports:
             if port.protocol in HTTP_PROTOCOLS and seen.service(service, port.number):
                 yield _service_host(topology, service, port, seen.tables(mine, port.number), counts, namespace)

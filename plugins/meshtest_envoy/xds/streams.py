@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from meshtest.manifests.hosts import HTTP_PROTOCOLS, claims, in_order, sees
+from meshtest.manifests.hosts import HTTP_PROTOCOLS, Claims, in_order, sees
 from meshtest.manifests.memo import per_object
 from meshtest.manifests.wildcards import covers
 from meshtest.model.policy import ConnectionPool, LoadBalancing, TrafficPolicy
@@ -116,6 +116,7 @@ def connect_hosts(
     found = list(connectable(topology, namespace))
     taken = {domain for host in others for domain in host["domains"]} if found else set()
     tables = [t for t in in_order(topology.tables) if (t.tls or t.tcp) and MESH in t.gateways and sees(t, namespace)]
+    claimed = Claims(tables)
     for service, port in found:
         domains = [d for d in connect_domains(service, port.number, namespace) if d not in taken]
         taken.update(domains)
@@ -123,7 +124,7 @@ def connect_hosts(
             yield {
                 "name": f"{service.fqdn}:{port.number}|tcp",
                 "domains": domains,
-                "routes": list(connect_routes(service, port, claims(tables, service.fqdn), namespace, members)),
+                "routes": list(connect_routes(service, port, claimed.of(service.fqdn), namespace, members)),
                 "include_request_attempt_count": True,
             }
 
