@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from meshtest.explain.asked import Asked
 from meshtest.lib import regex
+from meshtest.manifests.decide import string_matches
 from meshtest.manifests.hosts import DEFAULT_PORTS
-from meshtest.model.route import Destination, Match, Redirect, Rewrite, Route
+from meshtest.model.route import Cors, Destination, Match, Redirect, Rewrite, Route
 from meshtest.model.service import Service, Workload
 from meshtest.model.topology import Topology
 
@@ -34,6 +35,8 @@ class Answer:
     """Host header at the service."""
     path: str = ""
     """At the service."""
+    timeout: float | None = None
+    """Seconds after which the proxy answers 504 in its place."""
     why: str = ""
 
     @property
@@ -54,7 +57,9 @@ def answers(topology: Topology, route: Route, asked: Asked) -> Iterator[Answer]:
 
 
 def _unharmed(topology: Topology, route: Route, asked: Asked) -> Iterator[Answer]:
-    if route.redirect is not None:
+    if preflight(route.cors, asked):
+        yield Answer(status=200, why="a preflight, answered by the CORS policy")
+    elif route.redirect is not None:
         yield redirected(route.redirect, route.match, asked)
     elif (direct := route.direct_response) is not None:
         yield Answer(status=direct.status, body=direct.body, why="direct response")
@@ -86,11 +91,23 @@ def _at(topology: Topology, route: Route, destination: Destination, asked: Asked
     if not running and not service.endpoints and service.resolution == "PODS":
         return replace(meant, status=503, why=f"{_labels(service, destination)} selects no pods (UH)")
     authority, path = rewritten(destination.rewrite or route.rewrite, route.match, asked)
-    return replace(meant, workloads=running, authority=authority, path=path)
+    limits = [limit for limit in (route.timeout, route.retry and route.retry.per_try_timeout) if limit]
+    limit = min(limits, default=None)
+    return replace(meant, workloads=running, authority=authority, path=path, timeout=limit)
 
 
 def _labels(service: Service, destination: Destination) -> str:
     return f"subset {destination.subset!r}" if destination.subset else f"service {service.name}"
+
+
+def preflight(cors: Cors | None, asked: Asked) -> bool:
+    """The proxy answers it itself (Envoy's CORS filter): an origin that is allowed, or that must not pass unmatched."""
+    fields = asked.fields
+    if cors is None or asked.method != "OPTIONS" or not fields.get("access-control-request-method"):
+        return False
+    origin = fields.get("origin", "")
+    allowed = any(string_matches(wanted, origin) for wanted in cors.origins)
+    return bool(origin) and (allowed or not cors.forward_unmatched_preflights)
 
 
 def rewritten(rewrite: Rewrite | None, match: Match, asked: Asked) -> tuple[str, str]:

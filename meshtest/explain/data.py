@@ -75,6 +75,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
         "versions": list(answer.versions),
         "authority": answer.authority or None,
         "path": answer.path or None,
+        "timeout": answer.timeout,
         "why": answer.why or None,
     }
 

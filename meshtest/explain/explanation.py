@@ -23,6 +23,8 @@ from meshtest.model.topology import Topology, key
 DENIED = 403
 """What Istio's authorization answers."""
 
+TIMED_OUT = 504
+
 UNKNOWN_HOST = {True: 404, False: 502}
 """A gateway answers 404 for a host it does not serve; in the mesh 502, as Istio's REGISTRY_ONLY does."""
 
@@ -221,5 +223,6 @@ def _fits(answer: Answer, status: int, version: str, location: str, denied: set[
     if answer.status is None:
         let_in = {w.version for w in answer.workloads if key(w) not in denied}
         kept_out = any(key(w) in denied for w in answer.workloads)
-        return version in let_in or (status == DENIED and kept_out)
+        late = status == TIMED_OUT and answer.timeout is not None
+        return version in let_in or late or (status == DENIED and kept_out)
     return status == answer.status and (not answer.location or location == answer.location)

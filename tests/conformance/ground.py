@@ -15,6 +15,7 @@ from meshtest.model.history import HOP_FIELDS
 from meshtest.model.topology import Topology
 from tests.conformance import certificates
 from tests.conformance.cases import Case, File
+from tests.conformance.foretold import surprises
 from tests.conformance.oracle import disagreements
 from tests.conformance.roundtrip import Answer, Client, problems
 
@@ -51,7 +52,8 @@ class Ground:
             for case in map(self.placed, file.cases):
                 wrong = results.setdefault(case.name, [])
                 wrong += disagreements(topology, case)
-                wrong += problems(case, self.ask(case))
+                answer = self.ask(case)
+                wrong += [*problems(case, answer), *surprises(topology, case, answer)]
         self.score |= results
         return results
 
