@@ -10,12 +10,13 @@ from meshtest.explain.asked import Asked
 from meshtest.explain.guards import Guard, at_gateway, at_workloads
 from meshtest.explain.unmet import unmet
 from meshtest.manifests.decide import find_host
+from meshtest.manifests.gateway_streams import chosen
 from meshtest.manifests.hosts import gateway_hosts, mesh_hosts, sees
 from meshtest.manifests.sources import Caller, Origin, origin
 from meshtest.manifests.wildcards import covers
 from meshtest.model.diagnostic import NOWHERE, Source
 from meshtest.model.policy import HostPolicy, TrafficPolicy
-from meshtest.model.route import MESH, Door, Route, RouteTable, VirtualHost
+from meshtest.model.route import MESH, Door, Route, RouteTable, StreamRoute, VirtualHost
 from meshtest.model.service import Service
 from meshtest.model.status import Status
 from meshtest.model.topology import Topology, key
@@ -92,6 +93,8 @@ class Explanation:
 def explain(topology: Topology, source: str, asked: Asked, statuses: Iterable[Status] = ()) -> Explanation:
     """`source` as in Mesh.load: a workload, `ingress`, `namespace/gateway`, or "" for a client in the mesh."""
     sender = origin(topology, source)
+    if isinstance(sender, Door) and asked.scheme == "https" and (stream := chosen(topology, sender, asked.host)):
+        return _encrypted(topology, sender, stream, asked)
     hosts = known_hosts(topology, sender)
     host = find_host(hosts, asked.authority if isinstance(sender, Caller) else asked.host)
     considered = tuple(_considered(topology, host, asked)) if host else ()
@@ -108,6 +111,26 @@ def explain(topology: Topology, source: str, asked: Asked, statuses: Iterable[St
         policies=tuple(_policies(topology, route, foretold)),
         guards=tuple(_guards(topology, sender, asked, foretold)),
         statuses=tuple(_looked_at(topology, sender, considered, statuses)),
+    )
+
+
+def _encrypted(topology: Topology, door: Door, stream: StreamRoute, asked: Asked) -> Explanation:
+    """TLS that the gateway passes on: no request in it is looked at."""
+    taken = Considered(
+        route=Route(name=stream.name, destinations=stream.destinations, source=stream.source),
+        table=_table_of(topology, stream.source),
+        unmet="",
+    )
+    foretold = tuple(answers(topology, taken.route, asked))
+    return Explanation(
+        asked=asked,
+        origin=door,
+        host=None,
+        service=None,
+        considered=(taken,),
+        passed_over=(),
+        answers=foretold,
+        policies=tuple(_policies(topology, taken.route, foretold)),
     )
 
 
@@ -139,16 +162,16 @@ def _considered(topology: Topology, host: VirtualHost, asked: Asked) -> Iterator
     """Up to the rule that takes it."""
     for route in host.routes:
         why = unmet(route.match, asked)
-        yield Considered(route=route, table=_table_of(topology, route), unmet=why)
+        yield Considered(route=route, table=_table_of(topology, route.source), unmet=why)
         if not why:
             return
 
 
-def _table_of(topology: Topology, route: Route) -> RouteTable | None:
-    """By where it stands: a route that was filled in for a port is no longer the same object."""
-    if route.source is NOWHERE:
+def _table_of(topology: Topology, place: Source) -> RouteTable | None:
+    """By where the rule stands: one that was filled in for a port is no longer the same object."""
+    if place is NOWHERE:
         return None
-    return next((t for t in topology.tables if any(r.source == route.source for r in t.routes)), None)
+    return next((table for table in topology.tables if place in table.places), None)
 
 
 def _foretold(

@@ -62,7 +62,7 @@ def _rule(considered: Considered) -> str:
     route, table = considered.route, considered.table
     if table is None:
         return "the service's own route; nothing else names this host"
-    rules = list(dict.fromkeys(r.source for r in table.routes))
+    rules = table.places
     name = f" {route.name!r}" if route.name else f" {rules.index(route.source) + 1}"
     return f"{table.kind} {table.namespace}/{table.name}, rule{name} of {len(rules)}"
 

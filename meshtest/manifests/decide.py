@@ -37,13 +37,13 @@ def find_host(hosts: Sequence[VirtualHost], authority: str) -> VirtualHost | Non
     best: tuple[tuple[int, int], VirtualHost] | None = None
     for host in hosts:
         for domain in host.domains:
-            rank = _rank(domain.lower(), authority)
+            rank = domain_rank(domain.lower(), authority)
             if rank is not None and (best is None or rank > best[0]):
                 best = (rank, host)
     return best[1] if best else None
 
 
-def _rank(domain: str, authority: str) -> tuple[int, int] | None:
+def domain_rank(domain: str, authority: str) -> tuple[int, int] | None:
     """How specific a domain is for an authority; None if it does not match."""
     if domain == authority:
         return (3, 0)

@@ -262,6 +262,12 @@ class RouteTable:
     """creationTimestamp, the first key when two tables claim one host."""
     source: Source = NOWHERE
 
+    @property
+    def places(self) -> tuple[Source, ...]:
+        """Where its rules stand, each once: a rule with several matches is several routes."""
+        sources = [*(r.source for r in self.routes), *(s.source for s in (*self.tls, *self.tcp))]
+        return tuple(dict.fromkeys(sources))
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerTls:

@@ -28,6 +28,8 @@ class Ground:
         self.certificates = certificates.made()
         base = read(str(corpus / "base/manifests.yaml"), str(corpus / "mesh/manifests.yaml"))
         self.base = base.apply(self.certificates.documents).apply(map(_as_tcp, base)).apply(self._late_ports())
+        self.topology = Topology()
+        """What is in force."""
         self.score: dict[str, list[str]] = {}
         """What is wrong with each case that was run."""
 
@@ -40,9 +42,9 @@ class Ground:
         return self.base.apply(read(*(str(self.corpus / m) for m in manifests))) if manifests else self.base
 
     def bring(self, documents: Documents) -> Topology:
-        topology = compile_or_raise(documents).topology
-        self.mesh.provider.apply(topology)
-        return topology
+        self.topology = compile_or_raise(documents).topology
+        self.mesh.provider.apply(self.topology)
+        return self.topology
 
     def run(self, file: File) -> dict[str, list[str]]:
         """What is wrong with each case. A file with several tests runs its cases against the manifests of each."""

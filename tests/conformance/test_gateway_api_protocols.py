@@ -17,6 +17,7 @@ from meshtest.lib.stats import binomial_test
 from meshtest.loads.ask import Ask, Reply, TlsAsk, ask
 from tests.conformance import misses
 from tests.conformance.cases import INFRA, MESH, PROTOCOLS, SAME, Case, load
+from tests.conformance.foretold import surprises_of
 from tests.conformance.ground import Ground
 
 CORPUS = "gateway-api"
@@ -33,7 +34,16 @@ def cases_of(ground: Ground, file: str) -> tuple[Case, ...]:
 
 
 def send(ground: Ground, entrance: str, request: str, **more: Any) -> Reply:
-    return ask(ground.mesh.provider.entrance(entrance), Ask.of(request, **more))
+    """Once; the answer must be one that was foretold, where requests are what is routed."""
+    what = Ask.of(request, **more)
+    reply = ask(ground.mesh.provider.entrance(entrance), what)
+    if reply.answered and what.protocol in ("http1", "http2", "grpc") and (what.tls is None or _same_host(what)):
+        assert list(surprises_of(ground.topology, entrance, what, reply)) == []
+    return reply
+
+
+def _same_host(what: Ask) -> bool:
+    return what.tls is not None and what.tls.sni in ("", what.host)
 
 
 def pod(reply: Reply) -> str:

@@ -14,37 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from meshtest.manifests.hosts import gateway_hosts, in_order, sees
-from meshtest.manifests.wildcards import intersection
+from meshtest.manifests.gateway_streams import Own, passes, plain, secure, servers, tcp_routes, tls_routes
+from meshtest.manifests.hosts import gateway_hosts
 from meshtest.model.identity import door_identity
-from meshtest.model.route import Door, Gateway, RouteTable, Server, StreamRoute
+from meshtest.model.route import Door, Gateway, Server, StreamRoute
 from meshtest.model.topology import Topology
 from meshtest_envoy.xds import listeners, names, routes, security, streams, tls
 from meshtest_envoy.xds.resources import Json
 
-HTTP = ("HTTP", "HTTP2", "GRPC", "HTTPS")
 CLIENT_CERTIFICATE = {
     "forward_client_cert_details": "SANITIZE_SET",
     "set_current_client_cert_details": {"subject": True, "cert": True, "uri": True, "dns": True},
 }
 """A gateway says who the client was, and believes nobody else (Istio's default)."""
-
-Own = tuple[Gateway, Server]
-
-
-def servers(topology: Topology, door: Door) -> list[Own]:
-    """Of all gateways at the door, in order."""
-    return [(g, s) for g in topology.gateways if g.address == door.address for s in g.servers if s.port == door.port]
-
-
-def plain(server: Server) -> bool:
-    return server.tls is None and server.protocol in HTTP
-
-
-def secure(server: Server) -> bool:
-    """HTTP inside TLS that ends here."""
-    return server.tls is not None and not streams.passes(server.tls.mode) and server.protocol in HTTP
-
 
 # -- listeners
 
@@ -90,7 +72,7 @@ def _chains(topology: Topology, door: Door, hops: str) -> Iterator[Json]:
         if server.tls is None:
             if not plain(server):
                 yield from plain_tcp(topology, door, gateway, server, hops)
-        elif streams.passes(server.tls.mode):
+        elif passes(server.tls.mode):
             yield from passed_through(topology, door, gateway, server, hops)
         elif socket := tls.server(
             server.tls,
@@ -152,43 +134,6 @@ def by_name(server_names: Sequence[str]) -> Json:
 def host_names(server: Server) -> list[str]:
     """`namespace/host` says whose routes may use the host, which is no part of the handshake."""
     return list(dict.fromkeys(host.rpartition("/")[2] for host in server.hosts))
-
-
-# -- routes of connections
-
-
-def attached(topology: Topology, gateway: Gateway, server: Server) -> list[RouteTable]:
-    wanted = {gateway.key, f"{gateway.key}/{server.name}"}
-    tables = (t for t in in_order(topology.tables) if t.tls or t.tcp)
-    return [t for t in tables if not wanted.isdisjoint(t.gateways) and sees(t, gateway.namespace)]
-
-
-def counts(route: StreamRoute, gateway: Gateway, server: Server) -> bool:
-    match = route.match
-    if match.gateways and {gateway.key, f"{gateway.key}/{server.name}"}.isdisjoint(match.gateways):
-        return False
-    return match.port in (None, server.port) and not match.caller_labels
-
-
-def tls_routes(topology: Topology, gateway: Gateway, server: Server) -> Iterator[tuple[list[str], StreamRoute]]:
-    """(server names, route): as far as the table's, the route's and the server's hosts agree."""
-    for table in attached(topology, gateway, server):
-        for route in table.tls:
-            wanted = route.match.sni_hosts or table.hosts
-            agreed = [name for host in wanted for name in admitted(server, table.namespace, host)]
-            if agreed and counts(route, gateway, server):
-                yield list(dict.fromkeys(agreed)), route
-
-
-def admitted(server: Server, namespace: str, host: str) -> Iterator[str]:
-    for pattern in server.hosts:
-        scope, slash, own = pattern.rpartition("/")
-        if (not slash or scope in ("*", namespace)) and (common := intersection(own, host)):
-            yield common
-
-
-def tcp_routes(topology: Topology, gateway: Gateway, server: Server) -> list[StreamRoute]:
-    return [r for t in attached(topology, gateway, server) for r in t.tcp if counts(r, gateway, server)]
 
 
 # -- routes of requests

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from meshtest.manifests.gateway_streams import passes
 from meshtest.manifests.hosts import HTTP_PROTOCOLS, Claims, in_order, sees
 from meshtest.manifests.memo import per_object
 from meshtest.manifests.wildcards import covers
@@ -100,10 +101,6 @@ def terminating_gateways(topology: Topology) -> set[str]:
         if server.tls and not passes(server.tls.mode) and server.protocol in ("TLS", "TCP", "MONGO")
         for name in (gateway.key, f"{gateway.key}/{server.name}")
     }
-
-
-def passes(mode: str) -> bool:
-    return mode in ("PASSTHROUGH", "AUTO_PASSTHROUGH")
 
 
 # -- callers in the mesh
