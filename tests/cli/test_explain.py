@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import pytest
 
@@ -55,3 +57,24 @@ def test_features_says_what_each_provider_declares(capsys: pytest.CaptureFixture
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split() == ["feature", "envoy"]
     assert ["weights", "yes"] in [row.split() for row in rows]
+
+
+def test_send_compares_what_happens_with_what_was_foretold(ground: Ground) -> None:
+    ground.write("web.yaml", WEB)
+    program = ground.meshtest("explain", "-f", "web.yaml", "ingress", "shop.example", "GET", "/a", "--send")
+    assert program.wait() == 0, program
+    assert program.out.splitlines()[-1].split() == ["sent", "200", "by", "web", "v1:", "as", "foretold"]
+
+
+def test_what_is_foretold_wrongly_fails(up: Up, ground: Ground) -> None:
+    mesh, told = up()
+    (pod,) = [pod for pod in told["pods"] if pod["version"] == "v1"]
+    os.kill(pod["pid"], signal.SIGSTOP)  # the manifests know nothing of a pod that hangs
+    try:
+        program = ground.meshtest("explain", "-", "web", "--send", "--json")
+        assert program.wait() == 1, program
+        assert json.loads(program.out)["differs"] is True
+    finally:
+        os.kill(pod["pid"], signal.SIGCONT)
+        mesh.interrupt()
+        mesh.wait()
