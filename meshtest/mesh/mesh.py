@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -132,19 +133,35 @@ class Mesh:
         if not len(documents):
             raise UsageError("mesh.apply() needs files or text=")
         after = self.documents.apply(documents)
-        self._examine(after)
-        self._change(after, f"apply {listed(map(str, patterns)) or 'text'}")
+        with self._examined(after):
+            self._change(after, f"apply {listed(map(str, patterns)) or 'text'}")
 
-    def _examine(self, documents: Documents) -> None:
-        """The static rules, before anything is brought into force; edits of ours (shifts, faults) skip them."""
+    @contextlib.contextmanager
+    def _examined(self, documents: Documents) -> Iterator[None]:
+        """The static rules: before the change where they can refuse it, else while pods start; edits of ours (shifts,
+        faults) skip them."""
         if self.settings.preflight == "off":
+            yield
             return
-        from meshtest.mesh import preflight  # 20 ms that only who asks for it pays
+        before = self.documents if len(self.documents) else None
+        with ThreadPoolExecutor(1, thread_name_prefix="preflight") as beside:
+            examining = beside.submit(_examine, documents, before)
+            if self.settings.preflight == "error":
+                self._found(examining.result(), refuse=True)
+                yield
+                return
+            try:
+                yield
+            finally:
+                self._found(examining.result())
 
-        self.findings = preflight.examine(documents, self.documents if len(self.documents) else None)
-        preflight.note(self.findings, self.record)
-        if self.settings.preflight == "error":
-            preflight.refuse(self.findings)
+    def _found(self, findings: Sequence[Finding], *, refuse: bool = False) -> None:
+        from meshtest.mesh import preflight
+
+        self.findings = findings
+        preflight.note(findings, self.record)
+        if refuse:
+            preflight.refuse(findings)
 
     def edit(self, reason: str, edit: Edit) -> None:
         """Change the documents by a pure edit of the dialect, and bring the result into force."""
@@ -411,6 +428,12 @@ class Mesh:
             for host, intended in event.data["shares"].items():
                 versions.setdefault(host, set()).update(intended)
         return sorted(host for host, seen in versions.items() if len(seen) > 1)
+
+
+def _examine(documents: Documents, before: Documents | None) -> Sequence[Finding]:
+    from meshtest.mesh import preflight  # 20 ms that only who asks for it pays
+
+    return preflight.examine(documents, before)
 
 
 def _scaled(documents: Documents, workload: str, replicas: int) -> Documents:
