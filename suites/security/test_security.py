@@ -9,8 +9,7 @@ import pytest
 
 from meshtest import Mesh, no_downtime
 from meshtest.mesh.load import Load
-
-from .tokens import Issuer, key_set
+from meshtest.testing.tokens import Issuer, key_set
 
 HERE = Path(__file__).parent
 WEB = "http://web/"
