@@ -37,10 +37,10 @@ class CertificateAuthority:
         self.root = _pem(builder.sign(self._key, hashes.SHA256()))
         """PEM, for those who must trust it."""
 
-    def pair(self, *hosts: str, hours: float = 24.0) -> Pair:
-        """For these DNS names, or URIs; negative hours: it has run out."""
+    def pair(self, *hosts: str, name: str = "", hours: float = 24.0) -> Pair:
+        """For these DNS names, or URIs; `name` is the common name, by default the first. Negative hours: run out."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hosts[0][:64])])
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, (name or hosts[0])[:64])])
         names = [x509.UniformResourceIdentifier(h) if "://" in h else x509.DNSName(h) for h in hosts]
         builder = self._builder(subject, key, hours).add_extension(x509.SubjectAlternativeName(names), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())

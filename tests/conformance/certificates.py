@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from meshtest.manifests.reader import read_text
 from meshtest.model.document import Documents
-from tests.certificates import Authority, Leaf
+from meshtest.testing.certificates import CertificateAuthority, Pair
 from tests.conformance.cases import INFRA
 
 APP = "gateway-conformance-app-backend"
@@ -20,24 +20,22 @@ class Certificates:
     documents: Documents
     server: str
     """Trusted by those who ask HTTPS listeners."""
-    client: Leaf
-    client_of_port: Leaf
+    client: Pair
+    client_of_port: Pair
     backend_authority: str
-    backend_client: Leaf
+    backend_client: Pair
 
 
 def made() -> Certificates:
     listeners, clients, clients_of_port, backends, other = (
-        Authority(name) for name in ("listeners", "clients", "port", "backends", "mismatch")
+        CertificateAuthority(name) for name in ("listeners", "clients", "port", "backends", "mismatch")
     )
     # upstream's names are `*` and `*.org`, which OpenSSL takes for no host at all
     hosts = ("example.org", "second-example.org", "unknown-example.org", "https-listener.org", "*.wildcard.org")
-    listener = listeners.leaf("listener", dns=hosts)
-    backend = backends.leaf(
-        "backend", dns=("abc.example.com", "other.example.com"), uri="spiffe://abc.example.com/test-identity"
-    )
-    passed = backends.leaf("passed", dns=("abc.example.com",))
-    client, of_port, to_backends = clients.leaf("client"), clients_of_port.leaf("client"), backends.leaf("client")
+    listener = listeners.pair(*hosts)
+    backend = backends.pair("abc.example.com", "other.example.com", "spiffe://abc.example.com/test-identity")
+    passed = backends.pair("abc.example.com")
+    client, of_port, to_backends = clients.pair("client"), clients_of_port.pair("client"), backends.pair("client")
     texts = [
         secret("tls-validity-checks-certificate", listener),
         secret("tls-validity-checks-client-certificate", client),
@@ -46,7 +44,7 @@ def made() -> Certificates:
         secret("tls-checks-client-certificate", to_backends),
         secret("tls-passthrough-checks-certificate", passed),
         secret("tls-passthrough-checks-certificate", passed, APP),
-        secret("tls-terminate-checks-certificate", backends.leaf("terminated", dns=("tls.example.com",))),
+        secret("tls-terminate-checks-certificate", backends.pair("tls.example.com")),
         authority("tls-validity-checks-ca-certificate", clients),
         authority("tls-validity-checks-per-port-ca-certificate", clients_of_port),
         authority("tls-checks-ca-certificate", backends),
@@ -54,15 +52,15 @@ def made() -> Certificates:
     ]
     return Certificates(
         documents=read_text("---\n".join(texts), "certificates.yaml"),
-        server=listeners.certificate,
+        server=listeners.root,
         client=client,
         client_of_port=of_port,
-        backend_authority=backends.certificate,
+        backend_authority=backends.root,
         backend_client=to_backends,
     )
 
 
-def secret(name: str, leaf: Leaf, namespace: str = INFRA) -> str:
+def secret(name: str, leaf: Pair, namespace: str = INFRA) -> str:
     certificate, key = (base64.b64encode(text.encode()).decode() for text in (leaf.certificate, leaf.key))
     return f"""\
 apiVersion: v1
@@ -73,8 +71,8 @@ data: {{tls.crt: {certificate}, tls.key: {key}}}
 """
 
 
-def authority(name: str, found: Authority, namespace: str = INFRA) -> str:
-    indented = found.certificate.replace("\n", "\n    ").rstrip()
+def authority(name: str, found: CertificateAuthority, namespace: str = INFRA) -> str:
+    indented = found.root.replace("\n", "\n    ").rstrip()
     return f"""\
 apiVersion: v1
 kind: ConfigMap

@@ -8,7 +8,6 @@ Identities are certificates of a CA of our own. Which filters a request meets is
 from __future__ import annotations
 
 import contextlib
-import datetime
 import json
 import socket
 import ssl
@@ -17,14 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from meshtest_envoy import envoy
 
 from meshtest.lib.wait import until
 from meshtest.manifests.istio_security.decide import Facts
+from meshtest.testing.certificates import CertificateAuthority
 
 TYPE = "type.googleapis.com/envoy.extensions."
 PLACES = 3
@@ -56,47 +52,27 @@ end
 
 
 class Authority:
-    """A CA, and a certificate for every identity asked for."""
+    """A CA, and files of a certificate for every identity asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
+        self.folder, self._authority = folder, CertificateAuthority()
         self._made: dict[str, tuple[Path, Path]] = {}
-        ca = self._certificate("authority", self._key.public_key(), x509.BasicConstraints(ca=True, path_length=None))
-        self.ca = self._write("ca.pem", ca.public_bytes(serialization.Encoding.PEM))
+        self.ca = self._write("ca.pem", self._authority.root)
 
     def issue(self, identity: str) -> tuple[Path, Path]:
         """Files of a certificate for `spiffe://IDENTITY`, and of its key."""
         if identity not in self._made:
-            key = ec.generate_private_key(ec.SECP256R1())
-            san = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"spiffe://{identity}")])
-            certificate = self._certificate("workload", key.public_key(), san)
-            number = len(self._made)
-            private = key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
+            pair, number = self._authority.pair(f"spiffe://{identity}"), len(self._made)
             self._made[identity] = (
-                self._write(f"{number}.pem", certificate.public_bytes(serialization.Encoding.PEM)),
-                self._write(f"{number}.key", private),
+                self._write(f"{number}.pem", pair.certificate),
+                self._write(f"{number}.key", pair.key),
             )
         return self._made[identity]
 
-    def _certificate(
-        self, name: str, key: ec.EllipticCurvePublicKey, extension: x509.ExtensionType
-    ) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
-        builder = x509.CertificateBuilder(named("authority"), named(name), key, x509.random_serial_number())
-        builder = builder.not_valid_before(now - datetime.timedelta(hours=1))
-        builder = builder.not_valid_after(now + datetime.timedelta(hours=1))
-        return builder.add_extension(extension, critical=False).sign(self._key, hashes.SHA256())
-
-    def _write(self, name: str, content: bytes) -> Path:
+    def _write(self, name: str, content: str) -> Path:
         path = self.folder / name
-        path.write_bytes(content)
+        path.write_text(content)
         return path
-
-
-def named(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 class Range:

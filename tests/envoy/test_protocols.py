@@ -10,7 +10,7 @@ import pytest
 from meshtest import Mesh, no_downtime
 from meshtest.loads.ask import Reply, TlsAsk
 from meshtest.model import deeper
-from tests.certificates import Authority
+from meshtest.testing.certificates import CertificateAuthority
 
 MANIFESTS = """
 apiVersion: v1
@@ -151,22 +151,22 @@ KEY
 """
 
 
-def database(authority: Authority) -> str:
-    leaf = authority.leaf("db", dns=("db", "db.default.svc.cluster.local"))
+def database(authority: CertificateAuthority) -> str:
+    leaf = authority.pair("db", "db.default.svc.cluster.local")
     return DATABASE.replace("CERTIFICATE", indent(leaf.certificate, "    ")).replace("KEY", indent(leaf.key, "    "))
 
 
 def test_tcp_goes_through_the_mesh_and_back(mesh: Mesh) -> None:
-    mesh.apply(text=database(Authority()))
+    mesh.apply(text=database(CertificateAuthority()))
     told = mesh.ask("tcp://db:5432").json
     assert (told["service"], told["version"], told["protocol"], told["tls"]) == ("db", "v3", "TCP", None)
     assert mesh.ask("tcp://db:5432", body=b"x" * 100_000).body == b"x" * 100_000
 
 
 def test_a_pod_with_a_mounted_certificate_speaks_tls_with_the_client_through_the_mesh(mesh: Mesh) -> None:
-    authority = Authority()
+    authority = CertificateAuthority()
     mesh.apply(text=database(authority))
-    tls = TlsAsk(ca=authority.certificate)
+    tls = TlsAsk(ca=authority.root)
     assert mesh.ask("tls://db:5433", tls=tls).json["tls"]["sni"] == "db"
     for url, protocol in (("https://db:5433/", "HTTP/1.1"), ("grpcs://db:5433/a.B/C", "gRPC")):
         told = mesh.ask(url, tls=tls).json

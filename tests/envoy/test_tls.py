@@ -142,7 +142,7 @@ def test_several_certificates_of_one_server_are_chosen_by_name(mesh: Mesh, autho
 def test_mutual_tls_lets_in_only_those_with_a_certificate(mesh: Mesh, authority: Any) -> None:
     mesh.apply(text=SHOP)
     own = credential("one", authority.pair("one.example.com"))
-    cas = credential("one-cacert", ca=authority.certificate)
+    cas = credential("one-cacert", ca=authority.root)
     server = https(mode="MUTUAL", certificates=("default/one",))
     extend(mesh, gateway(server), credentials=(own, cas), tables=(table("*"),))
     answer = get(mesh, "one.example.com", authority.client(authority.pair("client")))
@@ -276,7 +276,7 @@ def ask(mesh: Mesh, host: str) -> tuple[int, str]:
 
 def test_tls_to_an_endpoint_is_verified_by_authority_and_name(mesh: Mesh, authority: Any) -> None:
     mesh.open()
-    cas = credential("cas", ca=authority.certificate)
+    cas = credential("cas", ca=authority.root)
     trusting: dict[str, Any] = {"mode": "SIMPLE", "ca": ("default/cas",)}
     with tls_server(authority.server(authority.pair("bank.example.com"))) as port:
         cases = {
@@ -295,7 +295,7 @@ def test_tls_to_an_endpoint_is_verified_by_authority_and_name(mesh: Mesh, author
 
 def test_a_client_certificate_is_shown_to_the_endpoint(mesh: Mesh, authority: Any) -> None:
     mesh.open()
-    secrets = credential("cas", ca=authority.certificate), credential("me", authority.pair("teller"))
+    secrets = credential("cas", ca=authority.root), credential("me", authority.pair("teller"))
     with tls_server(authority.server(authority.pair("bank.example.com"), demand=True)) as port:
         mutual = UpstreamTls(mode="MUTUAL", ca=("default/cas",), sni="bank.example.com", credential="default/me")
         extend(mesh, credentials=secrets, **bank(port, mutual))
@@ -354,7 +354,7 @@ def test_a_pod_may_speak_tls_itself_behind_its_proxy(mesh: Mesh, authority: Any,
     command = f"meshtest.dev/command: '{sys.executable} {program} {{port}}'"
     labelled = "metadata: {labels: {app: safe}, annotations: {" + command + "}}"
     mesh.apply(text=OWN_TLS.replace("metadata: {labels: {app: safe}}", labelled))
-    cas = credential("cas", ca=authority.certificate)
+    cas = credential("cas", ca=authority.root)
     tls = UpstreamTls(
         mode="SIMPLE", ca=("default/cas",), sni="safe.example.com", subject_alt_names=("safe.example.com",)
     )

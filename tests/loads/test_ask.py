@@ -24,7 +24,7 @@ from meshtest.loads.ask import Ask, Reply, TlsAsk, ask
 from meshtest.loads.ask_stream import _accept
 from meshtest.model.request import Fate, Server
 from meshtest.spi.provider import Entrance
-from tests.certificates import Authority
+from meshtest.testing.certificates import CertificateAuthority
 from tests.loads import hostile
 from tests.loads.hostile import FATES, HostileServer
 
@@ -50,6 +50,10 @@ def serve() -> Iterator[Callable[[Serve], int]]:
                 with sock:
                     sock.settimeout(5)
                     act(sock)
+                    # closed with something unread, it would be reset, and what was sent might never be seen
+                    sock.shutdown(socket.SHUT_WR)
+                    while sock.recv(65536):
+                        pass
 
         threads.append(threading.Thread(target=run, daemon=True))
         threads[-1].start()
@@ -231,12 +235,12 @@ class TestTcp:
 
 class TestTls:
     @pytest.fixture
-    def authority(self) -> Authority:
-        return Authority()
+    def authority(self) -> CertificateAuthority:
+        return CertificateAuthority()
 
     @pytest.fixture
-    def port(self, serve: Callable[[Serve], int], authority: Authority, tmp_path: Path) -> int:
-        leaf = authority.leaf("web", dns=("web.example.com",))
+    def port(self, serve: Callable[[Serve], int], authority: CertificateAuthority, tmp_path: Path) -> int:
+        leaf = authority.pair("web.example.com")
         (tmp_path / "pem").write_text(leaf.key + leaf.certificate)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tmp_path / "pem")
@@ -248,19 +252,21 @@ class TestTls:
 
         return serve(act)
 
-    def test_a_certificate_of_the_right_name_and_authority_is_taken(self, port: int, authority: Authority) -> None:
-        reply = put(port, "https://web.example.com/", tls=TlsAsk(ca=authority.certificate))
+    def test_a_certificate_of_the_right_name_and_authority_is_taken(
+        self, port: int, authority: CertificateAuthority
+    ) -> None:
+        reply = put(port, "https://web.example.com/", tls=TlsAsk(ca=authority.root))
         assert (reply.status, reply.tls and reply.tls.version) == (204, "TLSv1.3")
         assert reply.tls
         assert reply.tls.certificate_pem().startswith("-----BEGIN CERTIFICATE-----")
 
-    def test_one_of_another_name_is_not(self, port: int, authority: Authority) -> None:
-        reply = put(port, "https://other.example.com/", tls=TlsAsk(ca=authority.certificate))
+    def test_one_of_another_name_is_not(self, port: int, authority: CertificateAuthority) -> None:
+        reply = put(port, "https://other.example.com/", tls=TlsAsk(ca=authority.root))
         assert reply.fate == "tls"
         assert reply.error.startswith("certificate verify failed: Hostname mismatch")
 
     def test_one_of_another_authority_is_not(self, port: int) -> None:
-        reply = put(port, "https://web.example.com/", tls=TlsAsk(ca=Authority("someone else").certificate))
+        reply = put(port, "https://web.example.com/", tls=TlsAsk(ca=CertificateAuthority("someone else").root))
         assert (reply.fate, reply.error) == ("tls", "certificate verify failed: unable to get local issuer certificate")
 
     def test_without_an_authority_any_is_taken_by_any_name(self, port: int) -> None:

@@ -24,8 +24,8 @@ from meshtest.lib.wait import until
 from meshtest.loads import grpc_frames
 from meshtest.loads.ask import Ask, Reply, TlsAsk, ask
 from meshtest.model.service import Handler, Probe
+from meshtest.testing.certificates import CertificateAuthority
 
-from ...certificates import Authority
 from .conftest import PATIENCE, Watched, Wire
 
 PORTS = ((8080, "http"), (8081, "h2c"), (9000, "grpc"), (5432, "db"))
@@ -208,14 +208,16 @@ class TestTcp:
 
 class TestTls:
     @pytest.fixture
-    def authority(self) -> Authority:
-        return Authority()
+    def authority(self) -> CertificateAuthority:
+        return CertificateAuthority()
 
     @pytest.fixture
-    def secured(self, pod: Callable[..., dict[int, int]], authority: Authority, tmp_path: Path) -> dict[int, int]:
-        leaf = authority.leaf("web", dns=("web.example.com",))
+    def secured(
+        self, pod: Callable[..., dict[int, int]], authority: CertificateAuthority, tmp_path: Path
+    ) -> dict[int, int]:
+        leaf = authority.pair("web.example.com")
         paths = {name: tmp_path / name for name in ("crt", "key", "ca")}
-        for name, text in {"crt": leaf.certificate, "key": leaf.key, "ca": authority.certificate}.items():
+        for name, text in {"crt": leaf.certificate, "key": leaf.key, "ca": authority.root}.items():
             paths[name].write_text(text)
         return pod(tls=PodTls(certificate=str(paths["crt"]), key=str(paths["key"]), client_ca=str(paths["ca"])))
 
@@ -228,24 +230,24 @@ class TestTls:
         ],
     )
     def test_every_protocol_inside_it_tells_sni_and_alpn(
-        self, secured: dict[int, int], authority: Authority, url: str, alpn: str, protocol: str
+        self, secured: dict[int, int], authority: CertificateAuthority, url: str, alpn: str, protocol: str
     ) -> None:
-        reply = put(secured[HTTP], url, tls=TlsAsk(ca=authority.certificate))
+        reply = put(secured[HTTP], url, tls=TlsAsk(ca=authority.root))
         told = reply.json
         assert (told["protocol"], told["tls"]["sni"], told["tls"]["alpn"]) == (protocol, "web.example.com", alpn)
         assert told["tls"]["client"] is None
         assert reply.tls is not None
         assert (reply.tls.version, reply.tls.alpn) == ("TLSv1.3", alpn)
 
-    def test_a_client_certificate_is_told(self, secured: dict[int, int], authority: Authority) -> None:
-        leaf = authority.leaf("caller", uri="spiffe://cluster.local/ns/default/sa/caller")
+    def test_a_client_certificate_is_told(self, secured: dict[int, int], authority: CertificateAuthority) -> None:
+        leaf = authority.pair("spiffe://cluster.local/ns/default/sa/caller", name="caller")
         reply = put(secured[TCP], "tls://web.example.com", tls=TlsAsk(certificate=leaf.certificate, key=leaf.key))
         assert reply.json["tls"]["client"] == {
             "subject": "commonName=caller", "uris": ["spiffe://cluster.local/ns/default/sa/caller"],
         }  # fmt: skip
 
     def test_a_client_of_another_authority_is_refused(self, secured: dict[int, int]) -> None:
-        leaf = Authority("someone else").leaf("caller")
+        leaf = CertificateAuthority("someone else").pair("caller")
         reply = put(secured[HTTP], "https://web/", tls=TlsAsk(certificate=leaf.certificate, key=leaf.key))
         assert (reply.fate, reply.error) == ("tls", "tlsv1 alert unknown ca")
 
@@ -253,10 +255,10 @@ class TestTls:
         assert put(secured[HTTP], "http://web/").json["tls"] is None
 
     def test_a_rotated_certificate_is_served_to_the_next_connection(
-        self, secured: dict[int, int], authority: Authority, tmp_path: Path
+        self, secured: dict[int, int], authority: CertificateAuthority, tmp_path: Path
     ) -> None:
         before = put(secured[HTTP], "https://web.example.com/").tls
-        leaf = authority.leaf("web", dns=("web.example.com",))
+        leaf = authority.pair("web.example.com")
         later = time.time() + 10
         for name, text in {"key": leaf.key, "crt": leaf.certificate}.items():
             (tmp_path / name).write_text(text)
