@@ -75,7 +75,7 @@ def load(mesh: Mesh, request: str, seconds: float, **more: Any) -> Answers:
 
 
 def explain(mesh: Mesh, **request: Any) -> Answers:
-    from meshtest.cli.explain import answered
+    from meshtest.cli.explaining import answered
 
     yield answered(mesh, **request)
 

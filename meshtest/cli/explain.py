@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from meshtest.cli import FAILED, OK
 from meshtest.cli.control import ask
+from meshtest.cli.explaining import explained_of, sent, told_of
 from meshtest.cli.options import add_json
 from meshtest.errors import UsageError
-
-if TYPE_CHECKING:
-    from meshtest.explain import Explanation
-    from meshtest.mesh import Mesh
-    from meshtest.model.status import Status
-    from meshtest.model.topology import Topology
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,40 +71,4 @@ def from_files(files: list[str], *, send: bool, **request: Any) -> dict[str, Any
     from meshtest.manifests.reader import read
 
     compiled = compile_or_raise(read(*files))
-    return _told(_explained(compiled.topology, compiled.statuses, **request))
-
-
-def answered(mesh: Mesh, *, send: bool = False, **request: Any) -> dict[str, Any]:
-    """{lines: for people, data: for programs}, of a mesh that is up."""
-    return sent(mesh, **request) if send else _told(_explained(mesh.topology, mesh.statuses, **request))
-
-
-def sent(mesh: Mesh, **request: Any) -> dict[str, Any]:
-    """The explanation, and whether the mesh does what it says."""
-    explained = _explained(mesh.topology, mesh.statuses, **request)
-    asked = explained.asked
-    reply = mesh.ask(str(asked), source=request["caller"], headers=asked.headers)
-    version, location = reply.server.version, reply.header("location")
-    differs = not explained.allows(status=reply.status, version=version, location=location)
-    seen = f"{reply.status or reply.fate}" + (f" by {reply.server.service} {version}" if version else "")
-    verdict = "NOT as foretold" if differs else "as foretold"
-    told = _told(explained)
-    told["lines"].append(f"  {'sent':<8} {seen}{f', Location: {location}' if location else ''}: {verdict}")
-    told["data"] |= {"sent": {"status": reply.status, "fate": reply.fate, "version": version}, "differs": differs}
-    return told
-
-
-def _explained(
-    topology: Topology, statuses: Iterable[Status], *, caller: str, host: str, method: str, path: str,
-    headers: Mapping[str, str],
-) -> Explanation:  # fmt: skip
-    from meshtest.explain import Asked, explain
-
-    return explain(topology, caller, Asked.of(host, method, path, headers), statuses)
-
-
-def _told(explained: Explanation) -> dict[str, Any]:
-    from meshtest.explain.data import data
-    from meshtest.explain.text import lines
-
-    return {"lines": list(lines(explained)), "data": data(explained)}
+    return told_of(explained_of(compiled.topology, compiled.statuses, **request))

@@ -15,8 +15,9 @@ from meshtest.explain.answer import Answer
 from meshtest.explain.asked import Asked
 from meshtest.manifests.istio_security.decide import Decision, Facts, decide
 from meshtest.manifests.istio_security.links import gateway_proxy
+from meshtest.manifests.mutual import mutual_tls
 from meshtest.manifests.sources import Origin
-from meshtest.model.identity import door_identity, mutual_tls, spiffe
+from meshtest.model.identity import door_identity, spiffe
 from meshtest.model.route import Door
 from meshtest.model.security import Proxy, sidecar
 from meshtest.model.service import Service, Workload

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from meshtest.manifests.mutual import mutual_tls
 from meshtest.model.feature import Feature
-from meshtest.model.identity import mutual_tls
 from meshtest.model.policy import TrafficPolicy
 from meshtest.model.route import MESH, Match, Route
 from meshtest.model.topology import Topology

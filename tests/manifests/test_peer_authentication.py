@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from meshtest.manifests.compiler import compile
+from meshtest.manifests.mutual import mutual_tls
 from meshtest.manifests.reader import read_text
 from meshtest.model.diagnostic import Severity
-from meshtest.model.identity import PeerMode, identity, mutual_tls, peer_mode
+from meshtest.model.identity import PeerMode, identity, peer_mode
 from meshtest.model.service import Container, Workload
 from meshtest.model.topology import Topology
 

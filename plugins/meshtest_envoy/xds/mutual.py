@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from meshtest.model.identity import PeerMode, door_identity, identity, in_mesh, mutual_tls, peer_mode, spiffe
+from meshtest.manifests.mutual import mutual_tls
+from meshtest.model.identity import PeerMode, door_identity, identity, in_mesh, peer_mode, spiffe
 from meshtest.model.service import Service, Workload
 from meshtest.model.topology import Topology
 from meshtest_envoy.xds import names
