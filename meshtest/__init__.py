@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from meshtest.errors import ProviderError as ProviderError
     from meshtest.errors import RolloutFailed as RolloutFailed
     from meshtest.errors import UsageError as UsageError
+    from meshtest.loads.ask import Reply as Reply
+    from meshtest.loads.ask import TlsAsk as TlsAsk
     from meshtest.mesh import Mesh as Mesh
     from meshtest.mesh import open_mesh as open_mesh
     from meshtest.model.verdict import Outcome as Outcome
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 _HOME = {
     "Mesh": "mesh",
     "open_mesh": "mesh",
+    "Reply": "loads.ask",
+    "TlsAsk": "loads.ask",
     "Settings": "settings",
     "Outcome": "model.verdict",
     **dict.fromkeys(("about", "fault_bit", "latency", "mirrored", "no_downtime", "reached", "split"), "checks"),

@@ -15,6 +15,11 @@ from meshtest.cli.options import add_json, add_settings, settings_of
 from meshtest.errors import MeshtestError
 from meshtest.settings import Settings
 
+PACKAGES = (
+    "meshtest", "pytest", "PyYAML", "grpcio", "protobuf", "opentelemetry-api", "google-re2", "cryptography", "h2",
+    "wsproto",
+)  # fmt: skip
+
 EXTRAS = {
     "kubernetes": ("kubernetes", "clusters"),
     "locust": ("locust", "user journeys as load"),
@@ -63,7 +68,7 @@ def go(arguments: argparse.Namespace) -> int:
 
 def _findings(provider: str) -> Iterator[Finding]:
     yield Finding(True, True, f"Python {platform.python_version()} on {platform.platform(terse=True)}")
-    for package in ("meshtest", "pytest", "PyYAML", "grpcio", "protobuf", "opentelemetry-api"):
+    for package in PACKAGES:
         yield _package(package, needed=True, remedy=f"pip install {package}")
     clash = _installed("xds-protos")
     yield Finding(
