@@ -1,4 +1,4 @@
-"""What documents mean together: every dialect in turn, then a word on each kind that none of them takes."""
+"""What documents mean together: every dialect in turn, and a word on each object that a cluster would not take."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from meshtest.errors import ManifestError
+from meshtest.manifests import kinds, object_names
 from meshtest.manifests.gateway_api import GATEWAY_API
 from meshtest.manifests.istio import ISTIO
 from meshtest.manifests.istio_security import ISTIO_SECURITY
 from meshtest.manifests.istio_security.peer import PEERS
-from meshtest.manifests.kinds import check
 from meshtest.manifests.kubernetes import KUBERNETES
 from meshtest.manifests.linkerd import LINKERD
 from meshtest.manifests.memo import Parsed, per_document
@@ -26,8 +26,8 @@ DIALECTS: tuple[Dialect, ...] = (KUBERNETES, ISTIO, PEERS, GATEWAY_API, ISTIO_SE
 def compile(documents: Documents, dialects: Sequence[Dialect] | None = None) -> Compiled:
     """The topology and all diagnostics; a document that did not change is not read again."""
     dialects = DIALECTS if dialects is None else dialects
-    check_kind = _checker(frozenset[str]().union(*(dialect.kinds for dialect in dialects)))
-    notes = [note for document in documents for note in check_kind(document).notes]
+    check_object = _checker(frozenset[str]().union(*(dialect.kinds for dialect in dialects)))
+    notes = [note for document in documents for note in check_object(document).notes]
     topology = Topology()
     statuses: list[Status] = []
     for dialect in dialects:
@@ -50,8 +50,9 @@ def compile_or_raise(documents: Documents, dialects: Sequence[Dialect] | None = 
 @cache
 def _checker(handled: frozenset[str]) -> Callable[[Document], Parsed[None]]:
     def checked(document: Document, notes: list[Diagnostic]) -> None:
-        found = check(document, handled)
+        found = kinds.check(document, handled)
         if found is not None:
             notes.append(found)
+        notes.extend(object_names.check(document))
 
     return per_document(checked)

@@ -1,12 +1,11 @@
 """From files to documents, as `kubectl apply -f` finds them, with the file and line of every node.
 
-Not here: whether kinds and fields are known (compiler.py and the dialects).
+Not here: whether kinds, names and fields are what a cluster takes (compiler.py and the dialects).
 """
 
 from __future__ import annotations
 
 import glob
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,10 +19,6 @@ from meshtest.model.document import Document, Documents, Remark
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 STDIN = "-"
-
-LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-SUBDOMAIN = re.compile(rf"{LABEL.pattern}(\.{LABEL.pattern})*")
-"""Names of objects; a few kinds (RBAC) allow more, none of which is ours."""
 
 
 def read(*patterns: str, base: Path | None = None) -> Documents:
@@ -123,19 +118,11 @@ def checked(node: Node, file: str, remarks: tuple[Remark, ...] = ()) -> Document
             raise _refused("missing-field", f"`{field}` is required{_about(values)}", where)
         if not isinstance(value, str):
             raise _refused("wrong-type", f"`{field}` must be a string, not {value!r}", where)
-    _check_names(document)
+    namespace = document.metadata.get("namespace")
+    if namespace is not None and not isinstance(namespace, str):
+        where = document.where("metadata", "namespace")
+        raise _refused("wrong-type", f"`metadata.namespace` must be a string, not {namespace!r}", where)
     return document
-
-
-def _check_names(document: Document) -> None:
-    """As an API server does (RFC 1123): names are subdomains, namespaces are labels."""
-    for field, pattern, most in (("name", SUBDOMAIN, 253), ("namespace", LABEL, 63)):
-        value = document.metadata.get(field)
-        if value and not (isinstance(value, str) and len(value) <= most and pattern.fullmatch(value)):
-            allowed = f"lower-case letters, digits, `-`{' and `.`' if most > 63 else ''}, at most {most} characters"
-            raise _refused(
-                "bad-value", f"`metadata.{field}` is {value!r}; allowed: {allowed}", document.where("metadata", field)
-            )
 
 
 def _about(values: dict[str, Any]) -> str:

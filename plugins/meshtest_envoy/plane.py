@@ -116,7 +116,7 @@ class DataPlane:
             self._push_filters(goal.filters | now.filters)
             self._push(ROUTES, "routes", goal.routes | now.routes)
         # a cluster that now looks its endpoints up itself asks for them no more
-        asked = {eds_name(c) for c in self._in_force.clusters.values() if c["type"] == "EDS"}
+        asked = {eds_name(c) for c in self._in_force.clusters.values() if c.get("type") == "EDS"}
         endpoints = {n: e for n, e in (now.endpoints | goal.endpoints).items() if n in asked}
         self._push(ENDPOINTS, "endpoints", endpoints, touch=touched)
         self._push(LISTENER, "listeners", self._in_force.listeners | serving)

@@ -1,6 +1,7 @@
 """Snapshots checked by `envoy --mode validate`, many in one process: each keeps its resources under names of its own.
 
-What comes over ADS in a mesh stands in a static bootstrap here: endpoints inside clusters, routes inside listeners.
+What comes over ADS in a mesh stands in a static bootstrap here: endpoints inside clusters, routes inside listeners,
+secrets beside them (an Envoy that validates dies when a secret is to come over ADS).
 """
 
 from __future__ import annotations
@@ -67,21 +68,39 @@ def bootstrap(snapshots: Mapping[str, Snapshot]) -> Json:
             "ads_config": {"api_type": "GRPC", "transport_api_version": "V3", "grpc_services": [grpc]}
         },
         "static_resources": {
-            "clusters": [ads, *(c for clusters, _ in parts for c in clusters)],
+            "clusters": [ads, *(c for clusters, _, _ in parts for c in clusters)],
             "listeners": [
                 # No two may have one address; nothing is bound when validating.
                 {**listener, "address": {"pipe": {"path": f"/tmp/v/{number}"}}}
-                for number, listener in enumerate(one for _, listeners in parts for one in listeners)
+                for number, listener in enumerate(one for _, listeners, _ in parts for one in listeners)
             ],
+            "secrets": [secret for _, _, secrets in parts for secret in secrets],
         },
     }
 
 
-def _static(snapshot: Snapshot, prefix: str) -> tuple[list[Json], list[Json]]:
+def _static(snapshot: Snapshot, prefix: str) -> tuple[list[Json], list[Json], list[Json]]:
+    """Clusters, listeners, secrets."""
     clusters = [_with_endpoints(cluster, snapshot) for cluster in snapshot.clusters.values()]
     listeners = [_with_routes(listener, snapshot) for listener in snapshot.listeners.values()]
     renamed = {name: prefix + name for name in (*snapshot.clusters, *snapshot.listeners)}
-    return [_own(_untyped(c), renamed) for c in clusters], [_own(_untyped(one), renamed) for one in listeners]
+    secrets = [{**_untyped(secret), "name": prefix + name} for name, secret in snapshot.secrets.items()]
+
+    def own(resources: list[Json]) -> list[Json]:
+        return [_with_secrets(_own(_untyped(resource), renamed), prefix) for resource in resources]
+
+    return own(clusters), own(listeners), secrets
+
+
+def _with_secrets(node: Any, prefix: str) -> Any:
+    """Secrets by name only: those of the bootstrap itself."""
+    if isinstance(node, list):
+        return [_with_secrets(item, prefix) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "sds_config" in node:
+        return {"name": prefix + node["name"]}
+    return {key: _with_secrets(value, prefix) for key, value in node.items()}
 
 
 def _own(node: Any, renamed: Mapping[str, str]) -> Any:

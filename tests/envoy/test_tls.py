@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from meshtest import ConfigRejected, Mesh
+from meshtest import Mesh
 from meshtest.model.credential import Credential
 from meshtest.model.policy import HostPolicy, TrafficPolicy, UpstreamTls
 from meshtest.model.route import Destination, Gateway, Route, RouteTable, Server, ServerTls, StreamMatch, StreamRoute
@@ -303,8 +303,47 @@ def test_a_client_certificate_is_shown_to_the_endpoint(mesh: Mesh, authority: An
         simple = UpstreamTls(mode="SIMPLE", ca=("default/cas",), sni="bank.example.com")
         extend(mesh, credentials=secrets, **bank(port, simple))
         assert ask(mesh, "bank.example.com")[0] == 503
-        with pytest.raises(ConfigRejected, match="no client certificate 'default/gone'"):
-            extend(mesh, credentials=secrets, **bank(port, replace(mutual, credential="default/gone")))
+
+
+@pytest.mark.parametrize(
+    "tls",
+    [
+        UpstreamTls(mode="SIMPLE", ca=("default/gone",)),
+        UpstreamTls(mode="MUTUAL", ca=("default/cas",), credential="default/gone"),
+        UpstreamTls(mode="MUTUAL", insecure=True, credential="default/gone"),
+        UpstreamTls(mode="MUTUAL", ca=("default/cas",), credential="default/cas"),
+    ],
+    ids=["no authority", "no certificate", "not verified and no certificate", "authority without a certificate"],
+)
+def test_tls_that_lacks_what_it_needs_fails_and_the_rest_goes_on(mesh: Mesh, authority: Any, tls: UpstreamTls) -> None:
+    mesh.apply(text=SHOP)
+    cas = credential("cas", ca=authority.certificate)
+    before = mesh.topology
+    with tls_server(authority.server(authority.pair("bank.example.com"))) as port:
+        more = bank(port, tls)
+        more = {"services": (*before.services, *more["services"]), "policies": more["policies"]}
+        extend(mesh, credentials=(cas,), **more)
+        assert ask(mesh, "bank.example.com")[0] == 503
+        assert ask(mesh, "web")[0] == 200
+
+
+def test_where_tls_cannot_be_plain_text_is_not_tried(mesh: Mesh) -> None:
+    """The endpoint would answer in plain text, and is never asked."""
+    mesh.open()
+    asked: list[str] = []
+
+    class Plain(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Plain) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        extend(mesh, **bank(server.server_port, UpstreamTls(mode="SIMPLE", ca=("default/gone",))))
+        assert ask(mesh, "bank.example.com")[0] == 503
+        server.shutdown()
+    assert asked == []
 
 
 OWN_TLS = """

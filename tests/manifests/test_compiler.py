@@ -99,6 +99,33 @@ class TestKinds:
         ]
 
 
+class TestNames:
+    @pytest.mark.parametrize(
+        ("api_version", "kind", "name", "allowed"),
+        [
+            ("networking.istio.io/v1", "VirtualService", "shopFront", "digits, `-` and `.`, at most 253 characters"),
+            ("v1", "Service", "web.v1", "digits, `-`, at most 63 characters"),
+            ("v1", "Service", "x" * 64, "digits, `-`, at most 63 characters"),
+            ("v1", "ConfigMap", "-a", "digits, `-` and `.`, at most 253 characters"),
+        ],
+    )
+    def test_one_that_a_cluster_would_refuse_is_an_error(
+        self, api_version: str, kind: str, name: str, allowed: str
+    ) -> None:
+        text = f"apiVersion: {api_version}\nkind: {kind}\nmetadata:\n  name: {name}\n"
+        assert [line for line in said(text) if "metadata" in line] == [
+            f"m.yaml:4: error: `metadata.name` is {name!r}; allowed: lower-case letters, {allowed}, a letter or digit at "
+            "both ends [bad-value]"
+        ]
+
+    def test_a_namespace_has_no_dots(self) -> None:
+        (line,) = said("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a.b\n  namespace: a.b\n")
+        assert line.startswith("m.yaml:5: error: `metadata.namespace` is 'a.b'; allowed: ")
+
+    def test_rbac_allows_more(self) -> None:
+        assert said(named("rbac.authorization.k8s.io/v1", "ClusterRole").replace("name: a", "name: 'system:a'")) == []
+
+
 def test_every_error_is_raised_at_once(reviews: str) -> None:
     text = reviews + named("apps/v1", "Deploymnt") + "---\n" + named("networking.istio.io/v1", "Gatway")
     with pytest.raises(ManifestError) as error:

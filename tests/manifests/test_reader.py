@@ -149,6 +149,10 @@ class TestDocuments:
             "m.yaml:4: error: `metadata.name` must be a string, not 8 [wrong-type]",
         ),
         (
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n  namespace: 8",
+            "m.yaml:5: error: `metadata.namespace` must be a string, not 8 [wrong-type]",
+        ),
+        (
             "apiVersion: v1\nkind: Service\nmetadata: reviews",
             "m.yaml:3: error: `metadata` must be a mapping [wrong-type]",
         ),

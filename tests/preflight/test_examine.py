@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from meshtest.errors import ManifestError
-from meshtest.manifests.reader import documents_of
+from meshtest.manifests.compiler import compile
+from meshtest.manifests.reader import documents_of, read_text
 from meshtest.model.document import Document, Documents
 from meshtest.preflight import CODES, examine
 from meshtest.preflight.plan import plan
@@ -49,6 +50,14 @@ def test_1000_virtual_services_take_less_than_a_second_and_a_half() -> None:
 def test_a_small_shop_takes_less_than_5_ms() -> None:
     documents = many(4)
     assert min(_spent(documents) for _ in range(5)) <= 0.005
+
+
+def test_a_name_that_no_cluster_takes_is_told_once() -> None:
+    text = "apiVersion: v1\nkind: Service\nmetadata:\n  name: Web\nspec: {ports: [{port: 80, name: http}]}\n"
+    documents = read_text(text, "m.yaml")
+    (finding,) = examine(documents, None, compile(documents).diagnostics)
+    assert (finding.code, str(finding.source)) == ("IST0106", "m.yaml:4")
+    assert "`metadata.name` is 'Web'" in finding.message
 
 
 def test_what_did_not_change_is_not_examined_again() -> None:

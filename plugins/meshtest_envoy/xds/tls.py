@@ -8,6 +8,7 @@ listener and no cluster, and no connection ends.
     spiffe://...             an identity of the mesh
     ROOTCA                   the root of all of these (Istio's name)
     system                   the CA certificates of this machine
+    nobody                   an authority that has signed nothing
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from meshtest.errors import ConfigRejected
@@ -28,7 +30,7 @@ from meshtest_envoy.xds.resources import ADS, Json
 Credentials = Mapping[str, Credential]
 
 TLS = "envoy.extensions.transport_sockets.tls.v3."
-CERTIFICATE, AUTHORITIES, ROOT, SYSTEM = "certificate:", "authorities:", "ROOTCA", "system"
+CERTIFICATE, AUTHORITIES, ROOT, SYSTEM, NOBODY = "certificate:", "authorities:", "ROOTCA", "system", "nobody"
 
 MESH_ALPN = "istio"
 """What the mesh's own TLS offers, so that a PERMISSIVE listener can tell it from TLS of the application (Istio)."""
@@ -97,20 +99,35 @@ def downstream(common: Json, *, client: bool) -> Json:
 
 
 def client(tls: UpstreamTls, credentials: Credentials, *, http2: bool) -> Json:
-    """The socket of a cluster with TLS SIMPLE or MUTUAL to its endpoints (Istio: cluster_tls.go)."""
+    """The socket of a cluster with TLS SIMPLE or MUTUAL to its endpoints (Istio: cluster_tls.go).
+
+    What it needs and nobody has lets every handshake fail, so requests get 503, as on Istio, whose proxies wait for
+    the secret for ever: never plain text, never a server that is not verified.
+    """
     common: Json = {"alpn_protocols": ["h2"]} if http2 else {}
-    if not tls.insecure:
-        known = [key for key in tls.ca if key in credentials and credentials[key].ca]
-        if tls.ca and not known:
-            raise ConfigRejected(
-                f"no CA certificate in {', '.join(tls.ca)}, which TLS to endpoints needs ({tls.source})"
-            )
-        common |= validation(AUTHORITIES + "+".join(known) if known else SYSTEM, tls.subject_alt_names)
-    if tls.mode == "MUTUAL":
-        if tls.credential not in credentials:
-            raise ConfigRejected(f"no client certificate {tls.credential!r} for TLS MUTUAL to endpoints ({tls.source})")
+    if trust := trusts(tls, credentials):
+        common |= validation(trust, tls.subject_alt_names)
+    if tls.mode == "MUTUAL" and trust != NOBODY:
         common["tls_certificate_sds_secret_configs"] = [sds(CERTIFICATE + tls.credential)]
     return upstream(common, tls.sni)
+
+
+def trusts(tls: UpstreamTls, credentials: Credentials) -> str:
+    """The secret with the authorities that the server must be signed by; "" when it is not verified."""
+    if tls.mode == "MUTUAL" and not pair_of(tls.credential, credentials):
+        return NOBODY
+    if tls.insecure:
+        return ""
+    known = [key for key in tls.ca if key in credentials and credentials[key].ca]
+    if tls.ca and not known:
+        return NOBODY
+    return AUTHORITIES + "+".join(known) if known else SYSTEM
+
+
+def pair_of(key: str, credentials: Credentials) -> bool:
+    """There are a certificate and its key to show."""
+    found = credentials.get(key)
+    return found is not None and bool(found.certificate and found.private_key)
 
 
 def upstream(common: Json, sni: str) -> Json:
@@ -213,6 +230,8 @@ def secret(name: str, credentials: Credentials, authority: Authority) -> Json:
         body = trusted(authority.root)
     elif name == SYSTEM:
         body = {"validation_context": {"trusted_ca": {"filename": system_authorities()}}}
+    elif name == NOBODY:
+        body = trusted(nobody())
     elif name.startswith(AUTHORITIES):
         chosen = [credentials[key] for key in name.removeprefix(AUTHORITIES).split("+")]
         body = trusted("\n".join(c.ca for c in chosen), "\n".join(c.crl for c in chosen if c.crl))
@@ -223,6 +242,12 @@ def secret(name: str, credentials: Credentials, authority: Authority) -> Json:
         issued = authority.of(name)
         body = key_pair(issued.certificate, issued.private_key)
     return {"@type": f"{TYPE_URL}{TLS}Secret", "name": name, **body}
+
+
+@cache
+def nobody() -> str:
+    """The certificate of an authority whose key is gone."""
+    return Authority().root
 
 
 def trusted(ca: str, crl: str = "") -> Json:
