@@ -54,7 +54,7 @@ def test_reviews_move_from_v1_to_v3_without_a_lost_request(bookinfo: Mesh, sampl
         for name in ("reviews-80-20", "reviews-50-v3", "reviews-90-10", "reviews-v3"):
             with bookinfo.step(name):
                 bookinfo.apply(samples / f"bookinfo/networking/virtual-service-{name}.yaml")
-                load.until(requests=600)
+                load.until(requests=800)
     bookinfo.verify(no_downtime(), split(host="reviews", error=ERROR))
 
 
