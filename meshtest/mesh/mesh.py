@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from meshtest.checks import About, FaultBit, NoDowntime, Split
 from meshtest.errors import ConfigRejected, FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
 from meshtest.lib.words import listed, nearest
-from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk, ask
 from meshtest.loads.load import Load as Prober
 from meshtest.loads.spec import Headers, LoadSpec
 from meshtest.manifests.compiler import compile_or_raise
@@ -52,6 +51,7 @@ from meshtest.spi.dialect import TrafficDialect
 from meshtest.spi.provider import Context, Provider
 
 if TYPE_CHECKING:
+    from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk
     from meshtest.preflight import Finding
 
 Edit = Callable[[TrafficDialect, Documents, Topology], Documents]
@@ -306,6 +306,8 @@ class Mesh:
         `protocol="http2"` sends an http URL by HTTP/2. `source` is as for load(); left out and from outside, the
         gateway's port is the URL's. Trouble of the network is the Reply's fate, not an exception.
         """
+        from meshtest.loads.ask import Ask, ask  # with ssl, and most runs ask nothing
+
         what = Ask.of(
             request,
             headers=headers,
