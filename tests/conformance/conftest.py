@@ -10,6 +10,7 @@ import pytest
 from meshtest.mesh import open_mesh
 from meshtest.settings import Settings
 from tests.conformance.ground import Ground
+from tests.conformance.misses import tell
 
 
 @pytest.fixture(scope="module")
@@ -20,4 +21,4 @@ def ground(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield made
         made.client.close()
     passed = sum(not wrong for wrong in made.score.values())
-    print(f"\nGateway API: {passed}/{len(made.score)}")
+    tell("Gateway API", passed, len(made.score))

@@ -24,6 +24,7 @@ from meshtest.manifests.istio_security.trust import aliases
 from meshtest.manifests.reader import read
 from meshtest.model.security import TRUST_DOMAIN, Authorization, Conditions, Rule
 from tests.conformance import rbac_oracle as oracle
+from tests.conformance.misses import tell
 from tests.conformance.rbac_range import range_of
 
 CASES = 27
@@ -151,7 +152,7 @@ def sendable(facts: Facts) -> bool:
 def test_every_input_becomes_its_golden_rbac_and_is_decided_so(corpora: Path) -> None:
     wrong = {name: found for name, case in cases(corpora).items() if (found := differences(case))}
     passed = len(cases(corpora)) - len(wrong)
-    print(f"istio authz: {passed}/{CASES}")
+    tell("istio authz", passed, CASES)
     assert wrong == {}
     assert passed == CASES
 
@@ -202,5 +203,5 @@ def test_the_real_envoy_does_what_the_golden_rbac_means(corpora: Path, tmp_path:
                 seen = target.lets_in(name, facts) if case.tcp else target.status(name, facts)
                 if seen != (wanted if case.tcp else 200 if wanted else 403):
                     wrong.setdefault(name, f"{facts}: Envoy says {seen}, wanted {wanted}")
-    print(f"istio authz on Envoy: {len(known) - len(wrong)}/{CASES}, {sent} requests")
+    tell(f"istio authz on Envoy, {sent} requests", len(known) - len(wrong), CASES)
     assert wrong == {}

@@ -108,7 +108,7 @@ def errors(documents: Documents, file: Path) -> list[str]:
 def test_every_file_translates_without_an_error(corpora: Path) -> None:
     results = {case(f, corpora): errors(together(f, corpora), f) for f in files(corpora)}
     assert len(results) == 88
-    print(f"\nistio config and samples, translated: {sum(not r for r in results.values())}/{len(results)}")
+    misses.tell("istio config and samples, translated", sum(not r for r in results.values()), len(results))
     misses.judge(CORPUS, results)
 
 
@@ -116,7 +116,7 @@ def test_envoy_accepts_what_comes_out(corpora: Path, tmp_path: Path) -> None:
     topologies = {case(f, corpora): compile(together(f, corpora)).topology for f in files(corpora)}
     snapshots = {name: validate.translated(topology) for name, topology in topologies.items()}
     refused = validate.refused(snapshots, tmp_path)
-    print(f"\nistio config and samples, envoy --mode validate: {len(snapshots) - len(refused)}/{len(snapshots)}")
+    misses.tell("istio config and samples, envoy --mode validate", len(snapshots) - len(refused), len(snapshots))
     assert refused == {}
 
 
@@ -133,6 +133,6 @@ def test_a_mesh_takes_them_one_after_the_other(corpora: Path, mesh: Mesh) -> Non
             results[case(file, corpora)] = [str(error)]
         else:
             results[case(file, corpora)] = []
-    print(f"\nistio config and samples, live: {sum(not r for r in results.values())}/{len(results)}")
+    misses.tell("istio config and samples, live", sum(not r for r in results.values()), len(results))
     assert {name: wrong for name, wrong in results.items() if wrong} == {}
     assert len(results) > 80
