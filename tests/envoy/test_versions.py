@@ -32,7 +32,7 @@ def servers(mesh: Mesh) -> set[str]:
 
 def test_inbound_and_outbound_hops_name_the_service_that_was_called(mesh: Mesh) -> None:
     mesh.apply(text=SHOP + route(BOTH, parents=IN_MESH))
-    load = mesh.load("GET http://web/", rps=300, requests=100).run()
+    load = mesh.load("GET http://web/", rps=300, requests=210).run()
     assert load.versions == {"v1", "v2"}
     assert servers(mesh) == {f"{d} web/{v}" for d in ("inbound", "outbound") for v in ("v1", "v2")}
     mesh.verify(no_downtime(), split(host="web", error=1e-6), reached(host="web", exactly=("v1", "v2")))
@@ -50,9 +50,9 @@ def test_routes_of_a_gateway_alone_are_shifted_and_judged(mesh: Mesh) -> None:
 def test_a_mirror_to_a_service_of_its_own_is_a_shadow(mesh: Mesh) -> None:
     mesh.apply(text=SHOP + route(BOTH, parents=IN_MESH))
     mesh["web"].mirror("v1", to="v2")
-    mesh.load("POST http://web/", rps=200, requests=50).run()
-    assert mesh["web"]["v2"].shadow.requests == 50
-    assert mesh["web"].writes() == 50
+    mesh.load("POST http://web/", rps=300, requests=100).run()
+    assert mesh["web"]["v2"].shadow.requests == 100
+    assert mesh["web"].writes() == 100
     mesh.verify(no_downtime(), mirrored(host="web", to="v2"))
 
 
@@ -60,21 +60,21 @@ class TestLinkerd:
     def test_a_canary_that_only_the_route_knows_is_a_version(self, mesh: Mesh) -> None:
         mesh.apply(text=LINKERD)
         assert mesh["web"].versions == ["v1", "v2"]
-        with mesh.load("GET http://web/", rps=200) as load:
-            load.until(requests=30)
+        with mesh.load("GET http://web/", rps=300) as load:
+            load.until(requests=100)
             for share in (50, 100):
                 mesh["web"].shift(v2=share)
-                load.until(requests=40)
+                load.until(requests=150)
         assert load.here.versions == {"v2"}
         mesh.verify()
 
     @pytest.mark.parametrize("headers", [{}, {"x-test": "1"}])
     def test_a_fault_is_a_backend_that_fails_and_is_gone_again(self, mesh: Mesh, headers: dict[str, str]) -> None:
         mesh.apply(text=LINKERD)
-        with mesh.fault("web", abort=503, percent=30, headers=headers):
+        with mesh.fault("web", abort=503, percent=50, headers=headers):
             assert mesh["web"].shares == {"v1": 100.0}
-            load = mesh.load("GET http://web/", rps=200, requests=100, headers=headers).run()
-        assert load.share("fault") == mesh.about(30, error=1e-6)
+            load = mesh.load("GET http://web/", rps=300, requests=210, headers=headers).run()
+        assert load.share("fault") == mesh.about(50, error=1e-6)
         assert {failure.kind.split()[0] for failure in load.failures} == {"503"}
         assert [s.name for s in mesh.topology.services] == ["web", "web-canary"]
         assert not mesh.provider.pods("default/meshtest-fault-web")
