@@ -136,7 +136,15 @@ class _Compilation:
             return table
         own, parent = self._of(table.source), self._of(self._parent(table))
         routes = tuple(_told(route, table.kind, own, parent, istios) for route in table.routes)
+        if any(route.retry and len(route.destinations) > 1 for route in routes):
+            self._stays(table)
         return replace(table, routes=routes)
+
+    def _stays(self, table: RouteTable) -> None:
+        """Linkerd's proxy retries above the choice of a backend (linkerd2-proxy, logical/policy/route.rs)."""
+        text = f"retries of {table.kind} `{table.namespace}/{table.name}` stay with the backend that was chosen first; "
+        text += "Linkerd chooses one by weight for each of them"
+        self.notes.append(Diagnostic(Severity.WARNING, "not-supported", text, table.source))
 
     def _parent(self, table: RouteTable) -> Source:
         service = self.topology.service(table.hosts[0])

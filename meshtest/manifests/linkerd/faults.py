@@ -3,7 +3,8 @@
     web 90, web-canary 10   ── 30 % fail ─►   web 63, web-canary 7, meshtest-fault-web 30
 
 Linkerd's users do it so (linkerd.io, tasks, "Injecting Faults"). Unlike a fault of Istio, one of these meets the
-retries and the failure accrual of the mesh, for an endpoint has answered.
+retries and the failure accrual of the mesh, for an endpoint has answered. Here a retry stays with the backend that was
+chosen first, so it does not escape the fault as it may with Linkerd's own proxy (a warning of the dialect says so).
 """
 
 from __future__ import annotations
