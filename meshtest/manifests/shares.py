@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
+from meshtest.manifests.error_backends import is_error_backend
 from meshtest.manifests.gateway_api.versions import parts
 from meshtest.manifests.hosts import claims, default_route, in_order
 from meshtest.model.route import MESH, Destination, Match, Route, RouteTable
@@ -45,10 +47,16 @@ def _default(topology: Topology, tables: Iterable[RouteTable], service: Service)
         route
         for table in tables
         for hosts in [_hosts(topology, table, service)]
-        for route in _all(table)
+        for route in map(_without_errors, _all(table))
         if route.destinations and not route.match.selects_users and all(d.host in hosts for d in route.destinations)
     ]
     return next((r for r in routes if r.match.is_catch_all), routes[0] if routes else None)
+
+
+def _without_errors(route: Route) -> Route:
+    """Requests that a fault takes away are chosen by no version."""
+    kept = tuple(d for d in route.destinations if not is_error_backend(d.host))
+    return route if len(kept) == len(route.destinations) else replace(route, destinations=kept)
 
 
 def _hosts(topology: Topology, table: RouteTable, service: Service) -> set[str]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from meshtest.manifests.gateway_api import GATEWAY_API, rules
 from meshtest.manifests.hosts import claims
 from meshtest.manifests.istio import ISTIO
+from meshtest.manifests.linkerd import LINKERD
+from meshtest.manifests.linkerd.kinds import first
 from meshtest.model.document import Documents
 from meshtest.model.route import Fault, Match
 from meshtest.model.topology import Topology
@@ -14,12 +16,15 @@ from meshtest.spi.dialect import Compiled, TrafficDialect
 
 
 class Traffic:
-    """HTTPRoutes are edited where they lead to the host and no VirtualService does; else VirtualServices."""
+    """HTTPRoutes are edited where they lead to the host and no VirtualService does; else VirtualServices. In a Linkerd
+    mesh, which ignores VirtualServices, always HTTPRoutes."""
 
     name = "traffic"
-    kinds = ISTIO.kinds | GATEWAY_API.kinds
+    kinds = ISTIO.kinds | GATEWAY_API.kinds | LINKERD.kinds
 
     def of(self, documents: Documents, topology: Topology, host: str) -> TrafficDialect:
+        if first(documents) is not None:
+            return LINKERD
         listed = [table for table in topology.tables if table.order == "listed"]
         by_istio = claims(listed, host) or any(
             d.host == host for table in listed for route in table.routes for d in route.destinations
@@ -28,9 +33,11 @@ class Traffic:
 
     def compile(self, documents: Documents, topology: Topology) -> Compiled:
         """One after the other."""
-        first = ISTIO.compile(documents, topology)
-        second = GATEWAY_API.compile(documents, first.topology)
-        return Compiled(second.topology, (*first.diagnostics, *second.diagnostics), second.statuses)
+        one = ISTIO.compile(documents, topology)
+        second = GATEWAY_API.compile(documents, one.topology)
+        third = LINKERD.compile(documents, second.topology)
+        notes = (*one.diagnostics, *second.diagnostics, *third.diagnostics)
+        return Compiled(third.topology, notes, (*second.statuses, *third.statuses))
 
     def set_weights(
         self, documents: Documents, topology: Topology, host: str, weights: Mapping[str, int], *, rule: str = ""

@@ -7,8 +7,10 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from meshtest.manifests.error_backends import name_of
 from meshtest.mesh import conditions
 from meshtest.model.route import Fault
+from meshtest.model.sightings import CHOOSING
 from meshtest.model.topology import key
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Injection:
         self._workloads = [key(w) for w in mesh.find(self.target)]
         self._documents = mesh.documents
         self._before = mesh.provider.counters(COUNTERS)
+        self._since = mesh.run.now
         mesh.record("fault.start", self.target, fault=self.describe())
         if self._at_destination:
             faults = {**mesh.topology.faults, **dict.fromkeys(self._workloads, self.fault)}
@@ -68,11 +71,23 @@ class Injection:
         now = mesh.provider.counters(COUNTERS)
         grown = {name: count - self._before.get(name, 0) for name, count in now.items()}
         self.evidence = {name: count for name, count in grown.items() if count > 0 and self._concerns(name)}
+        self.evidence |= self._answered()
         mesh.record("fault.end", self.target, evidence=self.evidence)
 
     def _concerns(self, counter: str) -> bool:
         """Faults at a destination are counted by inbound listeners, the others by outbound ones and gateways."""
         return counter.startswith("http.inbound_") == self._at_destination
+
+    def _answered(self) -> dict[str, int]:
+        """Where the fault was a backend that fails, no filter counts it, but the proxies have told who answered."""
+        if self._at_destination:
+            return {}
+        name = name_of(self._mesh[self.target].service)
+        if not any(document.name == name for document in self._injected):
+            return {}
+        hops = self._mesh.hops()
+        count = sum(h.direction in CHOOSING and h.server.service == name and h.at >= self._since for h in hops)
+        return {f"requests to {name}": count} if count else {}
 
     def describe(self) -> dict[str, Any]:
         fault = self.fault

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from meshtest.errors import UsageError
 from meshtest.lib.words import listed, nearest
+from meshtest.manifests import apex
 from meshtest.manifests.shares import shares
 from meshtest.mesh import conditions
 from meshtest.mesh.shadow import Shadow
@@ -49,7 +50,7 @@ class ServiceHandle:
 
     @property
     def workloads(self) -> Sequence[Workload]:
-        return self._mesh.topology.backends(self.service)
+        return apex.backends(self._mesh.topology, self.service)
 
     @property
     def shares(self) -> Mapping[str, float]:

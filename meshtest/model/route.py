@@ -200,6 +200,8 @@ class Route:
     name: str = ""
     match: Match = Match()
     destinations: tuple[Destination, ...] = ()
+    resting: tuple[str, ...] = ()
+    """Hosts whose share is 0 at present: versions that no request goes to (Gateway API)."""
     redirect: Redirect | None = None
     direct_response: DirectResponse | None = None
     rewrite: Rewrite | None = None

@@ -50,6 +50,10 @@ class Backends:
         found = [self._destination(route, backend) for backend in rule.backends]
         return tuple(d for d in found if d.weight)
 
+    def resting(self, rule: Rule) -> tuple[str, ...]:
+        """Hosts of backends without a weight at present."""
+        return tuple(host for b in rule.backends if not b.weight and (host := _host(b.to)) in self.services)
+
     def _destination(self, route: RouteSpec, backend: BackendRef) -> Destination:
         wanted = backend.filters
         target = self._resolve(route, backend.to)

@@ -7,9 +7,10 @@ from typing import Any
 
 from meshtest.errors import UsageError
 from meshtest.manifests import patch
-from meshtest.manifests.gateway_api import render, rules
+from meshtest.manifests.apex import led_to
+from meshtest.manifests.gateway_api import kinds, render, rules
 from meshtest.manifests.gateway_api.rules import MATCH_PREFIX, Rule, host_of
-from meshtest.manifests.gateway_api.versions import service_of
+from meshtest.manifests.gateway_api.versions import selected_by, service_of
 from meshtest.model.document import Document, Documents
 from meshtest.model.route import Fault, Match
 from meshtest.model.service import Service
@@ -28,9 +29,17 @@ def set_weights(
 
     def split(document: Document, found: Rule) -> Document:
         entries = [{**_entry(found, services[v], host), "weight": weight} for v, weight in weights.items() if weight]
-        return patch.put(document, (*found.path, "backendRefs"), entries)
+        return patch.put(document, (*found.path, "backendRefs"), [*entries, *_resting(topology, host, found, entries)])
 
     return rules.change(documents, rules.movable(documents, topology, host, rule), split)
+
+
+def _resting(topology: Topology, host: str, rule: Rule, entries: list[Json]) -> list[Json]:
+    """What no selector makes a version of the host, only this rule: it stays in it, with weight 0."""
+    served = {host_of(entry, rule.document) for entry in entries}
+    known = {service.fqdn for service in led_to(topology, host)} - {s.fqdn for s in selected_by(topology, host)}
+    left = [e for e in rule.data.get("backendRefs") or () if host_of(e, rule.document) in known - served]
+    return [{**entry, "weight": 0} for entry in left]
 
 
 def check_weights(weights: Mapping[str, int]) -> None:
@@ -98,16 +107,31 @@ def set_match(documents: Documents, topology: Topology, host: str, match: Match,
     documents = rules.routed(documents, topology, host)
     rendered = render.match(match)
     name = MATCH_PREFIX + render.digest(rendered)
-    documents = rules.without(documents, lambda rule: rule.name.startswith(name) and service.fqdn in rule.hosts)
+    documents = rules.without(documents, lambda rule: _is_copy(rule, name, rendered) and service.fqdn in rule.hosts)
     changed: dict[tuple[str, str, str], Document] = {}
     for number, rule in reversed([*enumerate(rules.default_rules(documents, topology, host))]):
         found = [both for own in rule.data.get("matches") or [{}] if (both := render.both(own, rendered)) is not None]
         document = changed.get(rule.document.key, rule.document)
         kept = {key: value for key, value in rule.data.items() if key not in ("name", "matches", "backendRefs")}
         entry = {**_entry(rule, service, host), "weight": 1}
-        copy = {"name": f"{name}-{number}" if number else name, "matches": found or [rendered], **kept}
-        changed[document.key] = patch.insert(document, ("spec", "rules"), 0, {**copy, "backendRefs": [entry]})
+        copy = {"matches": found or [rendered], **kept, "backendRefs": [entry]}
+        if document.kind == kinds.HTTP_ROUTE:
+            copy = {"name": f"{name}-{number}" if number else name, **copy}
+        else:
+            document = _marked(document, copy["matches"])
+        changed[document.key] = patch.insert(document, ("spec", "rules"), 0, copy)
     return documents.apply(changed.values())
+
+
+def _is_copy(rule: Rule, name: str, rendered: Json) -> bool:
+    """It was put in for this match."""
+    return rule.name.startswith(name) or (rule.ours and rendered in rule.matches)
+
+
+def _marked(document: Document, matches: list[Json]) -> Document:
+    digests = dict.fromkeys((*rules.marked(document), render.digest(matches)))
+    annotations = document.metadata.get("annotations") or {}
+    return patch.put(document, ("metadata", "annotations"), {**annotations, rules.MARK: " ".join(digests)})
 
 
 def set_fault(

@@ -25,6 +25,9 @@ CONFIG_MAP = "/ConfigMap"
 HOSTNAME = "networking.istio.io/Hostname"
 """Istio's extension: the host of a ServiceEntry."""
 
+LINKERDS_HTTP_ROUTE = "policy.linkerd.io/HTTPRoute"
+"""Of the same shape, but its rules have no names."""
+
 ROUTES_OF_PROTOCOL = {
     "HTTP": (HTTP_ROUTE, GRPC_ROUTE),
     "HTTPS": (HTTP_ROUTE, GRPC_ROUTE),

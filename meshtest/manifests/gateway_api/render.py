@@ -100,6 +100,6 @@ def _narrower(one: Json, other: Json) -> bool:
     return path == stem or path.startswith(f"{stem}/")
 
 
-def digest(rendered: Json) -> str:
-    """The same name for the same match."""
+def digest(rendered: Json | list[Json]) -> str:
+    """The same name for the same match, or matches."""
     return hashlib.sha256(json.dumps(rendered, sort_keys=True).encode()).hexdigest()[:8]

@@ -9,7 +9,8 @@ from typing import Any
 from meshtest.errors import UsageError
 from meshtest.lib.words import listed, nearest
 from meshtest.manifests import patch
-from meshtest.manifests.gateway_api import kinds
+from meshtest.manifests.error_backends import is_error_backend
+from meshtest.manifests.gateway_api import kinds, render
 from meshtest.manifests.gateway_api.versions import parts
 from meshtest.model.document import Document, Documents, Path
 from meshtest.model.service import DOMAIN
@@ -18,6 +19,8 @@ from meshtest.model.topology import Topology
 Json = dict[str, Any]
 
 MATCH_PREFIX = "meshtest-match-"
+MARK = "meshtest.dev/matches"
+"""Annotation of a route whose rules have no names: which of them set_match has put in."""
 BY_USER = ("headers", "queryParams")
 """Conditions that pick requests by who sends them (Match.selects_users)."""
 
@@ -46,7 +49,8 @@ class Rule:
     @property
     def hosts(self) -> set[str]:
         """Where it leads, fully qualified."""
-        return {host_of(entry, self.document) for entry in self.data.get("backendRefs") or ()}
+        found = {host_of(entry, self.document) for entry in self.data.get("backendRefs") or ()}
+        return {host for host in found if not is_error_backend(host)}
 
     @property
     def selects_users(self) -> bool:
@@ -54,7 +58,16 @@ class Rule:
 
     @property
     def ours(self) -> bool:
-        return self.name.startswith(MATCH_PREFIX)
+        return self.name.startswith(MATCH_PREFIX) or render.digest(self.matches) in marked(self.document)
+
+    @property
+    def matches(self) -> list[Json]:
+        return self.data.get("matches") or []
+
+
+def marked(document: Document) -> list[str]:
+    """Digests of the matches that were put in where rules have no names."""
+    return str((document.metadata.get("annotations") or {}).get(MARK, "")).split()
 
 
 def host_of(reference: Json, document: Document) -> str:
@@ -62,7 +75,7 @@ def host_of(reference: Json, document: Document) -> str:
 
 
 def all_rules(documents: Documents) -> Iterator[Rule]:
-    for document in documents.of(kinds.HTTP_ROUTE):
+    for document in (*documents.of(kinds.HTTP_ROUTE), *documents.of(kinds.LINKERDS_HTTP_ROUTE)):
         for index in range(len((document.data.get("spec") or {}).get("rules") or ())):
             yield Rule(document, index)
 

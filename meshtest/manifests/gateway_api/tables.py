@@ -113,6 +113,7 @@ def _template(route: RouteSpec, rule: Rule, backends: Backends) -> Route:
     # without a retry the only try is the whole request
     limits = [limit for limit in (rule.request_timeout, None if retry else rule.backend_timeout) if limit]
     timeout = min(limits, default=None)
+    general = replace(general, resting=backends.resting(rule))
     return replace(general, destinations=destinations, rewrite=wanted.rewrite, timeout=timeout, retry=retry)
 
 

@@ -1,12 +1,16 @@
 """Versions of a Service where there are no subsets: each version is a Service of its own, whose pods are part of it.
 
 web (app: web)  ──►  web-v1 (app: web, version: v1),  web-v2 (app: web, version: v2)
+
+Or it is a version because a route of the Service leads to it, whatever pods it has (apex.py).
 """
 
 from __future__ import annotations
 
 from meshtest.errors import UsageError
 from meshtest.lib.words import listed, nearest
+from meshtest.manifests.apex import led_to
+from meshtest.manifests.error_backends import is_error_backend
 from meshtest.model.service import Service, Workload
 from meshtest.model.topology import Topology
 
@@ -24,7 +28,17 @@ def parts(topology: Topology, host: str) -> list[Service]:
     whole = topology.service(host)
     if whole is None:
         return []
-    return [whole, *(s for s in topology.services if s.fqdn != host and part_of(topology, s, whole))]
+    own = {s.fqdn for s in (*led_to(topology, host), *selected_by(topology, host))}
+    return [whole, *(s for s in topology.services if s.fqdn in own and not is_error_backend(s.name))]
+
+
+def selected_by(topology: Topology, host: str) -> list[Service]:
+    """Other Services all of whose pods the Service selects."""
+    whole = topology.service(host)
+    if whole is None:
+        return []
+    near = (s for s in topology.services if s.namespace == whole.namespace and s.fqdn != host)
+    return [service for service in near if part_of(topology, service, whole)]
 
 
 def service_of(topology: Topology, host: str, version: str) -> Service:

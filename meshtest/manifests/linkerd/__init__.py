@@ -4,9 +4,11 @@
     fields.py       the field table of policy.linkerd.io/HTTPRoute
     annotations.py  what the annotations of one object say
     services.py     Services with annotations: opaque ports, accrual, routes of their own
+    edits.py        moving traffic: HTTPRoutes of either group
+    faults.py       faults without a filter for them: a weighted backend that only fails
     dialect.py      all of it together, behind the dialects of Gateway API and Istio
 
-What Linkerd cannot do is not done here either: it has no mirroring, no rewriting and no fault filter.
+What Linkerd cannot do is not done here either: it has no mirroring, no rewriting and no delays.
 """
 
 from meshtest.manifests.linkerd.dialect import LINKERD as LINKERD

@@ -17,14 +17,14 @@ from meshtest.manifests.gateway_api.references import Grants
 from meshtest.manifests.gateway_api.route import RouteSpec
 from meshtest.manifests.gateway_api.statuses import route_statuses, unattached
 from meshtest.manifests.gateway_api.tables import for_services
-from meshtest.manifests.linkerd import kinds, services
+from meshtest.manifests.linkerd import edits, kinds, services
 from meshtest.manifests.linkerd.fields import HTTP_ROUTE
 from meshtest.manifests.linkerd.services import Wishes, wishes
 from meshtest.manifests.memo import per_document
 from meshtest.model.diagnostic import Diagnostic, Severity, Source
 from meshtest.model.document import Document, Documents
 from meshtest.model.policy import HostPolicy
-from meshtest.model.route import MESH, Retry, Route, RouteTable
+from meshtest.model.route import MESH, Fault, Match, Retry, Route, RouteTable
 from meshtest.model.status import Status
 from meshtest.model.topology import Topology
 from meshtest.spi.dialect import Compiled
@@ -48,6 +48,24 @@ class Linkerd:
     def compile(self, documents: Documents, topology: Topology) -> Compiled:
         reason = kinds.first(documents)
         return Compiled(topology) if reason is None else _Compilation(documents, topology, reason).compiled()
+
+    def set_weights(
+        self, documents: Documents, topology: Topology, host: str, weights: Mapping[str, int], *, rule: str = ""
+    ) -> Documents:
+        return edits.set_weights(documents, topology, host, weights, rule=rule)
+
+    def set_mirror(
+        self, documents: Documents, topology: Topology, host: str, to: str, *, percent: float, rule: str = ""
+    ) -> Documents:
+        return edits.set_mirror(documents, host, percent=percent)
+
+    def set_match(self, documents: Documents, topology: Topology, host: str, match: Match, to: str) -> Documents:
+        return edits.set_match(documents, topology, host, match, to)
+
+    def set_fault(
+        self, documents: Documents, topology: Topology, host: str, fault: Fault | None, *, match: Match | None = None
+    ) -> Documents:
+        return edits.set_fault(documents, topology, host, fault, match=match)
 
 
 class _Compilation:
@@ -118,7 +136,15 @@ class _Compilation:
             return table
         own, parent = self._of(table.source), self._of(self._parent(table))
         routes = tuple(_told(route, table.kind, own, parent, istios) for route in table.routes)
+        if any(route.retry and len(route.destinations) > 1 for route in routes):
+            self._stays(table)
         return replace(table, routes=routes)
+
+    def _stays(self, table: RouteTable) -> None:
+        """Linkerd's proxy retries above the choice of a backend (linkerd2-proxy, logical/policy/route.rs)."""
+        text = f"retries of {table.kind} `{table.namespace}/{table.name}` stay with the backend that was chosen first; "
+        text += "Linkerd chooses one by weight for each of them"
+        self.notes.append(Diagnostic(Severity.WARNING, "not-supported", text, table.source))
 
     def _parent(self, table: RouteTable) -> Source:
         service = self.topology.service(table.hosts[0])

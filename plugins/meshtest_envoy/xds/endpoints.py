@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 
+from meshtest.manifests.apex import answering
 from meshtest.model.policy import HostPolicy, Subset
 from meshtest.model.service import Endpoint, Service, ServicePort, within
 from meshtest.model.topology import Topology, key
@@ -52,7 +53,7 @@ def assignments(topology: Topology, service: Service, replicas: Sequence[Replica
     for port in service.ports:
         for subset in (None, *(host.subsets if host else ())):
             name = names.outbound_cluster(service.fqdn, port.number, subset.name if subset else "")
-            found = located(service, port, subset, ready, mutual)
+            found = located(topology, service, port, subset, ready, mutual)
             yield assignment(name, localities.assignment(found))
             for view in localities.copies(topology).get(name, ()):
                 policy = (subset or host or HostPolicy(host="")).policy_for(port.number)
@@ -60,13 +61,18 @@ def assignments(topology: Topology, service: Service, replicas: Sequence[Replica
 
 
 def located(
-    service: Service, port: ServicePort, subset: Subset | None, ready: Iterable[Replica], mutual: Mutual
+    topology: Topology,
+    service: Service,
+    port: ServicePort,
+    subset: Subset | None,
+    ready: Iterable[Replica],
+    mutual: Mutual,
 ) -> list[Located]:
     pods = [r for r in ready if subset is None or within(subset.labels, r.workload.labels)]
     ours = (
         Located(r.workload.locality, r.workload.labels, made)
         for r in pods
-        if (made := pod_endpoint(service, port, r, mutual)) is not None
+        if (made := pod_endpoint(topology, service, port, r, mutual)) is not None
     )
     return [*ours, *addressed(service, port, chosen(service, subset))]
 
@@ -90,11 +96,13 @@ def assignment(name: str, endpoints: Sequence[Json]) -> Json:
     return {"@type": ASSIGNMENT, "cluster_name": name, "endpoints": list(endpoints)}
 
 
-def pod_endpoint(service: Service, port: ServicePort, replica: Replica, mutual: Mutual) -> Json | None:
+def pod_endpoint(
+    topology: Topology, service: Service, port: ServicePort, replica: Replica, mutual: Mutual
+) -> Json | None:
     number = names.target_number(replica.workload, port.target)
     if number is None or number not in replica.sockets:
         return None
-    who = names.server(service.name, replica.workload.version, replica.pod)
+    who = names.server(answering(topology, service, replica.workload), replica.workload.version, replica.pod)
     metadata: Json = {"meshtest": {"server": who}}
     if mutual.speaks(replica.workload, number):
         metadata["istio"] = {"tlsMode": "istio"}

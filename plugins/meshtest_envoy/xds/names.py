@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshtest.manifests import apex
 from meshtest.manifests.sources import CLIENT as CLIENT
 from meshtest.model.route import Door, Gateway, Server
 from meshtest.model.service import Workload
@@ -76,8 +77,8 @@ def server(service: str, version: str, pod: str) -> str:
 
 
 def app_service(topology: Topology, workload: Workload) -> str:
-    """The service a workload's replicas answer for: the first that selects it, else its app label."""
-    return next((s.name for s in topology.services if s.selects(workload)), workload.app)
+    """The service a workload's replicas answer for (apex.py)."""
+    return apex.of_workload(topology, workload)
 
 
 def target_ports(topology: Topology, workload: Workload) -> list[tuple[int, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from meshtest.errors import ConfigRejected
 from meshtest.lib.words import listed
+from meshtest.manifests import apex
 from meshtest.manifests.hosts import HTTP_PROTOCOLS, mesh_hosts
 from meshtest.manifests.scopes import selector_labels
 from meshtest.model.route import Door, VirtualHost
@@ -87,7 +88,7 @@ class Translator:
 
     def snapshot(self, topology: Topology, replicas: Sequence[Replica], ports: Mapping[str, int]) -> Snapshot:
         """`ports`: of tcp_listeners(topology). Raises ConfigRejected for a route to nowhere."""
-        t = topology
+        t, replicas = topology, [answering(topology, replica) for replica in replicas]
         connections = [(table.name, table.namespace, table.tls, table.tcp, table.gateways) for table in t.tables]
         asked = (
             t.credentials,
@@ -96,6 +97,7 @@ class Translator:
             t.authorizations,
             [c for c in connections if c[2] or c[3]],
             self.outside,
+            apex.parents(topology),
         )
         policies = (t.policies, t.namespace_policies)
         ground = (t.services, t.workloads, t.gateways, policies, t.faults, asked, replicas, ports)
@@ -203,6 +205,12 @@ class Translator:
             if protocol in HTTP_PROTOCOLS:
                 route = listeners.inbound_routes(replica, port, fault)
                 result.routes[route["name"]] = route
+
+
+def answering(topology: Topology, replica: Replica) -> Replica:
+    """The pod under the name of the service that it is a version of now: routes may have made it one since it began."""
+    service = apex.names(topology).get(key(replica.workload), replica.service)
+    return replica if service == replica.service else replace(replica, service=service)
 
 
 def tcp_listeners(topology: Topology, *, with_outside: bool = False) -> list[str]:

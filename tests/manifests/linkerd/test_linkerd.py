@@ -126,6 +126,11 @@ class TestRetries:
         assert only.retry is not None
         assert (only.retry.attempts, only.retry.status_codes) == (1, (503,))
 
+    def test_that_they_stay_with_their_backend_is_said(self) -> None:
+        shops = service("web", **{"retry.linkerd.io/http": "5xx"}) + service("canary")
+        assert any("Linkerd chooses one by weight" in said for said in warnings(shops + route(SPLIT)))
+        assert not any("chooses" in said for said in warnings(shops + route(PLAIN)))
+
     def test_a_limit_without_a_condition_retries_nothing_and_that_is_said(self) -> None:
         text = service("web", **{"retry.linkerd.io/limit": "3"})
         assert routes(text)[0].retry is None

@@ -1,0 +1,1 @@
+"""A rollout by HTTPRoutes: at a Gateway, and in the mesh (GAMMA)."""
