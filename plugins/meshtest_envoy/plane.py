@@ -114,15 +114,12 @@ class DataPlane:
             # the routes of listeners that do not serve yet; the others keep theirs until endpoints are there
             self._push(LISTENER, "listeners", goal.listeners | self._in_force.listeners)
             self._push_filters(goal.filters | now.filters)
-            self._push(ROUTES, "routes", goal.routes | now.routes)
-        # a cluster that now looks its endpoints up itself asks for them no more
-        asked = {eds_name(c) for c in self._in_force.clusters.values() if c.get("type") == "EDS"}
-        endpoints = {n: e for n, e in (now.endpoints | goal.endpoints).items() if n in asked}
-        self._push(ENDPOINTS, "endpoints", endpoints, touch=touched)
+            self._push_routes(goal.routes | now.routes)
+        self._push_endpoints(now.endpoints | goal.endpoints, touch=touched)
         self._push(LISTENER, "listeners", self._in_force.listeners | serving)
         # after endpoints, from which keys may be fetched; before routes, which may ask for the claims of a token
         self._push_filters(now.filters | goal.filters)
-        self._push(ROUTES, "routes", self._still_asked(now.routes, goal.routes) | goal.routes)
+        self._push_routes(now.routes | goal.routes)
         self._push(SECRET, "secrets", goal.secrets)
 
     def _push_filters(self, filters: Resources) -> None:
@@ -130,13 +127,16 @@ class DataPlane:
         asked = security.discovered(self._in_force.listeners.values())
         self._push(FILTERS, "filters", {n: f for n, f in filters.items() if n in asked})
 
-    def _still_asked(self, old: Resources, new: Resources) -> Resources:
-        """Old routes that some listener still has; a filter chain that went asks for its own no more."""
-        gone = old.keys() - new.keys()
-        if not gone:
-            return old
+    def _push_routes(self, routes: Resources) -> None:
+        """Those that a listener in force asks for: a filter chain that went asks for its own no more, and one that
+        changes, last of all, not yet for its new ones."""
         asked = {name for listener in self._in_force.listeners.values() for name in listeners.routes_of(listener)}
-        return {n: r for n, r in old.items() if n not in gone or n in asked}
+        self._push(ROUTES, "routes", {n: r for n, r in routes.items() if n in asked})
+
+    def _push_endpoints(self, endpoints: Resources, touch: set[str] | None = None) -> None:
+        """Not of a cluster that looks its endpoints up itself: it asks for none."""
+        asked = {eds_name(c) for c in self._in_force.clusters.values() if c.get("type") == "EDS"}
+        self._push(ENDPOINTS, "endpoints", {n: e for n, e in endpoints.items() if n in asked}, touch=touch)
 
     def _push_clusters(self, clusters: Resources, goal: Snapshot, touched: set[str]) -> None:
         """Envoy acknowledges no cluster until each new or changed one has its endpoints and secrets. So these are sent
@@ -150,10 +150,10 @@ class DataPlane:
     def _break(self, goal: Snapshot) -> None:
         """What nothing refers to any more goes: who refers before what is referred to."""
         self._push(LISTENER, "listeners", goal.listeners)
-        self._push(FILTERS, "filters", goal.filters)
-        self._push(ROUTES, "routes", goal.routes)
+        self._push_filters(goal.filters)
+        self._push_routes(goal.routes)
         self._push(CLUSTER, "clusters", goal.clusters)
-        self._push(ENDPOINTS, "endpoints", goal.endpoints)
+        self._push_endpoints(goal.endpoints)
 
     def _push(self, type_url: str, field: str, resources: Resources, touch: set[str] | None = None) -> None:
         if resources == getattr(self._in_force, field) and not touch:

@@ -121,6 +121,18 @@ def test_servers_come_and_go_beside_one_that_stays(mesh: Mesh, authority: Any) -
     connection.close()
 
 
+def test_a_port_may_begin_to_serve_http_while_another_opens(mesh: Mesh) -> None:
+    """Its listener changes last of all, and asks for its routes only then."""
+    mesh.apply(text=SHOP)
+    ports = {port: Server(port=port, protocol="HTTP", name=f"p{port}") for port in (80, 81)}
+    extend(mesh, gateway(replace(ports[80], protocol="TCP")), tables=(table("*"),))
+    extend(mesh, gateway(*ports.values()), tables=(table("*"),))
+    for port in ports:
+        with contextlib.closing(http.client.HTTPConnection(*door(mesh, port), timeout=10)) as connection:
+            connection.request("GET", "/")
+            assert connection.getresponse().status == 200
+
+
 def test_http2_is_offered_to_browsers(mesh: Mesh, authority: Any) -> None:
     mesh.apply(text=SHOP)
     own = credential("one", authority.pair("one.example.com"))

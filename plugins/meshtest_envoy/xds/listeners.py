@@ -164,9 +164,9 @@ def listener(name: str, address: Json, chains: Sequence[Json], *, inspected: boo
 
 def routes_of(listener: Json) -> Iterator[str]:
     """Names of the route configurations that a listener asks for."""
-    for chain in listener["filter_chains"]:
-        for item in chain["filters"]:
-            if rds := item["typed_config"].get("rds"):
+    for chain in listener.get("filter_chains", ()):
+        for item in chain.get("filters", ()):
+            if rds := item.get("typed_config", {}).get("rds"):
                 yield rds["route_config_name"]
 
 

@@ -54,9 +54,10 @@ def http_filters(listener: str) -> list[Json]:
 
 def discovered(listeners: Iterable[Json]) -> frozenset[str]:
     """Names of the filters whose configuration some listener discovers."""
-    filters = [f for made in listeners for chain in made["filter_chains"] for f in chain["filters"]]
+    chains = [chain for made in listeners for chain in made.get("filter_chains", ())]
+    filters = [f for chain in chains for f in chain.get("filters", ())]
     of_http = [h for f in filters for h in f.get("typed_config", {}).get("http_filters", ())]
-    return frozenset(h["name"] for h in of_http if "config_discovery" in h)
+    return frozenset(h.get("name", "") for h in of_http if "config_discovery" in h)
 
 
 def filter_configs(topology: Topology, proxy: Proxy, listener: str, port: int) -> Iterator[Json]:
