@@ -114,8 +114,8 @@ class TestNames:
     ) -> None:
         text = f"apiVersion: {api_version}\nkind: {kind}\nmetadata:\n  name: {name}\n"
         assert [line for line in said(text) if "metadata" in line] == [
-            f"m.yaml:4: error: `metadata.name` is {name!r}; allowed: lower-case letters, {allowed}, a letter or digit at "
-            "both ends [bad-value]"
+            f"m.yaml:4: error: `metadata.name` is {name!r}; allowed: lower-case letters, {allowed}, a letter or digit "
+            "at both ends [bad-value]"
         ]
 
     def test_a_namespace_has_no_dots(self) -> None:
