@@ -94,7 +94,8 @@ def _apex(
     selected: Mapping[str, tuple[Workload, ...]],
 ) -> str:
     for service in services:
-        if (parent := topology.service(led.get(service.fqdn, ""))) is not None:
+        host = led.get(service.fqdn)
+        if host and (parent := topology.service(host)) is not None:
             return parent.name
     return max(services, key=lambda service: len(selected[service.fqdn])).name
 
