@@ -71,6 +71,8 @@ class TestKinds:
         [
             ("networking.istio.io/v1", "WorkloadGroup"),
             ("gateway.networking.k8s.io/v1", "UDPRoute"),
+            ("gateway.networking.k8s.io/v1", "SomethingNew"),
+            ("policy.linkerd.io/v1", "SomethingNew"),
             ("apps/v1", "StatefulSet"),
             ("networking.k8s.io/v1", "Ingress"),
         ],
@@ -114,8 +116,8 @@ class TestNames:
     ) -> None:
         text = f"apiVersion: {api_version}\nkind: {kind}\nmetadata:\n  name: {name}\n"
         assert [line for line in said(text) if "metadata" in line] == [
-            f"m.yaml:4: error: `metadata.name` is {name!r}; allowed: lower-case letters, {allowed}, a letter or digit at "
-            "both ends [bad-value]"
+            f"m.yaml:4: error: `metadata.name` is {name!r}; allowed: lower-case letters, {allowed}, a letter or digit "
+            "at both ends [bad-value]"
         ]
 
     def test_a_namespace_has_no_dots(self) -> None:
