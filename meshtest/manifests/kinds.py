@@ -72,6 +72,9 @@ HARMLESS = {
 }
 """Kinds by group that do not matter to requests."""
 
+MESHES = ("istio.io", GATEWAY_API, "gateway.networking.x-k8s.io", "linkerd.io")
+"""Ends of groups whose kinds matter to requests, also those that are not known yet."""
+
 RETIRED_GROUPS = frozenset({"extensions", "config.istio.io"})
 
 
@@ -96,7 +99,7 @@ def check(document: Document, handled: frozenset[str]) -> Diagnostic | None:
     if near := _meant(document):
         text = f"unknown kind `{kind}`; did you mean `{near}`?"
         return Diagnostic(Severity.ERROR, "unknown-kind", text, document.where("kind"))
-    if document.kind in _TRAFFIC or (document.kind not in _KNOWN and _group(document.kind).endswith("istio.io")):
+    if document.kind in _TRAFFIC or (document.kind not in _KNOWN and _group(document.kind).endswith(MESHES)):
         text = f"{named} is not supported: requests may go another way than on a cluster"
         return Diagnostic(Severity.WARNING, "not-supported", text, document.where())
     return Diagnostic(Severity.INFO, "unused", f"{named} has no effect here", document.where())

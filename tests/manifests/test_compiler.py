@@ -71,6 +71,8 @@ class TestKinds:
         [
             ("networking.istio.io/v1", "WorkloadGroup"),
             ("gateway.networking.k8s.io/v1", "UDPRoute"),
+            ("gateway.networking.k8s.io/v1", "SomethingNew"),
+            ("policy.linkerd.io/v1", "SomethingNew"),
             ("apps/v1", "StatefulSet"),
             ("networking.k8s.io/v1", "Ingress"),
         ],
