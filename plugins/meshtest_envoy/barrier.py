@@ -1,41 +1,62 @@
 """The last step of a change: see with our own eyes that Envoy's worker has it.
 
 The ACK comes from Envoy's main thread, which then hands the update to the worker that serves requests; on a busy
-machine the worker was seen 0.1 to 0.35 s behind it. So every configuration carries its number as a host of its own in
-the client's routes, and a change is in force when a request to that host is answered with the number.
+machine the worker was seen 0.1 to 0.35 s behind it. So every configuration has its number in routes of its own, behind
+a listener of its own that no EnvoyFilter reaches, and a change is in force when a request there is answered with the
+number.
 """
 
 from __future__ import annotations
 
 import http.client
-from typing import Any
+import socket
+from dataclasses import replace
+from pathlib import Path
 
 from meshtest.errors import ProviderError
 from meshtest.lib import wait
-from meshtest_envoy.xds.clusters import Json
-from meshtest_envoy.xds.names import MARKER_HOST
-from meshtest_envoy.xds.snapshot import Resources
+from meshtest_envoy.xds import listeners
+from meshtest_envoy.xds.resources import Json
+from meshtest_envoy.xds.routes import route_configuration
+from meshtest_envoy.xds.snapshot import Snapshot
+
+NAME = "meshtest.generation"
+"""Of the listener, and of its route configuration."""
 
 
-def marked(routes: Resources, name: str, generation: int) -> Resources:
-    """The route configurations, one of them with the marker."""
+def numbered(goal: Snapshot, generation: int, socket: Path) -> Snapshot:
+    """The configuration with its number."""
     answer = {"status": 200, "body": {"inline_string": str(generation)}}
     route = {"name": "generation", "match": {"prefix": "/"}, "direct_response": answer}
-    host: Json = {"name": "generation", "domains": [MARKER_HOST], "routes": [route]}
-    configuration: dict[str, Any] = routes[name]
-    return {**routes, name: {**configuration, "virtual_hosts": [host, *configuration["virtual_hosts"]]}}
+    host: Json = {"name": "generation", "domains": ["*"], "routes": [route]}
+    routes = route_configuration(NAME, [host], any_port=True)
+    http = {"filters": [listeners.http_filter_of(listeners.manager(NAME, NAME, ()))]}
+    listener = listeners.listener(NAME, {"pipe": {"path": str(socket)}}, [http])
+    return replace(
+        goal,
+        listeners={**goal.listeners, NAME: listener},
+        routes={**goal.routes, NAME: routes},
+    )
+
+
+class _Connection(http.client.HTTPConnection):
+    """Over a unix socket."""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.host)
 
 
 class Barrier:
-    """Asks through the client's listener, over one connection that is kept."""
+    """Asks over one connection that is kept."""
 
-    def __init__(self) -> None:
-        self._connection: http.client.HTTPConnection | None = None
-        self._port = 0
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection: _Connection | None = None
 
-    def pass_(self, port: int, generation: int, *, within: float) -> None:
+    def pass_(self, generation: int, *, within: float) -> None:
         """Return when the worker serves this generation; ProviderError if it does not in time."""
-        self._aim(port)
         seen = ""
 
         def reached() -> bool:
@@ -51,17 +72,12 @@ class Barrier:
         # what was handed over in the same go may come right behind the marker: one more turn of the worker's loop
         self._ask()
 
-    def _aim(self, port: int) -> None:
-        if port != self._port:
-            self.close()
-            self._port = port
-
     def _ask(self) -> str:
         """The generation that the worker serves; "" if it cannot be asked just now."""
         if self._connection is None:
-            self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2.0)
+            self._connection = _Connection(str(self.path), timeout=2.0)
         try:
-            self._connection.request("GET", "/", headers={"host": MARKER_HOST})
+            self._connection.request("GET", "/", headers={"host": NAME})
             return self._connection.getresponse().read().decode()
         except (OSError, http.client.HTTPException):
             self.close()

@@ -24,7 +24,7 @@ from meshtest.model.route import Door
 from meshtest.model.topology import Topology
 from meshtest_envoy.ads.server import AdsServer
 from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, FILTERS, LISTENER, ROUTES, SECRET
-from meshtest_envoy.barrier import Barrier, marked
+from meshtest_envoy.barrier import Barrier, numbered
 from meshtest_envoy.envoy import Admin
 from meshtest_envoy.pki import Authority
 from meshtest_envoy.ports import Ports
@@ -45,7 +45,7 @@ class DataPlane:
         """What is in force, without the marker of the barrier."""
         self._doors: list[Door] = []
         self._generation = 0
-        self._barrier = Barrier()
+        self._barrier = Barrier(runtime / "barrier.sock")
         self._ports = Ports()
         self._ads = AdsServer(runtime / "ads.sock")
         self.admin = Admin(runtime / "admin.sock")
@@ -80,12 +80,11 @@ class DataPlane:
         if goal == self._asked:
             return False
         self._generation += 1
-        client = names.outbound_routes(names.CLIENT.partition("/")[0])
-        numbered = replace(goal, routes=marked(goal.routes, client, self._generation))
+        made = numbered(goal, self._generation, self._barrier.path)
         try:
-            self._make(numbered)
-            self._barrier.pass_(self.outbound_port(names.CLIENT), self._generation, within=self._within)
-            self._break(numbered)
+            self._make(made)
+            self._barrier.pass_(self._generation, within=self._within)
+            self._break(made)
             self._asked, self._doors = goal, doors(topology)
         except ConfigRejected as error:
             if "Address already in use" in str(error):

@@ -195,14 +195,16 @@ def http_filter_of(manager: Json) -> Json:
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
 
 
-def manager(stat_prefix: str, route_config: str, log: Json, guards: Sequence[Json] = (), **more: Any) -> Json:
+def manager(
+    stat_prefix: str, route_config: str, log: Json | Sequence[Json], guards: Sequence[Json] = (), **more: Any
+) -> Json:
     """`guards`: the security filters, which come first."""
     return {
         "@type": TYPE_URL + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": stat_prefix,
         "rds": {"route_config_name": route_config, "config_source": ADS},
         "http_filters": [*guards, http_filter(FAULT, "fault", "HTTPFault"), http_filter(CORS, "cors", "Cors"), ROUTER],
-        "access_log": [log],
+        "access_log": [log] if isinstance(log, dict) else list(log),
         "normalize_path": True,
         "stream_idle_timeout": "0s",
         "upgrade_configs": [WEBSOCKET],
@@ -245,16 +247,10 @@ NO_REQUEST = {
 }
 """What a connection has in place of a request's fields."""
 
-NOT_THE_MARKER = {
-    "header_filter": {
-        "header": {"name": ":authority", "string_match": {"exact": names.MARKER_HOST}, "invert_match": True}
-    }
-}
-
 
 def access_log(path: str, direction: str, proxy: str, **constants: str) -> Json:
     """One tab-separated line a request, as model.history.parse_hop reads it."""
-    return {**connection_log(path, direction, proxy, "", **constants), "filter": NOT_THE_MARKER}
+    return connection_log(path, direction, proxy, "", **constants)
 
 
 def connection_log(path: str, direction: str, proxy: str, kind: str, **constants: str) -> Json:

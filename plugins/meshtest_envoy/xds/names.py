@@ -11,9 +11,6 @@ from meshtest.model.topology import Topology, key
 TYPE_URL = "type.googleapis.com/"
 """What every message type's name is prefixed with."""
 
-MARKER_HOST = "meshtest.generation"
-"""A host of the client's routes that answers with the number of the configuration in force (barrier.py)."""
-
 POD_ADDRESS = "127.0.0.1"
 
 
