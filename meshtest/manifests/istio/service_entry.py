@@ -247,3 +247,8 @@ def _is_ip(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_address(text: str) -> bool:
+    """An IP address, or a unix socket."""
+    return text.startswith("unix:") or _is_ip(text)
