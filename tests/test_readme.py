@@ -37,4 +37,4 @@ def test_the_first_shell_block_is_the_two_commands_of_the_gate() -> None:
     assert block
     first, second = block[1].splitlines()
     assert first.endswith("meshtest demo")
-    assert second.endswith("pytest")
+    assert second.endswith("pytest -n auto")

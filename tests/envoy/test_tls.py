@@ -329,7 +329,7 @@ def test_a_client_certificate_is_shown_to_the_endpoint(mesh: Mesh, authority: An
 )
 def test_tls_that_lacks_what_it_needs_fails_and_the_rest_goes_on(mesh: Mesh, authority: Any, tls: UpstreamTls) -> None:
     mesh.apply(text=SHOP)
-    cas = credential("cas", ca=authority.certificate)
+    cas = credential("cas", ca=authority.root)
     before = mesh.topology
     with tls_server(authority.server(authority.pair("bank.example.com"))) as port:
         more = bank(port, tls)
