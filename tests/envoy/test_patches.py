@@ -289,6 +289,8 @@ def test_a_patch_that_matches_nothing_is_noted(mesh: Mesh) -> None:
 def test_a_cluster_of_ones_own_may_leave_out_its_type(mesh: Mesh) -> None:
     """Envoy's default is STATIC."""
     mesh.apply(text=WEB)
-    mesh.apply(text=envoy_filter("{applyTo: CLUSTER, patch: {operation: ADD, value: {name: own, connect_timeout: 1s}}}"))
+    mesh.apply(
+        text=envoy_filter("{applyTo: CLUSTER, patch: {operation: ADD, value: {name: own, connect_timeout: 1s}}}")
+    )
     mesh.apply(text=envoy_filter(RATE_LIMIT))
     assert statuses(mesh, "GET http://web/", 1) == [200]

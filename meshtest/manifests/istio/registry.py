@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from meshtest.manifests.istio.service_entry import Entry
+from meshtest.lib.words import listed
+from meshtest.manifests.istio.service_entry import UNIX, Entry, is_ip
 from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.service import Endpoint, Service, ServicePort, within
 
@@ -28,7 +29,28 @@ def services(
             notes.append(_duplicate(first, entry))
         else:
             found[entry.fqdn] = _together(first, entry)
-    return tuple(_with_workloads(service, workloads) for service in found.values()), notes
+    together = [_with_workloads(service, workloads) for service in found.values()]
+    notes += [_nameless(service) for service in together if _named(service)]
+    return tuple(_reachable(service) for service in together), notes
+
+
+def _named(service: Service) -> list[Endpoint]:
+    """Endpoints with a name where nobody looks one up: those of another entry, or of a WorkloadEntry."""
+    if service.resolution not in ("PODS", "STATIC"):
+        return []
+    return [e for e in service.endpoints if not (e.address.startswith(UNIX) or is_ip(e.address))]
+
+
+def _nameless(service: Service) -> Diagnostic:
+    names = listed([f"`{endpoint.address}`" for endpoint in _named(service)])
+    how = "the addresses of its pods" if service.resolution == "PODS" else "resolution STATIC"
+    text = f"`{service.fqdn}` is reached by {how}, which looks up no name: {names} gets no request"
+    return Diagnostic(Severity.WARNING, "unresolved-endpoint", text, service.source)
+
+
+def _reachable(service: Service) -> Service:
+    lost = _named(service)
+    return replace(service, endpoints=tuple(e for e in service.endpoints if e not in lost)) if lost else service
 
 
 def _duplicate(first: Service, entry: Service) -> Diagnostic:
