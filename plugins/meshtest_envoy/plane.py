@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from meshtest.errors import ConfigRejected, PortTaken, ProcessFailed
+from meshtest.errors import ConfigRejected, PortTaken, ProcessFailed, ProviderError
 from meshtest.model.route import Door
 from meshtest.model.topology import Topology
 from meshtest_envoy.ads.server import AdsServer
@@ -92,6 +92,10 @@ class DataPlane:
                 hint = "choose another with [tool.meshtest] ingress_ports, or leave it out"
                 raise PortTaken(f"{error}; {hint}") from None
             raise ConfigRejected(self._translator.blamed(str(error))) from None
+        except ProcessFailed:
+            raise
+        except ProviderError as error:  # what a patch did to the client may be why it serves nothing
+            raise ProviderError(self._translator.blamed(str(error))) from None
         finally:
             self._ports.settle(self._in_force.listeners)
         return True

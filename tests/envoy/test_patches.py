@@ -11,7 +11,7 @@ from meshtest_envoy.xds.clusters import Replica
 from meshtest_envoy.xds.snapshot import Snapshot, Translator, tcp_listeners
 
 from meshtest import Mesh
-from meshtest.errors import ConfigRejected, ManifestError
+from meshtest.errors import ConfigRejected, ManifestError, ProviderError
 from meshtest.manifests.compiler import compile
 from meshtest.manifests.reader import read_text
 
@@ -279,6 +279,16 @@ def test_envoys_refusal_names_the_line_of_the_patch(mesh: Mesh) -> None:
     with pytest.raises(ConfigRejected, match=r"script load error.*\(EnvoyFilter: <text>:\d+\)"):
         mesh.apply(text=envoy_filter(bad))
     assert statuses(mesh, "GET http://web/", 3) == [200] * 3
+
+
+def test_a_patch_that_lets_nothing_through_the_client_is_named(mesh: Mesh, monkeypatch: pytest.MonkeyPatch) -> None:
+    mesh.apply(text=WEB)
+    monkeypatch.setattr(mesh.provider._plane, "_within", 1.0)  # type: ignore[attr-defined]
+    mesh.provider._plane._barrier.close()  # type: ignore[attr-defined]
+    code = "function envoy_on_request(h) h:respond({[':status'] = '418'}, '') end"
+    lua = lua_at("SIDECAR_OUTBOUND").replace("Lua}", f'Lua, inline_code: "{code}"}}')
+    with pytest.raises(ProviderError, match=r"serves nothing.*\(EnvoyFilter: <text>:\d+\)"):
+        mesh.apply(text=envoy_filter(lua))
 
 
 def test_a_patch_that_matches_nothing_is_noted(mesh: Mesh) -> None:
