@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from meshtest_envoy.xds.routes import match
 
 from meshtest import Mesh, no_downtime, split
 from meshtest.manifests.compiler import compile_or_raise
+from meshtest.manifests.istio import traffic_policy
 from meshtest.manifests.reader import read, read_text
 from meshtest.model.route import HeaderMatch, Match, StringMatch
 from tests.conformance import validate
@@ -122,6 +124,24 @@ spec:
 
 def test_envoy_accepts_every_field(tmp_path: Path) -> None:
     topology = compile_or_raise(read(str(WEB)).apply(read_text(EVERYTHING))).topology
+    assert validate.refused({"all": validate.translated(topology)}, tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "balancer",
+    [
+        *(f"{{simple: {name}}}" for name in traffic_policy.SIMPLE),
+        "{consistentHash: {useSourceIp: true, maglev: {tableSize: 101}}}",
+        "{consistentHash: {httpHeaderName: x, ringHash: {minimumRingSize: 10}}}",
+        "{simple: ROUND_ROBIN, warmup: {duration: 1s}}",
+    ],
+)
+def test_envoy_accepts_every_load_balancer(balancer: str, tmp_path: Path) -> None:
+    rule = (
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: web}\n"
+        f"spec: {{host: web, trafficPolicy: {{loadBalancer: {balancer}}}, subsets: [{{name: v1}}, {{name: v2}}]}}\n"
+    )
+    topology = compile_or_raise(read(str(WEB)).apply(read_text(rule))).topology
     assert validate.refused({"all": validate.translated(topology)}, tmp_path) == {}
 
 

@@ -281,6 +281,14 @@ def test_envoys_refusal_names_the_line_of_the_patch(mesh: Mesh) -> None:
     assert statuses(mesh, "GET http://web/", 3) == [200] * 3
 
 
+def test_a_patch_that_lets_nothing_through_comes_into_force_all_the_same(mesh: Mesh) -> None:
+    mesh.apply(text=WEB)
+    code = "function envoy_on_request(h) h:respond({[':status'] = '418'}, '') end"
+    lua = lua_at("SIDECAR_OUTBOUND").replace("Lua}", f'Lua, inline_code: "{code}"}}')
+    mesh.apply(text=envoy_filter(lua))
+    assert statuses(mesh, "GET http://web/", 2) == [418] * 2
+
+
 def test_a_patch_that_matches_nothing_is_noted(mesh: Mesh) -> None:
     mesh.apply(text=f"{WEB}---{envoy_filter(lua_at('SIDECAR_INBOUND', '{portNumber: 81}'))}")
     assert any("matches nothing here" in e.data["text"] for e in mesh.history().of("note"))

@@ -108,6 +108,21 @@ class TestService:
         assert [port.number for port in found.ports] == [80, 81]
         assert [e.address for e in found.endpoints] == ["127.0.0.2", "127.0.0.3"]
 
+    def test_a_name_is_no_endpoint_where_nobody_looks_it_up(self) -> None:
+        text = entry(f"hosts: [a.example], ports: [{HTTP}], resolution: STATIC, endpoints: [{{address: 127.0.0.2}}]")
+        text += entry("hosts: [a.example], ports: [{number: 81, name: b}], resolution: DNS", name="f")
+        assert [e.address for e in the_service(text).endpoints] == ["127.0.0.2"]
+        assert said(text) == [
+            "m.yaml:2: warning: `a.example` is reached by resolution STATIC, which looks up no name: `a.example` gets "
+            "no request [unresolved-endpoint]"
+        ]
+
+    def test_a_machine_with_a_name_is_no_endpoint_of_pods(self, reviews: str) -> None:
+        text = reviews + workload_entry("address: vm.example", labels="{app: reviews}")
+        found = topology(text).services
+        assert [e for service in found for e in service.endpoints] == []
+        assert any("`vm.example` gets no request" in line for line in said(text))
+
     def test_the_oldest_entry_of_a_host_counts(self) -> None:
         young = entry(f"hosts: [a.example], ports: [{HTTP}]", meta=", creationTimestamp: '2025-01-01T00:00:00Z'")
         old = entry("hosts: [a.example], ports: [{number: 81, name: b}]", namespace="b", meta="")

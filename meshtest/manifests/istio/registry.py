@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from meshtest.manifests.istio.service_entry import Entry, is_address
+from meshtest.lib.words import listed
+from meshtest.manifests.istio.service_entry import UNIX, Entry, is_ip
 from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.service import Endpoint, Service, ServicePort, within
 
@@ -27,10 +28,29 @@ def services(
         if not first.host or first.namespace != entry.namespace:
             notes.append(_duplicate(first, entry))
         else:
-            if first.resolution != entry.resolution:
-                notes.append(_otherwise(first, entry))
             found[entry.fqdn] = _together(first, entry)
-    return tuple(_with_workloads(service, workloads, notes) for service in found.values()), notes
+    together = [_with_workloads(service, workloads) for service in found.values()]
+    notes += [_nameless(service) for service in together if _named(service)]
+    return tuple(_reachable(service) for service in together), notes
+
+
+def _named(service: Service) -> list[Endpoint]:
+    """Endpoints with a name where nobody looks one up: those of another entry, or of a WorkloadEntry."""
+    if service.resolution not in ("PODS", "STATIC"):
+        return []
+    return [e for e in service.endpoints if not (e.address.startswith(UNIX) or is_ip(e.address))]
+
+
+def _nameless(service: Service) -> Diagnostic:
+    names = listed([f"`{endpoint.address}`" for endpoint in _named(service)])
+    how = "the addresses of its pods" if service.resolution == "PODS" else "resolution STATIC"
+    text = f"`{service.fqdn}` is reached by {how}, which looks up no name: {names} gets no request"
+    return Diagnostic(Severity.WARNING, "unresolved-endpoint", text, service.source)
+
+
+def _reachable(service: Service) -> Service:
+    lost = _named(service)
+    return replace(service, endpoints=tuple(e for e in service.endpoints if e not in lost)) if lost else service
 
 
 def _duplicate(first: Service, entry: Service) -> Diagnostic:
@@ -39,35 +59,20 @@ def _duplicate(first: Service, entry: Service) -> Diagnostic:
     return Diagnostic(Severity.WARNING, "duplicate-host", text, entry.source)
 
 
-def _otherwise(first: Service, entry: Service) -> Diagnostic:
-    text = (
-        f"`{entry.fqdn}` has resolution {first.resolution} by another ServiceEntry ({first.source}): "
-        f"the endpoints of this one, {entry.resolution}, are left out"
-    )
-    return Diagnostic(Severity.WARNING, "duplicate-host", text, entry.source)
-
-
 def _together(first: Service, other: Service) -> Service:
-    """Ports of both, the first of a number; endpoints of both, where they are found in one way."""
+    """Ports of both, the first of a number; endpoints of both."""
     numbers = {port.number for port in first.ports}
     ports: tuple[ServicePort, ...] = (*first.ports, *(p for p in other.ports if p.number not in numbers))
-    alike = other.endpoints if first.resolution == other.resolution else ()
-    more = tuple(endpoint for endpoint in alike if endpoint not in first.endpoints)
+    more = tuple(endpoint for endpoint in other.endpoints if endpoint not in first.endpoints)
     return replace(first, ports=ports, endpoints=(*first.endpoints, *more))
 
 
-def _with_workloads(service: Service, workloads: Sequence[Entry], notes: list[Diagnostic]) -> Service:
+def _with_workloads(service: Service, workloads: Sequence[Entry]) -> Service:
     """WorkloadEntries of its namespace that it selects are endpoints beside its pods."""
     if not service.selector:
         return service
     chosen = [w.endpoint for w in workloads if w.namespace == service.namespace]
-    chosen = [e for e in chosen if within(service.selector, e.labels)]
-    if service.resolution in ("PODS", "STATIC"):
-        for named in (e for e in chosen if not is_address(e.address)):
-            text = f"`{service.fqdn}` selects a WorkloadEntry by name, {named.address!r}, which only DNS could look up"
-            notes.append(Diagnostic(Severity.WARNING, "not-supported", text, service.source))
-        chosen = [e for e in chosen if is_address(e.address)]
-    more = tuple(_ported(e, service) for e in chosen)
+    more = tuple(_ported(e, service) for e in chosen if within(service.selector, e.labels))
     return replace(service, endpoints=(*service.endpoints, *more)) if more else service
 
 

@@ -229,7 +229,7 @@ def _check(spec: View, resolution: Resolution, endpoints: tuple[Endpoint, ...]) 
 
 
 def _check_address(view: View, address: str) -> None:
-    if address and not address.startswith(UNIX) and not _is_ip(address):
+    if address and not address.startswith(UNIX) and not is_ip(address):
         text = f"{view.name('address')} must be an IP address with resolution STATIC, not {address!r}"
         view.error("bad-value", f"{text}; use DNS", "address")
 
@@ -241,14 +241,9 @@ def _check_names(spec: View, resolution: Resolution) -> None:
             spec.error("bad-value", f"{text}; give endpoints, or use NONE", "hosts", index)
 
 
-def _is_ip(text: str) -> bool:
+def is_ip(text: str) -> bool:
     try:
         ip_address(text)
     except ValueError:
         return False
     return True
-
-
-def is_address(text: str) -> bool:
-    """An IP address, or a unix socket."""
-    return text.startswith("unix:") or _is_ip(text)

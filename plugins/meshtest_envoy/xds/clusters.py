@@ -207,7 +207,8 @@ def load_balancing(lb: LoadBalancing) -> Json:
     elif lb.algorithm == "MAGLEV" and lb.ring_size:
         result["maglev_lb_config"] = {"table_size": lb.ring_size}
     elif lb.algorithm == "PASSTHROUGH":
-        result["lb_policy"] = "CLUSTER_PROVIDED"
+        # on a cluster the address is the Service's own, and kube-proxy chooses among the pods by chance
+        result["lb_policy"] = "RANDOM"
     if lb.warmup and lb.algorithm in {"LEAST_REQUEST", "ROUND_ROBIN"}:
         slow_start = {
             "slow_start_window": seconds(lb.warmup),
