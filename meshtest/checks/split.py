@@ -31,6 +31,9 @@ class Window:
     end: float
     shares: Mapping[str, float]
     """Version to weight; only the proportions count."""
+    standing: bool = False
+    """It was in force before the first request: what a change started from. A test that moves traffic at once leaves it
+    a request or two by chance, and nobody asked to verify it: it can fail the check, but not hold it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +65,12 @@ class Split(BaseCheck):
         if not windows:
             return self.finding(Outcome.UNKNOWN, f"no shares of {self.host} were set while it was called", windows=[])
         answers = [self._judge(window, seen, self.error / len(windows)) for window in windows]
-        outcome = max(outcome for outcome, _, _ in answers)
         figures = [told for _, _, told in answers]
+        if len(windows) > 1 and windows[0].standing and answers[0][0] is Outcome.UNKNOWN:
+            del answers[0]
+        outcome = max(outcome for outcome, _, _ in answers)
         if outcome is Outcome.PASS and len(answers) > 1:
-            return self.finding(outcome, self._kept(figures), windows=figures)
+            return self.finding(outcome, self._kept(figures[-len(answers) :]), windows=figures)
         return self.finding(outcome, _joined([t for each, t, _ in answers if each is outcome]), windows=figures)
 
     def _kept(self, windows: Sequence[Mapping[str, Any]]) -> str:
@@ -122,6 +127,7 @@ def _between_changes(events: Sequence[Event], host: str, history: History) -> li
     """Each configuration from its ack to the next apply that gives other shares; one that was rejected leaves the one
     before in force."""
     windows: list[Window] = []
+    first = history.requests[0].at if history.requests else history.end
     for position, event in enumerate(events):
         if event.kind == "config.apply":
             continue
@@ -132,7 +138,8 @@ def _between_changes(events: Sequence[Event], host: str, history: History) -> li
         if windows and windows[-1].shares == shares:
             windows[-1] = replace(windows[-1], end=end)  # it changed something else
         elif shares:
-            windows.append(Window(label, max(event.at, history.start), end, shares))
+            standing = event.at <= first and not windows
+            windows.append(Window(label, max(event.at, history.start), end, shares, standing))
     return windows
 
 

@@ -25,9 +25,9 @@ def main() -> None:
         web, took, to_ack = mesh["web"], [], []
         wait_for_worker = Barrier.pass_
 
-        def acknowledged(barrier: Barrier, port: int, generation: int, *, within: float) -> None:
+        def acknowledged(barrier: Barrier, generation: int, *, within: float) -> None:
             to_ack.append((time.perf_counter() - began) * 1e3)
-            wait_for_worker(barrier, port, generation, within=within)
+            wait_for_worker(barrier, generation, within=within)
 
         Barrier.pass_ = acknowledged  # type: ignore[method-assign]
         with mesh.load("GET http://web/", rps=RATE) as load:

@@ -49,6 +49,27 @@ def test_too_few_requests_prove_nothing_and_say_how_many_it_takes() -> None:
     assert "100 requests prove nothing, it takes 387" in finding.sentence
 
 
+def test_what_a_change_started_from_may_have_met_too_few_requests() -> None:
+    """A test that shifts right after its load began leaves the first window a request or two, by chance."""
+    requests = [request(1000, 0.015, V1), *every(0.001, mixed(v2=500, v1=500), start=0.04)]
+    events = [*config(1, 0.0, {"v1": 100.0, "v2": 0.0}), *config(2, 0.02, {"v1": 50.0, "v2": 50.0})]
+    finding = split(host="web").judge(history(requests, events))
+    assert finding.outcome is Outcome.PASS, finding.sentence
+    assert [w["outcome"] for w in finding.figures["windows"]] == ["UNKNOWN", "PASS"]
+
+
+def test_what_a_change_started_from_still_fails_when_it_is_wrong() -> None:
+    requests = [request(1000, 0.015, V2), *every(0.001, mixed(v2=500, v1=500), start=0.04)]
+    events = [*config(1, 0.0, {"v1": 100.0, "v2": 0.0}), *config(2, 0.02, {"v1": 50.0, "v2": 50.0})]
+    assert split(host="web").judge(history(requests, events)).outcome is Outcome.FAIL
+
+
+def test_a_later_window_with_too_few_requests_holds_the_check() -> None:
+    requests = [*every(0.001, mixed(v2=500, v1=500), start=0.02), request(1000, 1.06, V1)]
+    events = [*config(1, 0.0, {"v1": 50.0, "v2": 50.0}), *config(2, 1.03, {"v1": 100.0, "v2": 0.0})]
+    assert split(host="web").judge(history(requests, events)).outcome is Outcome.UNKNOWN
+
+
 def test_a_wished_resolution_decides_how_many_it_takes() -> None:
     requests = every(0.001, mixed(v2=100, v1=900), start=0.02)
     finding = split(host="web", resolution=0.05).judge(history(requests, config(1, 0.0, TENTH)))
