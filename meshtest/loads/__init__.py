@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meshtest.loads.load import Load
-from meshtest.loads.progress import Summary
 from meshtest.loads.spec import LoadSpec
+from meshtest.spi.load import Summary
 
 __all__ = ["Load", "LoadSpec", "Summary"]

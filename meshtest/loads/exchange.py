@@ -8,11 +8,23 @@ from __future__ import annotations
 from collections import deque
 from time import monotonic_ns
 
-from meshtest.loads.sheet import Sheet
 from meshtest.loads.sockets import READ, WRITE, EpollPoller, PollPoller, Target, fate_of, is_open
 from meshtest.loads.tally import Tally
 from meshtest.loads.wire import Answer, Garbled
-from meshtest.model.record import ANSWERED, CLOSED, FRESH, GARBLED, KEEPALIVE, NEVER, NOT_SENT, TICK_NS, TIMEOUT
+from meshtest.model.record import (
+    ANSWERED,
+    CLOSED,
+    FRESH,
+    GARBLED,
+    HTTP1,
+    KEEPALIVE,
+    NEVER,
+    NO_CODE,
+    NOT_SENT,
+    TICK_NS,
+    TIMEOUT,
+)  # fmt: skip
+from meshtest.spi.sheet import Sheet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +106,11 @@ class Exchange:
         late = NEVER if fate == NOT_SENT else (now - intended) // TICK_NS
         if fate != NOT_SENT:
             self._tally.count_send(now, late)
-        self._note(now, b"", (intended, index, late, NEVER, (now - intended) // TICK_NS, 0, fate, lane, 0, 0))
+        self._note(
+            now,
+            b"",
+            (intended, index, late, NEVER, (now - intended) // TICK_NS, 0, fate, lane, 0, 0, 0, 0, HTTP1, NO_CODE),
+        )
 
     def _take(self) -> Connection:
         """A kept connection: a new one until there are enough of them, then the longest idle one that still stands."""
@@ -189,7 +205,7 @@ class Exchange:
             (
                 intended, connection.index, connection.sent, connection.first, (now - intended) // TICK_NS,
                 answer.status if fate == ANSWERED else 0, fate, FRESH if fresh else KEEPALIVE,
-                answer.attempts, connection.reused,
+                answer.attempts, connection.reused, 0, 0, HTTP1, NO_CODE,
             ),
         )  # fmt: skip
         connection.answer = None

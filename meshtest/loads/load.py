@@ -1,74 +1,48 @@
-"""A load as its runner holds it: start the prober, wait for requests, change the rate, stop.
+"""The prober as its runner holds it: start it, wait for requests, change the rate, stop.
 
 Not here: sending (prober.py), judging (checks/). The prober's records go straight into the run folder.
 """
 
 from __future__ import annotations
 
+import json
 import marshal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from meshtest.errors import HistoryError, LoadError, UsageError
-from meshtest.lib.wait import until
-from meshtest.lib.words import plural
 from meshtest.loads.prober import FAILED
-from meshtest.loads.progress import Progress, Summary
 from meshtest.loads.spec import LoadSpec
-from meshtest.model.record import RECORD
-from meshtest.spi.provider import Entrance
-
-__all__ = ["PATIENCE", "Load", "Summary"]
-
-PATIENCE = 10.0
-"""Seconds that a prober may be slower than rate and timeout allow before it counts as stuck: the machine is busy."""
+from meshtest.model.request import Fate
+from meshtest.spi.load import PATIENCE, Place, RecordedLoad, Summary
 
 _ROOT = str(Path(__file__).resolve().parent.parent)
 _BOOT = """
 import sys
-for name, path in (("meshtest", ""), ("meshtest.loads", "/loads"), ("meshtest.model", "/model")):
+for name in ("meshtest", "meshtest.loads", "meshtest.model", "meshtest.spi"):
     sys.modules[name] = package = type(sys)(name)
-    package.__path__ = [sys.argv[1] + path]
+    package.__path__ = [sys.argv[1] + name.removeprefix("meshtest").replace(".", "/")]
 from meshtest.loads.prober import main
 main()
 """
 """Empty packages in place of the real ones: whatever their __init__ may import one day, the prober stays light."""
 
 
-class Load:
-    """One load on one entrance. Use as a context manager, or start() and stop()."""
+class Load(RecordedLoad):
+    """One load of the prober. Use as a context manager, or start() and stop()."""
 
-    def __init__(
-        self,
-        spec: LoadSpec,
-        entrance: Entrance,
-        directory: Path,
-        *,
-        start_ns: int = 0,
-        record: Callable[..., None] = lambda *_, **__: None,
-    ) -> None:
-        """`directory` is the run folder, `start_ns` its second 0 on CLOCK_MONOTONIC, `record` writes an event."""
+    def __init__(self, spec: LoadSpec, place: Place) -> None:
+        super().__init__(place)
         self.spec = spec
-        self.entrance = entrance
         self.rate = spec.rate
         self.summary: Summary | None = None
-        self._start_ns = start_ns
-        self._record = record
-        self._records = directory / "requests" / f"{spec.name}.bin"
-        self._progress = Progress(self._records)
         self._process: subprocess.Popen[bytes] | None = None
         self._stderr: IO[bytes] | None = None
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
 
     @property
     def pid(self) -> int:
@@ -87,9 +61,7 @@ class Load:
 
     def start(self) -> None:
         """Returns when the first request is being sent."""
-        if self._records.exists() or self._process:
-            raise UsageError(f"a load named {self.name!r} has run already; give each load of a run its own name")
-        self._records.parent.mkdir(parents=True, exist_ok=True)
+        self.claim()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _BOOT, _ROOT],
@@ -103,17 +75,17 @@ class Load:
         assert self._process.stdout
         if not self._process.stdout.readline().startswith(b"started"):
             raise self._died()
-        self._record("load.start", self.name, load=self.name, **self._where(), **self.spec.describe())
+        self.place.record("load.start", self.name, load=self.name, **self._where(), **self.spec.describe())
 
     def _where(self) -> dict[str, Any]:
-        return {"target": self.spec.authority, "entrance": f"{self.entrance.address}:{self.entrance.port}"}
+        return {"target": self.spec.authority, "entrance": f"{self.place.entrance.address}:{self.place.entrance.port}"}
 
     def _order(self) -> dict[str, Any]:
         spec = self.spec
-        before, after = spec.wire(proxy=self.entrance.proxy)
+        before, after = spec.wire(proxy=self.place.entrance.proxy)
         return {
-            "address": _resolved(self.entrance.address),
-            "port": self.entrance.port,
+            "address": _resolved(self.place.entrance.address),
+            "port": self.place.entrance.port,
             "before": before,
             "after": after,
             "head_only": spec.method == "HEAD",
@@ -124,8 +96,8 @@ class Load:
             "lanes": [int(lane) for lane in spec.lanes],
             "connections": spec.connections,
             "timeout": spec.timeout,
-            "records": str(self._records.absolute()),
-            "names": str(self._records.with_suffix(".names").absolute()),
+            "records": str(self.records.absolute()),
+            "names": str(self.records.with_suffix(".names").absolute()),
         }
 
     def set_rate(self, rate: float) -> None:
@@ -134,64 +106,29 @@ class Load:
             raise UsageError(f"rate {rate!r} for load {self.name!r}: above 0, and of a load that was given a rate")
         self._tell(b"rate %r\n" % float(rate))
         self.rate = rate
-        self._record("load.rate", self.name, load=self.name, rate=rate)
+        self.place.record("load.rate", self.name, load=self.name, rate=rate)
 
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    @property
-    def finished(self) -> int:
-        """Requests that have ended so far, well or badly."""
-        return self._records.stat().st_size // RECORD.size if self._records.exists() else 0
-
-    def wait(self, requests: int | None = None, seconds: float | None = None, after: float | None = None) -> int:
-        """Block until so many requests, or those of so many seconds, whose sending began after `after` are finished.
-
-        `after` is a second of the run, by default now. Returns how many there are. LoadError: the load ended before
-        that, or is stuck.
-        """
-        start = time.monotonic_ns() if after is None else self._start_ns + round(after * 1e9)
-        if seconds is not None:
-            requests = max(requests or 0, self._wait_seconds(start, seconds))
-        if requests is None:
-            raise UsageError("wait for a number of requests, or of seconds")
-        wanted = requests
-        within = self._time_for(wanted) + PATIENCE
-        try:
-            until(lambda: self._reached(start, wanted), within=within, what=str)
-        except TimeoutError:
-            text = f"{self._progress.count(start)} of {wanted} requests finished in {within:.1f} s"
-            raise LoadError(f"load {self.name!r} is stuck: {text}") from None
-        return self._progress.count(start)
-
-    def _reached(self, start: int, wanted: int) -> bool:
-        running = self.running  # asked before looking, so that nothing written before the end is missed
-        self._progress.look()
-        count = self._progress.count(start)
-        if count >= wanted:
-            return True
-        if not running:
-            raise self._ended(count, wanted)
-        return False
-
-    def _wait_seconds(self, start: int, seconds: float) -> int:
-        """Let the time pass; then at least one request must have ended."""
-        end = start + round(seconds * 1e9)
-        until(lambda: time.monotonic_ns() >= end or not self.running, within=seconds + PATIENCE, what=lambda: "")
-        return 1
-
-    def _time_for(self, requests: int) -> float:
+    def time_for(self, requests: int) -> float:
         """The longest that so many requests take when all time out."""
         spec = self.spec
         at_a_time = spec.concurrency or 1
         return spec.timeout + (requests / self.rate if self.rate else requests * spec.timeout / at_a_time)
 
-    def _ended(self, count: int, wanted: int) -> Exception:
+    def ended(self) -> Exception | None:
         assert self._process
-        if self._process.returncode != 0:
-            return self._died()
-        return LoadError(f"load {self.name!r} ended after {count} of the {plural(wanted, 'request')} waited for")
+        return None if self._process.returncode == 0 else self._died()
+
+    def longest(self) -> float:
+        """Seconds after which even a load whose every request times out has ended."""
+        spec = self.spec
+        if spec.requests is None and spec.seconds is None:
+            raise UsageError("mesh.load(...).run() needs an end: give requests=N or seconds=S, or use it with `with`")
+        rate = spec.rate or (spec.concurrency or 1) / spec.timeout
+        return (spec.seconds or (spec.requests or 0) / rate) + spec.timeout + PATIENCE
 
     def stop(self) -> Summary:
         """Send no more, wait for the requests under way, and return the figures. Safe to call twice."""
@@ -209,15 +146,15 @@ class Load:
             raise LoadError(f"load {self.name!r} did not stop; its process was killed") from None
         if self._process.returncode not in (0, FAILED) or not out:
             raise self._died()
-        self.summary = Summary.parse(out.decode())
+        self.summary = _summary(out.decode())
         self._close()
-        self._record("load.end", self.name, load=self.name, **self.summary.as_data())
+        self.place.record("load.end", self.name, load=self.name, **self.summary.as_data())
         if self.summary.error:
             raise HistoryError(self._cut_short(self.summary.error))
         return self.summary
 
     def _cut_short(self, error: str) -> str:
-        return f"load {self.name!r}: {error} in {self._records.parent}; recorded up to request {self.finished}"
+        return f"load {self.name!r}: {error} in {self.records.parent}; recorded up to request {self.finished}"
 
     def _tell(self, data: bytes) -> None:
         assert self._process
@@ -237,7 +174,7 @@ class Load:
         text = self._stderr.read().decode(errors="replace").strip()
         self._close()
         if code == FAILED and out:
-            return HistoryError(self._cut_short(Summary.parse(out.decode()).error))
+            return HistoryError(self._cut_short(_summary(out.decode()).error))
         return LoadError(f"the prober of load {self.name!r} died (exit code {code}): {text or 'it said nothing'}")
 
     def _close(self) -> None:
@@ -245,6 +182,12 @@ class Load:
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             if stream:
                 _close_quietly(stream)
+
+
+def _summary(text: str) -> Summary:
+    """From the prober's last line."""
+    data = json.loads(text)
+    return Summary(**data | {"fates": {Fate(i): count for i, count in enumerate(data["fates"]) if count}})
 
 
 def _close_quietly(stream: IO[bytes]) -> None:

@@ -2,7 +2,7 @@
 
     stdin   length (4 bytes), order (marshal); then lines `stop`, `rate N`; its end means that the runner died
     stdout  `started NS` with the first request; at the end one line of JSON, the summary
-    files   RECORDs and names, see sheet.py
+    files   RECORDs and names, see spi/sheet.py
 
 Open loop: request k is intended at start + k / rate, whatever happened to those before. A late one is sent late and
 recorded as late; one that finds all connections busy opens another; none is ever sent twice. Closed loop (no rate): a
@@ -20,10 +20,10 @@ import sys
 from time import monotonic_ns
 
 from meshtest.loads.exchange import Exchange
-from meshtest.loads.sheet import Sheet
 from meshtest.loads.sockets import READ, EpollPoller, Poller, PollPoller, Target
 from meshtest.loads.tally import Tally
 from meshtest.model.record import NOT_SENT
+from meshtest.spi.sheet import Sheet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshtest.model.record import NOT_SENT, TICK_NS
+from meshtest.model.record import FATES, TICK_NS
 
 _PRECISION = 7
 """Bits of a lateness that are kept: 1 % precision, a few hundred buckets whatever the length of the run."""
@@ -12,7 +12,7 @@ class Tally:
     """Counters of one load."""
 
     def __init__(self) -> None:
-        self.fates = [0] * (NOT_SENT + 1)
+        self.fates = [0] * len(FATES)
         self.idle_closed = 0
         self.sent = 0
         self._first = 0

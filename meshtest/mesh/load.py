@@ -11,10 +11,9 @@ from meshtest.checks.outages import Failure
 from meshtest.checks.share import Share
 from meshtest.errors import LoadError, MeshtestError, UsageError
 from meshtest.lib.wait import until
-from meshtest.loads.load import PATIENCE, Summary
-from meshtest.loads.load import Load as Prober
 from meshtest.mesh.view import View
 from meshtest.model.request import Request, Requests
+from meshtest.spi.load import RunningLoad, Summary
 
 if TYPE_CHECKING:
     from meshtest.mesh.mesh import Mesh
@@ -28,23 +27,23 @@ class Load:
     assert load.failures == []
     """
 
-    def __init__(self, mesh: Mesh, prober: Prober) -> None:
-        self._mesh, self._prober = mesh, prober
-        self.name = prober.name
+    def __init__(self, mesh: Mesh, running: RunningLoad) -> None:
+        self._mesh, self._running = mesh, running
+        self.name = running.name
         self.summary: Summary | None = None
         """What the load generator says of itself; set when the load has ended."""
 
     # ---- life
 
     def start(self) -> Self:
-        self._prober.start()
+        self._running.start()
         self._mesh.loads.append(self)
         return self
 
     def stop(self) -> Summary:
         """Nothing more is sent; returns when every request has its fate, and the proxies' word on it is on disk."""
         if self.summary is None:
-            self.summary = self._prober.stop()
+            self.summary = self._running.stop()
             if not any(load.sending for load in self._mesh.loads):
                 self._mesh.provider.settle()
             self._mesh.flush()
@@ -52,12 +51,11 @@ class Load:
 
     def run(self) -> Self:
         """Send all of it: needs `requests` or `seconds`."""
-        if self._prober.spec.requests is None and self._prober.spec.seconds is None:
-            raise UsageError("mesh.load(...).run() needs an end: give requests=N or seconds=S, or use it with `with`")
+        longest = self._running.longest()
         self.start()
         try:
-            if not self.wait_end(within=self._longest()):
-                raise LoadError(f"load {self.name} does not end; it was stopped after {self._longest():g} s")
+            if not self.wait_end(within=longest):
+                raise LoadError(f"load {self.name} does not end; it was stopped after {longest:g} s")
         finally:
             self.stop()
         return self
@@ -65,19 +63,13 @@ class Load:
     @property
     def sending(self) -> bool:
         """It has not come to its end."""
-        return self._prober.running
+        return self._running.running
 
     def wait_end(self, *, within: float) -> bool:
         """True as soon as it has come to its end; False if it has not in so many seconds."""
         with contextlib.suppress(TimeoutError):
             until(lambda: not self.sending, within=within, what=str)
         return not self.sending
-
-    def _longest(self) -> float:
-        """Seconds after which even a load whose every request times out has ended."""
-        spec = self._prober.spec
-        rate = spec.rate or (spec.concurrency or 1) / spec.timeout
-        return (spec.seconds or (spec.requests or 0) / rate) + spec.timeout + PATIENCE
 
     def __enter__(self) -> Self:
         return self.start()
@@ -96,7 +88,7 @@ class Load:
         finished; or for that much time of load. Evidence, not a pause: it counts what the client saw."""
         if (requests is None) == (seconds is None):
             raise UsageError("load.until(...) takes either requests=N or seconds=S")
-        self._prober.wait(requests=requests, seconds=seconds, after=self._mesh.mark)
+        self._running.wait(requests=requests, seconds=seconds, after=self._mesh.mark)
 
     # ---- what came back
 

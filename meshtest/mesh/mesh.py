@@ -48,6 +48,7 @@ from meshtest.run import Run
 from meshtest.settings import Settings
 from meshtest.spi.check import Check
 from meshtest.spi.dialect import TrafficDialect
+from meshtest.spi.load import Place
 from meshtest.spi.provider import Context, Provider
 
 if TYPE_CHECKING:
@@ -285,9 +286,20 @@ class Mesh:
             connections=connections,
             timeout=timeout or self.settings.request_timeout,
         )
-        entrance = self.provider.entrance(self.source_for(spec.authority) if source is None else source)
-        prober = Prober(spec, entrance, self.run.directory, start_ns=self.run.start_ns, record=self.record)
-        return Load(self, prober)
+        place = self._place(spec.name, self.source_for(spec.authority) if source is None else source)
+        return Load(self, Prober(spec, place))
+
+    def _place(self, load: str, source: str) -> Place:
+        """Where a load of that name runs."""
+        return Place(
+            name=load,
+            entrance=self.provider.entrance(source),
+            directory=self.run.directory,
+            start_ns=self.run.start_ns,
+            record=self.record,
+            seed=self.run.seed,
+            timeout=self.settings.request_timeout,
+        )
 
     def ask(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,7 @@ from meshtest.checks.outages import Failure, failures
 from meshtest.checks.share import Share, shares
 from meshtest.errors import UsageError
 from meshtest.model.history import History
+from meshtest.model.record import PART_BITS
 from meshtest.model.request import Request, Requests
 from meshtest.model.sightings import sightings
 from meshtest.model.tables import quantile
@@ -30,8 +32,11 @@ class View:
         a share or a latency that is not true."""
         requests = history.requests.of_load(load)
         ended = sorted(zip(requests.indices, range(len(requests)), strict=True))
-        first = ended[0][0] if ended else 0
-        whole = [position for number, (index, position) in enumerate(ended) if index == first + number]
+        whole: list[int] = []
+        for _, part in itertools.groupby(ended, key=lambda pair: pair[0] >> PART_BITS):
+            (first, position), *more = part
+            whole.append(position)
+            whole += [position for number, (index, position) in enumerate(more, 1) if index == first + number]
         return cls(replace(history, requests=requests.pick(sorted(whole))))
 
     def __len__(self) -> int:

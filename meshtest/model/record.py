@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import struct
 
-RECORD = struct.Struct("<QIIIIHHBBBB")
+RECORD = struct.Struct("<QIIIIHHBBBBIHBB")
 """intended (ns, CLOCK_MONOTONIC), index, sent, first byte, done (each 100 ns after intended; NEVER if not reached),
-status, server (index of names; 0 = unknown), fate, lane, attempts (as the entry proxy counts; 0 = not told),
-reused (0/1). 32 bytes, every field aligned: a column of a million records is one strided memoryview."""
+status (of gRPC, what its code maps to), server (index of names; 0 = unknown), fate, lane, attempts (as the entry proxy
+counts; 0 = not told), reused (0/1), size (bytes of the answer's body; of all there was if it was cut), target (which of
+the load's targets, in the order given), transport, code (gRPC status, or why a WebSocket closed minus 1000; NO_CODE).
+
+40 bytes, every field aligned: a column of a million records is one strided memoryview. A file holds whole RECORDs, so
+what was written before a SIGKILL can be read."""
+
+PART_BITS = 24
+"""An index is the number of the process that sent the request, shifted by this, and a count from 0."""
 
 NEVER = 0xFFFF_FFFF
 TICK_NS = 100
@@ -28,8 +35,14 @@ ATTEMPTS = "x-envoy-attempt-count"
 MOST_NAMES = 0xFFFF
 """Names a load can tell apart; what comes later counts as unknown."""
 
-ANSWERED, REFUSED, RESET, CLOSED, TIMEOUT, GARBLED, NOT_SENT = range(7)
+MOST_SIZE = 0xFFFF_FFFF
+NO_CODE = 0xFF
+
+ANSWERED, REFUSED, RESET, CLOSED, TIMEOUT, GARBLED, NOT_SENT, TLS = FATES = range(8)
 """The values of request.Fate, for those who cannot afford an enum."""
 
-KEEPALIVE, FRESH = range(2)
+KEEPALIVE, FRESH, HELD = range(3)
 """The values of request.Lane."""
+
+HTTP1, HTTP2, GRPC, WEBSOCKET, TCP, GRPC_STREAM = range(6)
+"""The values of request.Transport."""

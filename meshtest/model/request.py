@@ -31,16 +31,32 @@ class Fate(enum.IntEnum):
     """The peer closed the connection before the answer was complete (FIN)."""
     TIMEOUT = record.TIMEOUT
     GARBLED = record.GARBLED
-    """What came back is not HTTP."""
+    """What came back breaks the protocol."""
     NOT_SENT = record.NOT_SENT
     """The load ended, or could not open a socket, before the request left."""
+    TLS = record.TLS
+    """The handshake failed, or the peer refused our certificate."""
 
 
 class Lane(enum.IntEnum):
-    """How a request travels: on a long-lived connection, or on one of its own."""
+    """How a request travels: on a long-lived connection of a pool, on one of its own, or on the one its user holds."""
 
     KEEPALIVE = record.KEEPALIVE
     FRESH = record.FRESH
+    HELD = record.HELD
+    """A WebSocket, TCP connection or gRPC stream that stays open: each request is a message and its echo. If the peer
+    ended the connection since the message before, the next one is lost (RESET, CLOSED), as it is for its user."""
+
+
+class Transport(enum.IntEnum):
+    """What a request is, above TCP or TLS."""
+
+    HTTP1 = record.HTTP1
+    HTTP2 = record.HTTP2
+    GRPC = record.GRPC
+    WEBSOCKET = record.WEBSOCKET
+    TCP = record.TCP
+    GRPC_STREAM = record.GRPC_STREAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,13 @@ class Request:
     server: Server
     reused: bool = False
     """Sent on a connection that had carried a request before."""
+    size: int = 0
+    """Bytes of the answer's body, as far as it came."""
+    target: int = 0
+    """Which of the load's targets, in the order given."""
+    transport: Transport = Transport.HTTP1
+    code: int | None = None
+    """The status of a gRPC call; why a WebSocket was closed, minus 1000."""
 
     @property
     def id(self) -> str:
@@ -160,11 +183,13 @@ class Requests(Sequence[Request]):
         return map(self._request, RECORD.iter_unpack(self.raw))
 
     def _request(self, row: tuple[int, ...]) -> Request:
-        intended, index, sent, first, done, status, origin, fate, lane, attempts, reused = row
+        intended, index, sent, first, done, status, origin, fate, lane, attempts, reused, size, *rest = row
+        target, transport, code = rest
         load, server = self.origins[origin]
         return Request(
             load, index, self.second(intended), packing.seconds(sent), packing.seconds(first), packing.seconds(done),
-            Fate(fate), status, Lane(lane), attempts, server, bool(reused),
+            Fate(fate), status, Lane(lane), attempts, server, bool(reused), size, target, Transport(transport),
+            None if code == record.NO_CODE else code,
         )  # fmt: skip
 
     def second(self, nanoseconds: int) -> float:
@@ -180,38 +205,38 @@ class Requests(Sequence[Request]):
     @property
     def intended(self) -> memoryview:
         """ns of CLOCK_MONOTONIC."""
-        return memoryview(self.raw).cast("Q")[0::4]
+        return memoryview(self.raw).cast("Q")[0::5]
 
     @property
     def indices(self) -> memoryview:
-        return memoryview(self.raw).cast("I")[2::8]
+        return memoryview(self.raw).cast("I")[2::10]
 
     @property
     def sent(self) -> memoryview:
         """Ticks of TICK_NS after intended; NEVER."""
-        return memoryview(self.raw).cast("I")[3::8]
+        return memoryview(self.raw).cast("I")[3::10]
 
     @property
     def done(self) -> memoryview:
         """Ticks of TICK_NS after intended; NEVER."""
-        return memoryview(self.raw).cast("I")[5::8]
+        return memoryview(self.raw).cast("I")[5::10]
 
     @property
     def statuses(self) -> memoryview:
-        return memoryview(self.raw).cast("H")[12::16]
+        return memoryview(self.raw).cast("H")[12::20]
 
     @property
     def served(self) -> memoryview:
         """Index into `origins`."""
-        return memoryview(self.raw).cast("H")[13::16]
+        return memoryview(self.raw).cast("H")[13::20]
 
     @property
     def fates(self) -> bytes:
-        return bytes(memoryview(self.raw)[28::32])
+        return bytes(memoryview(self.raw)[28::40])
 
     @property
     def attempts(self) -> bytes:
-        return bytes(memoryview(self.raw)[30::32])
+        return bytes(memoryview(self.raw)[30::40])
 
     @cached_property
     def began(self) -> array[int]:

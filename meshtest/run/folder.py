@@ -3,7 +3,7 @@
 reports/2026-08-22T01-00-07-canary/
     run.json        about the run, from its first moment; `ended` and `outcome` once it is over
     events.jsonl    an Event a line
-    requests/       LOAD.bin (RECORDs), LOAD.names
+    requests/       LOAD.bin (RECORDs) and LOAD.names; of further processes of a load LOAD+1.bin ...
     hops.tsv        the proxies' access log, if the provider has one
     checks.json     what was asked, of which window and cut; verdict.json: the answer
 """
@@ -27,7 +27,7 @@ from meshtest.lib.journal import write_atomically
 RUN, EVENTS, CHECKS, VERDICT, HOPS, REQUESTS = (
     "run.json", "events.jsonl", "checks.json", "verdict.json", "hops.tsv", "requests",
 )  # fmt: skip
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _LONGEST_SLUG = 60
 
 

@@ -111,13 +111,13 @@ class _Reader:
         return Requests.of_loads([self._load(name.removesuffix(".bin")) for name in names], start_ns)
 
     def _load(self, load: str) -> tuple[str, bytes, list[str]]:
-        """Records before names: names are written first, so those of all records read are there."""
+        """One file of a load. Records before names: names are written first, so those of all records read are there."""
         records = self._read(f"{folder.REQUESTS}/{load}.bin")
         whole = len(records) // RECORD.size * RECORD.size
         self.ragged |= whole != len(records)
         self.cut[f"{folder.REQUESTS}/{load}.bin"] = whole
         names = [name.decode("latin-1") for name in self._lines(f"{folder.REQUESTS}/{load}.names")]
-        return load, records[:whole], names
+        return load.partition("+")[0], records[:whole], names
 
     def hops(self, wall_start: float) -> Hops:
         """A proxy writes in blocks: a ragged end is the rule while it lives, and no reason to mistrust the rest."""

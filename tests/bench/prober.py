@@ -21,10 +21,11 @@ from typing import Any
 from meshtest.checks import judge, latency, no_downtime, reached, split
 from meshtest.loads import Load, LoadSpec
 from meshtest.model.history import Event, History
-from meshtest.model.record import RECORD
+from meshtest.model.record import NO_CODE, RECORD
 from meshtest.model.request import Requests
 from meshtest.reporters.console import summary
 from meshtest.spi.check import Check
+from meshtest.spi.load import Place
 from meshtest.spi.provider import Entrance
 
 SERVER = r"""
@@ -89,7 +90,8 @@ def cpu(pid: int) -> float:
 
 def measure(entrance: Entrance, folder: Path, **options: Any) -> str:
     """One line: what a load reached, and what it cost."""
-    load = Load(LoadSpec.of("http://web/", **options), entrance, folder)
+    spec = LoadSpec.of("http://web/", **options)
+    load = Load(spec, Place(name=spec.name, entrance=entrance, directory=folder))
     before = time.perf_counter()
     load.start()
     started = time.perf_counter() - before
@@ -120,7 +122,9 @@ def loads() -> None:
 
 def _row(i: int) -> bytes:
     status, server = 200 + 303 * (not i % 100_003), 1 + (not i % 10)
-    return RECORD.pack((i ^ 1) * 100_000, i, 3, 5_000, 9_000 + i % 997, status, server, 0, i % 2, 1, 1)
+    return RECORD.pack(
+        (i ^ 1) * 100_000, i, 3, 5_000, 9_000 + i % 997, status, server, 0, i % 2, 1, 1, 2, 0, 0, NO_CODE
+    )
 
 
 def million() -> None:

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from meshtest.lib.wait import until
 from meshtest.loads import Load, LoadSpec, Summary
 from meshtest.model.record import RECORD
 from meshtest.model.request import Fate, Lane, Request, Requests
+from meshtest.spi.load import Place
 from meshtest.spi.provider import Entrance
 from tests.loads.hostile import FATES, HostileServer, closes, drip, ok, stalls
 
@@ -29,13 +31,13 @@ SHORT = 1.0
 """Seconds; long for this server even on a busy machine, short for a test that must wait for it."""
 
 
-def at(port: int, *, proxy: bool = False) -> Entrance:
-    return Entrance("127.0.0.1", port, proxy)
+def at(port: int, folder: Path, *, proxy: bool = False, **more: Any) -> Place:
+    return Place(name="load", entrance=Entrance("127.0.0.1", port, proxy), directory=folder, **more)
 
 
-def run(spec: LoadSpec, entrance: Entrance, folder: Path) -> Summary:
+def run(spec: LoadSpec, place: Place) -> Summary:
     """A load with a number of requests, to its end."""
-    with Load(spec, entrance, folder) as load:
+    with Load(spec, place) as load:
         assert spec.requests
         load.wait(requests=spec.requests, after=0)
         return load.stop()
@@ -53,7 +55,7 @@ def test_each_request_has_the_fate_that_the_server_dealt_it_and_none_is_sent_twi
     script = list(FATES)
     with HostileServer(script) as server:
         spec = LoadSpec.of("http://web/", rate=200, requests=5 * len(script), lanes=lanes, timeout=SHORT)
-        summary = run(spec, at(server.port), tmp_path)
+        summary = run(spec, at(server.port, tmp_path))
     dealt = dict(server.log)
     recorded = list(requests(tmp_path))
     assert len(server.log) == len(dealt) == len(recorded) == spec.requests
@@ -66,20 +68,20 @@ def test_each_request_has_the_fate_that_the_server_dealt_it_and_none_is_sent_twi
 
 def test_lanes_share_the_requests_evenly(tmp_path: Path) -> None:
     with HostileServer() as server:
-        run(LoadSpec.of("http://web/", rate=500, requests=40), at(server.port), tmp_path)
+        run(LoadSpec.of("http://web/", rate=500, requests=40), at(server.port, tmp_path))
     assert Counter(r.lane for r in requests(tmp_path)) == {Lane.KEEPALIVE: 20, Lane.FRESH: 20}
 
 
 def test_a_port_where_no_one_listens_refuses(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    summary = run(LoadSpec.of("http://web/", rate=500, requests=20), at(port), tmp_path)
+    summary = run(LoadSpec.of("http://web/", rate=500, requests=20), at(port, tmp_path))
     assert summary.fates == {Fate.REFUSED: 20}
 
 
 def test_who_served_and_how_many_tries_are_read_whatever_the_case(tmp_path: Path) -> None:
     with HostileServer([ok, drip]) as server:
-        run(LoadSpec.of("http://web/", rate=500, requests=10), at(server.port), tmp_path)
+        run(LoadSpec.of("http://web/", rate=500, requests=10), at(server.port, tmp_path))
     assert {(r.server.service, r.version, r.server.pod, r.attempts) for r in requests(tmp_path)} == {
         ("web", "v1", "web-1", 2)
     }
@@ -88,7 +90,7 @@ def test_who_served_and_how_many_tries_are_read_whatever_the_case(tmp_path: Path
 def test_an_idle_connection_that_was_closed_is_replaced_and_costs_no_request(tmp_path: Path) -> None:
     with HostileServer(then=closes) as server:
         spec = LoadSpec.of("http://web/", rate=50, requests=10, lanes=["keepalive"], connections=1)
-        summary = run(spec, at(server.port), tmp_path)
+        summary = run(spec, at(server.port, tmp_path))
     cut = summary.sent - summary.fates[Fate.ANSWERED]  # closed in the microseconds between look and send, if ever
     assert summary.idle_closed + cut in (9, 10)  # the last one may be closed before we stop
     assert len(server.log) + cut >= 10
@@ -97,14 +99,14 @@ def test_an_idle_connection_that_was_closed_is_replaced_and_costs_no_request(tmp
 def test_an_open_loop_opens_connections_rather_than_wait(tmp_path: Path) -> None:
     with HostileServer([stalls]) as server:
         spec = LoadSpec.of("http://web/", rate=400, requests=30, lanes=["keepalive"], connections=2, timeout=SHORT)
-        summary = run(spec, at(server.port), tmp_path)
+        summary = run(spec, at(server.port, tmp_path))
     assert summary.fates == {Fate.TIMEOUT: 30}
     assert server.connections == 30
 
 
 def test_requests_are_evenly_intended_whatever_the_answers_take(tmp_path: Path) -> None:
     with HostileServer([ok, stalls]) as server:
-        run(LoadSpec.of("http://web/", rate=500, requests=40, timeout=SHORT), at(server.port), tmp_path)
+        run(LoadSpec.of("http://web/", rate=500, requests=40, timeout=SHORT), at(server.port, tmp_path))
     times = requests(tmp_path).intended.tolist()
     assert {b - a for a, b in itertools.pairwise(times)} == {2_000_000}
 
@@ -112,7 +114,7 @@ def test_requests_are_evenly_intended_whatever_the_answers_take(tmp_path: Path) 
 def test_a_closed_loop_keeps_so_many_under_way(tmp_path: Path) -> None:
     with HostileServer() as server:
         spec = LoadSpec.of("http://web/", rate=None, concurrency=3, requests=60, lanes=["keepalive"], connections=3)
-        summary = run(spec, at(server.port), tmp_path)
+        summary = run(spec, at(server.port, tmp_path))
     assert summary.fates == {Fate.ANSWERED: 60}
     assert server.connections == 3
 
@@ -122,7 +124,7 @@ def test_what_goes_over_the_wire(tmp_path: Path) -> None:
         spec = LoadSpec.of(
             "POST http://web:9080/a?b=c", name="x", headers=["x-user: 7%d"], body="hello", rate=500, requests=2
         )
-        run(spec, at(server.port, proxy=True), tmp_path)
+        run(spec, at(server.port, tmp_path, proxy=True))
     assert server.bodies == [b"hello"] * 2
     assert sorted(server.heads)[0].decode().split("\r\n") == [
         "POST http://web:9080/a?b=c HTTP/1.1", "host: web:9080", "x-user: 7%d", "content-length: 5",
@@ -133,7 +135,7 @@ def test_what_goes_over_the_wire(tmp_path: Path) -> None:
 def test_a_large_body_is_sent_whole(tmp_path: Path) -> None:
     body = b"x" * 8_000_000
     with HostileServer() as server:
-        summary = run(LoadSpec.of("POST http://web/", body=body, rate=50, requests=4), at(server.port), tmp_path)
+        summary = run(LoadSpec.of("POST http://web/", body=body, rate=50, requests=4), at(server.port, tmp_path))
     assert summary.fates == {Fate.ANSWERED: 4}
     assert [len(b) for b in server.bodies] == [len(body)] * 4
 
@@ -143,7 +145,7 @@ def test_a_head_request_has_no_body_whatever_its_length_says(tmp_path: Path) -> 
         sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n")
 
     with HostileServer([headers_only]) as server:
-        summary = run(LoadSpec.of("HEAD http://web/", rate=500, requests=6), at(server.port), tmp_path)
+        summary = run(LoadSpec.of("HEAD http://web/", rate=500, requests=6), at(server.port, tmp_path))
     assert summary.fates == {Fate.ANSWERED: 6}
 
 
@@ -152,9 +154,7 @@ def test_the_rate_can_be_changed_and_the_load_stopped(tmp_path: Path) -> None:
     with HostileServer() as server:
         load = Load(
             LoadSpec.of("http://web/", rate=50),
-            at(server.port),
-            tmp_path,
-            record=lambda kind, *_, **__: events.append(kind),
+            at(server.port, tmp_path, record=lambda kind, *_, **__: events.append(kind)),
         )
         load.start()
         load.wait(requests=3)
@@ -172,7 +172,7 @@ def test_waiting_counts_only_requests_sent_after_the_given_second(tmp_path: Path
     start = time.monotonic_ns()
     with (
         HostileServer() as server,
-        Load(LoadSpec.of("http://web/", rate=500), at(server.port), tmp_path, start_ns=start) as load,
+        Load(LoadSpec.of("http://web/", rate=500), at(server.port, tmp_path, start_ns=start)) as load,
     ):
         load.wait(requests=20)
         after = (time.monotonic_ns() - start) / 1e9
@@ -184,7 +184,7 @@ def test_waiting_counts_only_requests_sent_after_the_given_second(tmp_path: Path
 
 def test_waiting_for_more_than_a_load_sends_is_an_error(tmp_path: Path) -> None:
     with HostileServer() as server:
-        load = Load(LoadSpec.of("http://web/", rate=500, requests=5), at(server.port), tmp_path)
+        load = Load(LoadSpec.of("http://web/", rate=500, requests=5), at(server.port, tmp_path))
         load.start()
         with pytest.raises(LoadError, match="ended after 5 of the 6 requests"):
             load.wait(requests=6, after=0)
@@ -194,14 +194,14 @@ def test_waiting_for_more_than_a_load_sends_is_an_error(tmp_path: Path) -> None:
 def test_a_prober_that_dies_is_an_error_with_its_words(tmp_path: Path) -> None:
     (tmp_path / "requests").mkdir()
     (tmp_path / "requests" / "load.names").touch()  # someone else's: the prober refuses to write over it
-    load = Load(LoadSpec.of("http://web/", rate=500), at(1), tmp_path)
+    load = Load(LoadSpec.of("http://web/", rate=500), at(1, tmp_path))
     with pytest.raises(LoadError, match=r"(?s)died \(exit code 1\).*FileExistsError"):
         load.start()
 
 
 def test_a_prober_that_is_killed_is_noticed(tmp_path: Path) -> None:
     with HostileServer() as server:
-        load = Load(LoadSpec.of("http://web/", rate=500), at(server.port), tmp_path)
+        load = Load(LoadSpec.of("http://web/", rate=500), at(server.port, tmp_path))
         load.start()
         load.wait(requests=1)
         os.kill(load.pid, signal.SIGKILL)
@@ -211,14 +211,14 @@ def test_a_prober_that_is_killed_is_noticed(tmp_path: Path) -> None:
 
 def test_a_name_is_used_once(tmp_path: Path) -> None:
     with HostileServer() as server:
-        run(LoadSpec.of("http://web/", rate=500, requests=1), at(server.port), tmp_path)
+        run(LoadSpec.of("http://web/", rate=500, requests=1), at(server.port, tmp_path))
         with pytest.raises(UsageError, match="a load named 'load' has run already"):
-            Load(LoadSpec.of("http://web/"), at(server.port), tmp_path).start()
+            Load(LoadSpec.of("http://web/"), at(server.port, tmp_path)).start()
 
 
 def test_a_full_disk_ends_the_load_and_leaves_whole_records(tmp_path: Path) -> None:
     with HostileServer() as server:
-        load = Load(LoadSpec.of("http://web/", rate=1000), at(server.port), tmp_path)
+        load = Load(LoadSpec.of("http://web/", rate=1000), at(server.port, tmp_path))
         load.start()
         limit = 100 * RECORD.size + 7
         resource.prlimit(load.pid, resource.RLIMIT_FSIZE, (limit, limit))
@@ -232,8 +232,10 @@ ORPHAN = """
 import sys, time
 from pathlib import Path
 from meshtest.loads import Load, LoadSpec
+from meshtest.spi.load import Place
 from meshtest.spi.provider import Entrance
-load = Load(LoadSpec.of("http://web/", rate=100), Entrance("127.0.0.1", int(sys.argv[1]), False), Path(sys.argv[2]))
+entrance = Entrance("127.0.0.1", int(sys.argv[1]), False)
+load = Load(LoadSpec.of("http://web/", rate=100), Place(name="load", entrance=entrance, directory=Path(sys.argv[2])))
 load.start()
 print(load.pid, flush=True)
 sys.stdin.read()
@@ -276,14 +278,14 @@ def _with_start(folder: Path, start: int) -> Requests:
 def test_a_load_that_gets_no_further_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with HostileServer([stalls]) as server:
         spec = LoadSpec.of("http://web/", rate=None, concurrency=1, lanes=["fresh"], timeout=0.1)
-        with Load(spec, at(server.port), tmp_path) as load, monkeypatch.context() as patch:
-            patch.setattr("meshtest.loads.load.PATIENCE", 0.0)
+        with Load(spec, at(server.port, tmp_path)) as load, monkeypatch.context() as patch:
+            patch.setattr("meshtest.spi.load.PATIENCE", 0.0)
             load.spec = replace(spec, concurrency=100)  # as if it were a hundred times as fast
             with pytest.raises(LoadError, match=r"is stuck: [0-9]+ of 50 requests finished"):
                 load.wait(requests=50)
 
 
 def test_a_slow_load_stops_at_once(tmp_path: Path) -> None:
-    with HostileServer() as server, Load(LoadSpec.of("http://web/", rate=0.001), at(server.port), tmp_path) as load:
+    with HostileServer() as server, Load(LoadSpec.of("http://web/", rate=0.001), at(server.port, tmp_path)) as load:
         load.wait(requests=1, after=0)
         assert load.stop().fates == {Fate.ANSWERED: 1}

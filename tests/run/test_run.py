@@ -17,12 +17,16 @@ from meshtest.checks import fault_bit, no_downtime, reached
 from meshtest.errors import HistoryError
 from meshtest.lib.journal import Journal
 from meshtest.model.history import HOP_FIELDS, Hops, parse_hop
-from meshtest.model.record import RECORD
+from meshtest.model.record import NO_CODE, RECORD
 from meshtest.model.request import Server
 from meshtest.model.verdict import Outcome
 from meshtest.run import Run, judge_again, open_run, unfinished
 from meshtest.run.folder import slug
 from meshtest.settings import Settings
+
+
+BODY = (2, 0, 0, NO_CODE)
+"""Size, target, transport and code of a record."""
 
 
 def a_run(parent: Path, name: str = "canary", **settings: Any) -> Run:
@@ -33,7 +37,7 @@ def add_requests(run: Run, count: int, *, load: str = "load", status: int = 200)
     """As the prober would: names, then records."""
     path = run.directory / "requests" / f"{load}.bin"
     path.with_suffix(".names").write_text("web/v1/web-1\n")
-    rows = [(run.start_ns + i * 1_000_000, i, 0, 5000, 9000, status, 1, 0, i % 2, 1, 1) for i in range(count)]
+    rows = [(run.start_ns + i * 1_000_000, i, 0, 5000, 9000, status, 1, 0, i % 2, 1, 1, *BODY) for i in range(count)]
     with path.open("ab") as file:
         file.write(b"".join(RECORD.pack(*row) for row in rows))
     return path
@@ -43,7 +47,7 @@ class TestFolder:
     def test_it_tells_about_the_run_from_its_first_moment(self, tmp_path: Path) -> None:
         with a_run(tmp_path) as run:
             about = json.loads((run.directory / "run.json").read_text())
-        assert (about["schema_version"], about["name"], about["seed"], about["ended"]) == (1, "canary", 7, None)
+        assert (about["schema_version"], about["name"], about["seed"], about["ended"]) == (2, "canary", 7, None)
         assert about["command"] == "pytest -k canary"
 
     def test_it_is_named_after_the_time_and_the_scenario(self, tmp_path: Path) -> None:
@@ -169,7 +173,7 @@ class TestJudge:
         with pytest.raises(HistoryError, match="is not a run folder"):
             open_run(tmp_path)
         (tmp_path / "run.json").write_text('{"schema_version": 99}')
-        with pytest.raises(HistoryError, match="format 99; this meshtest reads 1"):
+        with pytest.raises(HistoryError, match="format 99; this meshtest reads 2"):
             open_run(tmp_path)
 
 
@@ -200,7 +204,7 @@ class TestCrash:
         folder = crashed(tmp_path)
         with (folder / "events.jsonl").open("a") as file:
             file.write('{"at": 1.0, "kind": "no')
-        (folder / "requests" / "load.bin").write_bytes(RECORD.pack(1, 0, 0, 1, 2, 200, 0, 0, 0, 1, 0) + b"half")
+        (folder / "requests" / "load.bin").write_bytes(RECORD.pack(1, 0, 0, 1, 2, 200, 0, 0, 0, 1, 0, *BODY) + b"half")
         history = open_run(folder).history()
         assert history.truncated
         assert [e.kind for e in history.events] == ["run.start", "note"]
