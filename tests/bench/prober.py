@@ -69,6 +69,8 @@ OPEN: tuple[tuple[float, list[str]], ...] = (
 )  # fmt: skip
 CLOSED = (["keepalive"], ["fresh"])
 MILLION = 1_000_000
+BODY = (2, 0, 0, NO_CODE)
+"""Size, target, transport and code of a record."""
 
 
 @contextlib.contextmanager
@@ -122,9 +124,7 @@ def loads() -> None:
 
 def _row(i: int) -> bytes:
     status, server = 200 + 303 * (not i % 100_003), 1 + (not i % 10)
-    return RECORD.pack(
-        (i ^ 1) * 100_000, i, 3, 5_000, 9_000 + i % 997, status, server, 0, i % 2, 1, 1, 2, 0, 0, NO_CODE
-    )
+    return RECORD.pack((i ^ 1) * 100_000, i, 3, 5_000, 9_000 + i % 997, status, server, 0, i % 2, 1, 1, *BODY)
 
 
 def million() -> None:

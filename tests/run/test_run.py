@@ -24,7 +24,6 @@ from meshtest.run import Run, judge_again, open_run, unfinished
 from meshtest.run.folder import slug
 from meshtest.settings import Settings
 
-
 BODY = (2, 0, 0, NO_CODE)
 """Size, target, transport and code of a record."""
 
