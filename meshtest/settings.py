@@ -44,6 +44,9 @@ class Settings:
     preflight: str = "warn"
     """What to do with findings of the static rules before each apply: `off`, `warn` (record them), or `error` (refuse
     what loses requests for certain)."""
+    error: float = 0.001
+    """How often a mesh that is right may be called wrong: by one `mesh.about`, or one check that `mesh.verify()` chooses.
+    With hundreds of tests a smaller one pays: 1e-6 takes not quite twice the requests."""
     keep: int = 20
     """Run folders kept under `reports`; older ones are removed at the start of a run."""
 
@@ -118,6 +121,8 @@ def _typed(name: str, value: Any, source: str) -> Any:
             return int(value)
         if name == "preflight" and value not in PREFLIGHT:
             raise UsageError(f"setting 'preflight' ({source}): {value!r} is none of {', '.join(PREFLIGHT)}")
+        if name == "error" and not 0 < float(value) < 1:
+            raise UsageError(f"setting 'error' ({source}): {value!r} is no probability, such as 0.001")
         if name == "calls":
             return {k: tuple([v] if isinstance(v, str) else v) for k, v in dict(value).items()}
         if isinstance(default, Mapping):

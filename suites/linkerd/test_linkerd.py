@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from meshtest import Mesh, RolloutFailed, fault_bit, no_downtime
+from meshtest import Mesh, RolloutFailed, fault_bit, no_downtime, split
 
 HERE = Path(__file__).parent
 WEB = "GET http://web/"
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.mesh_apply("web.yaml")
 @pytest.mark.mesh_apply("canary.yaml")
 def test_a_canary_takes_over_without_a_lost_request(mesh: Mesh) -> None:
     with mesh.load(WEB, rps=300) as load:
-        load.until(requests=150)
+        load.until(requests=220)
         for share in (50, 100):
             with mesh.step(f"{share} %"):
                 mesh["web"].shift(v2=share)
-                load.until(requests=150)
+                load.until(requests=220)
         assert load.here.versions == {"v2"}
-    mesh.verify()
+    mesh.verify(no_downtime(), split(host="web", error=1e-6))
 
 
 @pytest.mark.mesh_apply("retries.yaml", "failing_canary.yaml")

@@ -69,11 +69,11 @@ def test_a_timeout_of_a_virtual_service_ends_the_request(mesh: Mesh, client: Cli
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: web}
-spec: {hosts: [web], http: [{timeout: 200ms, route: [{destination: {host: web, port: {number: 80}}}]}]}
+spec: {hosts: [web], http: [{timeout: 500ms, route: [{destination: {host: web, port: {number: 80}}}]}]}
 """
     mesh.apply(text=SHOP + rule)
     entrance = mesh.provider.entrance("")
-    assert client.ask(entrance, "GET", "web", "/?delay=1s", {}).status == 504
+    assert client.ask(entrance, "GET", "web", "/?delay=5s", {}).status == 504
     assert client.ask(entrance, "GET", "web", "/?delay=1ms", {}).status == 200
 
 

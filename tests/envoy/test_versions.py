@@ -42,9 +42,9 @@ def test_routes_of_a_gateway_alone_are_shifted_and_judged(mesh: Mesh) -> None:
     mesh.apply(text=SHOP + gateway() + route(BOTH))
     mesh["web"].shift(v2=20)
     assert mesh["web"].shares == {"v1": 80.0, "v2": 20.0}
-    mesh.load("GET http://shop.example/", source="default/edge/80", rps=300, requests=200).run()
+    mesh.load("GET http://shop.example/", source="default/edge/80", rps=400, requests=290).run()
     assert "gateway web/v2" in servers(mesh)
-    mesh.verify()
+    mesh.verify(no_downtime(), split(host="web", error=1e-6))
 
 
 def test_a_mirror_to_a_service_of_its_own_is_a_shadow(mesh: Mesh) -> None:
@@ -64,9 +64,9 @@ class TestLinkerd:
             load.until(requests=100)
             for share in (50, 100):
                 mesh["web"].shift(v2=share)
-                load.until(requests=150)
+                load.until(requests=220)
         assert load.here.versions == {"v2"}
-        mesh.verify()
+        mesh.verify(no_downtime(), split(host="web", error=1e-6))
 
     @pytest.mark.parametrize("headers", [{}, {"x-test": "1"}])
     def test_a_fault_is_a_backend_that_fails_and_is_gone_again(self, mesh: Mesh, headers: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,17 @@ class TestVerdict:
         mesh["web"].shift(v2=100)
         downtime, split = mesh.default_checks()
         assert (downtime.name, split.name, split.parameters()["host"]) == ("no_downtime", "split", "web")
+
+    def test_one_setting_says_how_often_a_right_mesh_may_be_called_wrong(
+        self, provider: FakeProvider, settings: Settings
+    ) -> None:
+        strict = replace(settings, error=1e-6)
+        with Mesh(provider, Run("unit", strict, seed=7), strict) as mesh:
+            mesh.apply(text=WEB)
+            mesh["web"].shift(v2=10)
+            assert mesh.about(10).error == 1e-6
+            assert mesh.about(10, error=0.01).error == 0.01
+            assert mesh.default_checks()[1].parameters()["error"] == 1e-6
 
     def test_nothing_seen_proves_nothing(self, mesh: Mesh) -> None:
         assert mesh.judge().outcome is Outcome.UNKNOWN
