@@ -317,6 +317,50 @@ def test_a_client_certificate_is_shown_to_the_endpoint(mesh: Mesh, authority: An
         assert ask(mesh, "bank.example.com")[0] == 503
 
 
+class Announced(Quiet):
+    """TLS that begins after a line of the PROXY protocol."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        super().__init__(("127.0.0.1", 0), Hello if context else Plain)
+        self.context, self.lines = context, list[bytes]()
+
+    def get_request(self) -> tuple[Any, Any]:
+        client, address = self.socket.accept()
+        line = b""
+        while not line.endswith(b"\r\n") and (byte := client.recv(1)):
+            line += byte
+        self.lines.append(line)
+        return self.context.wrap_socket(client, server_side=True) if self.context else client, address
+
+
+class Plain(Hello):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_a_proxy_header_comes_before_tls(mesh: Mesh, authority: Any, encrypted: bool) -> None:
+    mesh.open()
+    context = authority.server(authority.pair("bank.example.com")) if encrypted else None
+    tls = UpstreamTls(mode="SIMPLE", ca=("default/cas",), sni="bank.example.com") if encrypted else None
+    with Announced(context) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        parts = bank(server.server_port, tls)
+        parts["policies"] = {"bank.example.com": HostPolicy(host="bank.example.com", policy=proxied(tls))}
+        extend(mesh, credentials=(credential("cas", ca=authority.root),), **parts)
+        assert ask(mesh, "bank.example.com")[0] == 200
+        server.shutdown()
+        thread.join()
+    assert [line[:11] for line in server.lines] == [b"PROXY TCP4 "]
+
+
+def proxied(tls: UpstreamTls | None) -> TrafficPolicy:
+    return TrafficPolicy(tls=tls, proxy_protocol="V1")
+
+
 @pytest.mark.parametrize(
     "tls",
     [

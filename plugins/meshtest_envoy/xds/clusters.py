@@ -53,6 +53,7 @@ def outbound_cluster(
         del result["eds_cluster_config"]
         result |= by_name(service, name, localities.assignment(endpoints.fixed(service, port, subset)))
     result |= transport(topology, service, port, subset, policy, mutual)
+    result |= proxy_header(policy.proxy_protocol, result)
     if policy.tls and policy.tls.mode in ("SIMPLE", "MUTUAL") and not policy.tls.sni:
         result["typed_extension_protocol_options"][HTTP_OPTIONS]["upstream_http_protocol_options"] = {
             "auto_sni": True,
@@ -122,7 +123,6 @@ def cluster(name: str, port: ServicePort, policy: TrafficPolicy) -> Json:
         **load_balancing(policy.load_balancing or LoadBalancing()),
         **outlier_detection(policy.outlier_detection),
         **tcp_keepalive(pool),
-        **proxy_header(policy),
     }
 
 
@@ -141,17 +141,24 @@ def thresholds(pool: ConnectionPool, policy: TrafficPolicy) -> Json:
     return limits
 
 
-def proxy_header(policy: TrafficPolicy, inner: Json | None = None) -> Json:
-    """A PROXY header before anything else, also before TLS (`inner`, the transport socket to wrap)."""
-    if not policy.proxy_protocol:
+def proxy_header(version: str, sockets: Json) -> Json:
+    """A PROXY header before anything else, also before TLS (Istio's applyUpstreamProxyProtocol); `sockets` are the
+    fields of the cluster that say how endpoints are spoken to."""
+    if not version:
         return {}
-    raw = {"@type": TYPE_URL + "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"}
+    if matches := sockets.get("transport_socket_matches"):
+        headed = [{**match, "transport_socket": after_header(version, match["transport_socket"])} for match in matches]
+        return {"transport_socket_matches": headed}
+    return {"transport_socket": after_header(version, sockets.get("transport_socket", tls.RAW))}
+
+
+def after_header(version: str, socket: Json) -> Json:
     config = {
         "@type": TYPE_URL + "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
-        "config": {"version": policy.proxy_protocol},
-        "transport_socket": inner or {"name": "envoy.transport_sockets.raw_buffer", "typed_config": raw},
+        "config": {"version": version},
+        "transport_socket": socket,
     }
-    return {"transport_socket": {"name": "envoy.transport_sockets.upstream_proxy_protocol", "typed_config": config}}
+    return {"name": "envoy.transport_sockets.upstream_proxy_protocol", "typed_config": config}
 
 
 def error_matcher(codes: Sequence[int]) -> Json:

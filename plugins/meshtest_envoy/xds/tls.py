@@ -162,13 +162,11 @@ IDENTITY = "meshtest.identity"
 """Filter state of a connection to an outbound listener: the caller's SPIFFE identity."""
 
 PLAIN = "plaintext"
-PLAIN_SOCKET = {
-    "name": PLAIN,
-    "transport_socket": {
-        "name": "envoy.transport_sockets.raw_buffer",
-        "typed_config": {"@type": TYPE_URL + "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"},
-    },
+RAW = {
+    "name": "envoy.transport_sockets.raw_buffer",
+    "typed_config": {"@type": TYPE_URL + "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"},
 }
+PLAIN_SOCKET = {"name": PLAIN, "transport_socket": RAW}
 INPUTS = TYPE_URL + "envoy.extensions.matching.common_inputs.transport_socket.v3."
 
 
@@ -285,6 +283,8 @@ def secrets_of(clusters: Iterable[Json], listeners: Iterable[Json]) -> set[str]:
 
 
 def _named(socket: Json | None) -> Iterator[str]:
+    if socket and (inner := socket["typed_config"].get("transport_socket")):  # TLS after a PROXY header
+        yield from _named(inner)
     common = socket["typed_config"].get("common_tls_context", {}) if socket else {}
     yield from (config["name"] for config in common.get("tls_certificate_sds_secret_configs", ()))
     if combined := common.get("combined_validation_context"):
