@@ -1,11 +1,15 @@
-"""Settings of the whole repository's tests: pytester, and the examples of README.md as tests.
+"""Settings of the whole repository's tests: pytester, a cache of compiled code, the examples of README.md as tests.
 
 A block of the README that starts with ```python is executed, in order, in one namespace a file.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,16 @@ import pytest
 pytest_plugins = ["pytester"]
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hundreds of programs are started by these tests: they share what is compiled, also where Python may write no
+    cache into the tree (PYTHONDONTWRITEBYTECODE), which costs each of them half a second."""
+    if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
+        folder = tempfile.mkdtemp(prefix="meshtest-pycache-")
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        os.environ["PYTHONPYCACHEPREFIX"] = folder
+        del os.environ["PYTHONDONTWRITEBYTECODE"]
 
 
 def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> pytest.Collector | None:

@@ -45,7 +45,7 @@ class Settings:
     """What to do with findings of the static rules before each apply: `off`, `warn` (record them), or `error` (refuse
     what loses requests for certain)."""
     error: float = 0.001
-    """How often a mesh that is right may be called wrong: by one `mesh.about`, or one check that `mesh.verify()` chooses.
+    """How often a mesh that is right may be called wrong: by one `mesh.about`, by one check of `mesh.verify()`.
     With hundreds of tests a smaller one pays: 1e-6 takes not quite twice the requests."""
     keep: int = 20
     """Run folders kept under `reports`; older ones are removed at the start of a run."""

@@ -12,6 +12,7 @@ from meshtest_envoy.pods import procs
 
 from meshtest import Mesh, Settings, open_mesh
 from meshtest.lib.wait import until
+from tests.conftest import unhurried
 
 SERVICE = """\
 apiVersion: v1
@@ -102,7 +103,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[..., Mesh]]:
     def left() -> list[procs.Stat]:
         return [one for one in started() if one.pid not in others]
 
-    until(lambda: not left(), within=1.0, what=lambda: f"left: {left()}")
+    until(lambda: not left(), within=unhurried(1.0), what=lambda: f"left: {left()}")
 
 
 def started() -> list[procs.Stat]:

@@ -18,7 +18,7 @@ import pytest
 
 @pytest.mark.mesh_apply("web.yaml")
 def test_shifts(mesh):
-    with mesh.load("GET http://web/", rps=1000) as load:
+    with mesh.load("GET http://web/", rps=400) as load:
         for percent in range(1000):
             mesh["web"].shift(v2=percent % 100)
             load.until(requests=50)
@@ -34,13 +34,13 @@ def test_next(mesh):
 
 @pytest.fixture
 def small_disk(ground: Ground) -> Iterator[Path]:
-    """256 KiB for run folders."""
+    """160 KiB for run folders."""
     if os.geteuid():
         pytest.skip("only root can mount a small disk")
     disk = ground.folder / "reports"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "none", disk], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=160k", "none", disk], capture_output=True, text=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
@@ -68,7 +68,7 @@ def test_a_full_disk_is_no_verdict_and_no_crash(ground: Ground, small_disk: Path
 
 
 def test_a_disk_that_is_full_from_the_start_is_said_so(ground: Ground, small_disk: Path) -> None:
-    (small_disk / "filler").write_bytes(bytes(256 * 1024))
+    (small_disk / "filler").write_bytes(bytes(160 * 1024))
     ground.write("web.yaml", WEB)
     program = ground.meshtest("up", "web.yaml")
     assert program.wait() == 3, program

@@ -18,7 +18,7 @@ from meshtest_envoy.pods.runtime import make_runtime_dir
 from meshtest_envoy.pods.spec import PodEvent, PodSpec, PodStarted
 from meshtest_envoy.pods.zygote import NAME
 
-PATIENCE = 15.0
+PATIENCE = 30.0
 """Seconds until a test gives up; nothing here takes more than a fraction of one on an idle machine."""
 
 

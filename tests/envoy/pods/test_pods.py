@@ -19,13 +19,17 @@ from meshtest.errors import ProcessFailed, ProviderError
 from meshtest.lib.wait import until
 from meshtest.model.service import Handler, Probe
 
-from .conftest import Watched, Wire
+from .conftest import PATIENCE, Watched, Wire
 
 Connect = Callable[[int], Wire]
 
 
 def gone(pid: int) -> None:
-    until(lambda: procs.stat(pid) is None, within=5, what=lambda: f"process {pid} is still there: {procs.stat(pid)}")
+    until(
+        lambda: procs.stat(pid) is None,
+        within=PATIENCE,
+        what=lambda: f"process {pid} is still there: {procs.stat(pid)}",
+    )
 
 
 def test_a_pod_is_a_process_of_its_own_session_with_the_pods_name(mesh: Watched) -> None:
@@ -36,7 +40,7 @@ def test_a_pod_is_a_process_of_its_own_session_with_the_pods_name(mesh: Watched)
         stats = [one for pid in pids if (one := procs.stat(pid))]
         return [(s.session, s.group, s.parent, Path(f"/proc/{s.pid}/comm").read_text().strip()) for s in stats]
 
-    until(lambda: found() == want, within=2, what=lambda: str(found()))
+    until(lambda: found() == want, within=PATIENCE, what=lambda: str(found()))
 
 
 def test_a_pod_holds_no_file_of_the_supervisor_or_of_other_pods(mesh: Watched) -> None:
@@ -53,7 +57,7 @@ def test_a_pod_holds_no_file_of_the_supervisor_or_of_other_pods(mesh: Watched) -
                 links.append(os.readlink(f"/proc/{pid}/fd/{number}").partition(":")[0])
         return sorted(links)
 
-    until(lambda: held() == want, within=2, what=lambda: str(held()))
+    until(lambda: held() == want, within=PATIENCE, what=lambda: str(held()))
 
 
 def test_events_come_in_order_with_their_time(mesh: Watched) -> None:
@@ -142,7 +146,9 @@ def test_terminating_is_told_before_pre_stop_and_sigterm_comes_after_it(mesh: Wa
     script = f"trap 'echo term >> {order}; exit 0' TERM; echo up >> {order}; while :; do read x; sleep 0.01; done"
     hook = Handler(kind="exec", command=("sh", "-c", f"echo hook $POD_NAME >> {order}; echo done >> {order}"))
     mesh.start(argv=("sh", "-c", script), ports=(), pre_stop=hook)
-    until(lambda: order.exists() and order.read_text() == "up\n", within=5, what=lambda: "the script does not run")
+    until(
+        lambda: order.exists() and order.read_text() == "up\n", within=PATIENCE, what=lambda: "the script does not run"
+    )
     mesh.supervisor.stop_pod("web-0")
     mesh.wait("web-0", "exited", code=0)
     assert order.read_text().split("\n") == ["up", "hook web-0", "done", "term", ""]
@@ -230,7 +236,7 @@ def test_a_stopped_pod_frees_its_name(mesh: Watched) -> None:
 def test_a_helper_is_spawned_signalled_and_its_end_is_told(mesh: Watched, tmp_path: Path) -> None:
     log = tmp_path / "deep" / "helper.log"
     pid = mesh.supervisor.spawn("helper", ["sh", "-c", "echo $X; exec sleep 60"], log=log, env={"X": "hello"})
-    until(lambda: log.read_text() == "hello\n", within=5, what=lambda: log.read_text())
+    until(lambda: log.read_text() == "hello\n", within=PATIENCE, what=lambda: log.read_text())
     mesh.supervisor.signal(pid, signal.SIGTERM)
     exited = mesh.wait("helper", "exited").detail
     assert (exited["pid"], exited["signal"], exited["log"]) == (pid, signal.SIGTERM, ["hello"])
@@ -245,7 +251,7 @@ def test_closing_lets_programs_write_what_they_hold_and_leaves_nobody(tmp_path: 
     script = f"trap 'echo bye > {said}; exit 0' TERM; echo up; while :; do sleep 0.01; done"
     pids = [watched.start(f"web-{n}").pid for n in range(3)]
     pids.append(watched.supervisor.spawn("helper", ["sh", "-c", script], log=tmp_path / "helper.log"))
-    until(lambda: (tmp_path / "helper.log").read_text() == "up\n", within=5, what=lambda: "helper does not run")
+    until(lambda: (tmp_path / "helper.log").read_text() == "up\n", within=PATIENCE, what=lambda: "helper does not run")
     pids.append(watched.supervisor.pid)
     watched.supervisor.close()
     watched.supervisor.close()

@@ -17,7 +17,7 @@ from meshtest.errors import ProcessFailed
 from meshtest.lib.wait import until
 from meshtest.model.service import Handler, Probe
 
-from .conftest import Watched, Wire, zygotes
+from .conftest import PATIENCE, Watched, Wire, zygotes
 
 Connect = Callable[[int], Wire]
 
@@ -65,15 +65,15 @@ def test_nginx_and_its_workers_live_and_die_as_one_pod(
     mesh: Watched, nginx: Callable[..., int], connect: Connect
 ) -> None:
     assert connect(nginx("off")).get(connection="close").rest().endswith(b"nginx v1")
-    until(lambda: len(workers(mesh)) == 3, within=5, what=lambda: str(workers(mesh)))
+    until(lambda: len(workers(mesh)) == 3, within=PATIENCE, what=lambda: str(workers(mesh)))
     mesh.supervisor.stop_pod("web-0")
     assert mesh.wait("web-0", "exited").detail["code"] == 0
-    until(lambda: workers(mesh) == [], within=1, what=lambda: str(workers(mesh)))
+    until(lambda: workers(mesh) == [], within=PATIENCE, what=lambda: str(workers(mesh)))
 
 
 def test_workers_do_not_outlive_their_killed_master(mesh: Watched, nginx: Callable[..., int]) -> None:
     nginx("off")
-    until(lambda: len(workers(mesh)) == 3, within=5, what=lambda: str(workers(mesh)))
+    until(lambda: len(workers(mesh)) == 3, within=PATIENCE, what=lambda: str(workers(mesh)))
     before = set(workers(mesh))
     master = mesh.wait("web-0", "started").detail["pid"]
     mesh.supervisor.signal(master, signal.SIGKILL)
@@ -88,11 +88,11 @@ def test_a_daemon_that_left_the_session_ends_with_its_pod(mesh: Watched, tmp_pat
     )
     mesh.ready(argv=(sys.executable, "-I", "-S", "-c", script), ports=())
     pid = tmp_path / "pid"
-    until(lambda: pid.exists() and pid.read_text() != "", within=5, what=lambda: "no daemon")
+    until(lambda: pid.exists() and pid.read_text() != "", within=PATIENCE, what=lambda: "no daemon")
     daemon = int(pid.read_text())
     mesh.supervisor.stop_pod("web-0", grace=0)
     mesh.wait("web-0", "exited")
-    until(lambda: procs.stat(daemon) is None, within=1, what=lambda: str(procs.stat(daemon)))
+    until(lambda: procs.stat(daemon) is None, within=PATIENCE, what=lambda: str(procs.stat(daemon)))
 
 
 def test_what_a_program_is_told(mesh: Watched, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_what_a_program_is_told(mesh: Watched, tmp_path: Path) -> None:
     ports = ((8080, "http"), (9090, "admin"))
     started = mesh.start(argv=argv, ports=ports, env=env, http_proxy="http://127.0.0.1:15001", namespace="shop")
     log = mesh.log("web-0")
-    until(lambda: log.exists() and log.read_text().endswith("\n"), within=5, what=lambda: "it does not run")
+    until(lambda: log.exists() and log.read_text().endswith("\n"), within=PATIENCE, what=lambda: "it does not run")
     told, environ = json.loads(log.read_text())
     first, admin = map(str, started.ports.values())
     scratch = mesh.supervisor.directory / "pods" / "web-0"

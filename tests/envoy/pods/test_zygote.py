@@ -16,7 +16,7 @@ from meshtest_envoy.pods import linux, procs
 from meshtest.lib.wait import until
 from meshtest.loads.ask import Ask, ask
 
-from .conftest import Watched, Wire, zygotes
+from .conftest import PATIENCE, Watched, Wire, zygotes
 
 Connect = Callable[[int], Wire]
 
@@ -37,7 +37,7 @@ def test_a_pod_of_the_zygote_is_like_one_forked_by_the_supervisor_but_smaller(me
     first = [mesh.ready(f"web-{n}") for n in range(4)]
     (zygote,) = zygotes(mesh)
     os.kill(zygote, signal.SIGKILL)
-    until(lambda: procs.stat(zygote) is None, within=2, what=lambda: "the zygote lives")
+    until(lambda: procs.stat(zygote) is None, within=PATIENCE, what=lambda: "the zygote lives")
     second = [mesh.ready(f"web-{n}") for n in range(4, 8)]
     assert all(answers(connect, pod.ports[8080]) for pod in (*first, *second))
 
@@ -71,7 +71,7 @@ def test_without_any_zygote_a_pod_of_http2_imports_what_it_needs(mesh: Watched) 
     mesh.ready("api-0", protocols=((8080, "grpc"),))
     for pid in zygotes(mesh):
         os.kill(pid, signal.SIGKILL)
-    until(lambda: not zygotes(mesh), within=2, what=lambda: "a zygote lives")
+    until(lambda: not zygotes(mesh), within=PATIENCE, what=lambda: "a zygote lives")
     port = mesh.ready("api-1", protocols=((8080, "grpc"),)).ports[8080]
     assert ask(("127.0.0.1", port), Ask.of("grpc://api/a.B/C")).grpc_status == 0
 
