@@ -31,6 +31,30 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ["PYTHONDONTWRITEBYTECODE"]
 
 
+SLOW = tuple(f"tests/{name}/" for name in ["fuzz", "packaging", "trouble", "conformance", "plugin", "cli", "envoy"])
+"""What starts many programs or meshes. First, so that no worker is left with it at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {place: number for number, place in enumerate(SLOW)}
+
+    def order(item: pytest.Item) -> int:
+        return next((n for place, n in places.items() if item.nodeid.startswith(place)), len(places))
+
+    items.sort(key=order)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The tests of a file go to one worker: what they share is made once."""
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False  # it would start with many small tests
+    return LoadFileScheduling(config, log)
+
+
 def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> pytest.Collector | None:
     """Only the README at the top: it is collected when it is named, or when the top folder is."""
     if file_path == parent.config.rootpath / "README.md":

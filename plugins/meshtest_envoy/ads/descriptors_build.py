@@ -125,7 +125,10 @@ class DescriptorsHook(BuildHookInterface[Any]):
         if self.target_name != "wheel":
             return
         # mtime=0: the same input gives the same file, so the wheel is reproducible
-        (Path(self.root) / TARGET).write_bytes(gzip.compress(collect(), mtime=0))
+        made = gzip.compress(collect(), mtime=0)
+        target = Path(self.root) / TARGET
+        if not target.is_file() or target.read_bytes() != made:  # a checkout may be in use while it is built
+            target.write_bytes(made)
         if version == "standard":
             # an editable install finds them in the checkout
             build_data["force_include"]["suites"] = "meshtest/suites"
