@@ -46,6 +46,17 @@ HTTP_FILTER = Fields(
     },
 )
 
+HTTP_MATCHES = Fields(
+    read={
+        **leaves("method"),
+        "path": Fields(read=leaves("type value")),
+        "headers": VALUE_MATCH,
+        "queryParams": VALUE_MATCH,
+    }
+)
+HTTP_BACKENDS = Fields(read={**TARGET, **leaves("weight"), "filters": HTTP_FILTER})
+TIMEOUTS = Fields(read=leaves("request backendRequest"))
+
 HTTP_ROUTE = kind(
     Fields(
         read={
@@ -54,17 +65,10 @@ HTTP_ROUTE = kind(
             "rules": Fields(
                 read={
                     **leaves("name"),
-                    "matches": Fields(
-                        read={
-                            **leaves("method"),
-                            "path": Fields(read=leaves("type value")),
-                            "headers": VALUE_MATCH,
-                            "queryParams": VALUE_MATCH,
-                        }
-                    ),
+                    "matches": HTTP_MATCHES,
                     "filters": HTTP_FILTER,
-                    "backendRefs": Fields(read={**TARGET, **leaves("weight"), "filters": HTTP_FILTER}),
-                    "timeouts": Fields(read=leaves("request backendRequest")),
+                    "backendRefs": HTTP_BACKENDS,
+                    "timeouts": TIMEOUTS,
                     "retry": Fields(read=leaves("codes attempts backoff")),
                 },
                 unsupported={

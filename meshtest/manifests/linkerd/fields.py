@@ -6,7 +6,7 @@ Filters that Linkerd lacks are read, so that it can be said that the route is no
 from __future__ import annotations
 
 from meshtest.manifests.fields import Fields, kind, leaves
-from meshtest.manifests.gateway_api.fields import HTTP_FILTER, PARENTS, TARGET, VALUE_MATCH
+from meshtest.manifests.gateway_api.fields import HTTP_BACKENDS, HTTP_FILTER, HTTP_MATCHES, PARENTS, TIMEOUTS
 
 HTTP_ROUTE = kind(
     Fields(
@@ -15,17 +15,10 @@ HTTP_ROUTE = kind(
             **leaves("hostnames"),
             "rules": Fields(
                 read={
-                    "matches": Fields(
-                        read={
-                            **leaves("method"),
-                            "path": Fields(read=leaves("type value")),
-                            "headers": VALUE_MATCH,
-                            "queryParams": VALUE_MATCH,
-                        }
-                    ),
+                    "matches": HTTP_MATCHES,
                     "filters": HTTP_FILTER,
-                    "backendRefs": Fields(read={**TARGET, **leaves("weight"), "filters": HTTP_FILTER}),
-                    "timeouts": Fields(read=leaves("request backendRequest")),
+                    "backendRefs": HTTP_BACKENDS,
+                    "timeouts": TIMEOUTS,
                 },
             ),
         },

@@ -71,19 +71,16 @@ class AdsServer:
         resources: Mapping[str, Mapping[str, Any]],
         *,
         touch: Iterable[str] = (),
-        endpoints: Iterable[str] = (),
         within: float,
     ) -> None:
         """Make these all the resources of the type, and return when Envoy has acknowledged them.
 
-        `touch` re-sends resources that did not change. `endpoints` re-sends those of these clusters, behind the
-        clusters: one that changes warms up like a new one, but Envoy does not ask for its endpoints again. Raises
-        ConfigRejected with Envoy's text; the resources are then as before.
+        `touch` re-sends resources that did not change. Raises ConfigRejected with Envoy's text; the resources are then
+        as before.
         """
         with self._changed:
             before = {n: r.json for n, r in self._stream.subscription(type_url).resources.items()}
             goal = self._stream.put(type_url, resources, touch)
-            self._stream.touch(ENDPOINTS, endpoints)
             self._send()
             try:
                 self._wait(type_url, goal, within)

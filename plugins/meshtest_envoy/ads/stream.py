@@ -88,11 +88,6 @@ class Stream:
         sub.resources = {n: new.get(n) or old[n] for n in resources}
         return {n: r.version for n, r in sub.resources.items()}
 
-    def touch(self, type_url: str, names: Iterable[str]) -> None:
-        """Let these be sent again as they are."""
-        now = {name: resource.json for name, resource in self.subscription(type_url).resources.items()}
-        self.put(type_url, now, set(names) & now.keys())
-
     def pending(self, type_url: str) -> Message | None:
         """The response that brings Envoy up to date, or None if it has been sent everything it asked for."""
         sub = self.subscription(type_url)

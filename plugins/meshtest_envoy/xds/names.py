@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from meshtest.manifests import apex
+from meshtest.manifests.memo import per_object
 from meshtest.manifests.sources import CLIENT as CLIENT
 from meshtest.model.route import Door, Gateway, Server
-from meshtest.model.service import Workload
+from meshtest.model.service import Service, ServicePort, Workload
 from meshtest.model.topology import Topology, key
 
 TYPE_URL = "type.googleapis.com/"
@@ -81,22 +82,26 @@ def app_service(topology: Topology, workload: Workload) -> str:
 def target_ports(topology: Topology, workload: Workload) -> list[tuple[int, str]]:
     """(number, name) of every port a pod of the workload must listen on: its own, and those services send to."""
     ports = {p.number: p.name for c in workload.containers for p in c.ports}
-    for service in topology.services:
-        if service.selects(workload):
-            for port in service.ports:
-                if (number := target_number(workload, port.target)) is not None:
-                    ports.setdefault(number, "")
-    return list(ports.items())
+    return list(
+        (ports | {number: "" for number in led_to(topology).get(key(workload), ()) if number not in ports}).items()
+    )
 
 
 def port_protocols(topology: Topology, workload: Workload) -> dict[int, str]:
     """Container port to the protocol of the first service port that leads to it."""
-    found: dict[int, str] = {}
+    return {number: ports[0][1].protocol for number, ports in led_to(topology).get(key(workload), {}).items()}
+
+
+@per_object
+def led_to(topology: Topology) -> dict[str, dict[int, list[tuple[Service, ServicePort]]]]:
+    """By workload and container port: the service ports that lead there, in the order of the services."""
+    found: dict[str, dict[int, list[tuple[Service, ServicePort]]]] = {}
     for service in topology.services:
-        if service.selects(workload):
-            for port in service.ports:
+        backends = topology.backends(service)
+        for port in service.ports:
+            for workload in backends:
                 if (number := target_number(workload, port.target)) is not None:
-                    found.setdefault(number, port.protocol)
+                    found.setdefault(key(workload), {}).setdefault(number, []).append((service, port))
     return found
 
 

@@ -23,7 +23,7 @@ from meshtest.manifests.wildcards import covers
 from meshtest.model.policy import ConnectionPool, LoadBalancing, TrafficPolicy
 from meshtest.model.route import MESH, Destination, RouteTable, StreamMatch, StreamRoute
 from meshtest.model.service import DOMAIN, Labels, Service, ServicePort, within
-from meshtest.model.topology import Topology, key
+from meshtest.model.topology import Topology
 from meshtest_envoy.xds import names, routes
 from meshtest_envoy.xds.names import TYPE_URL
 from meshtest_envoy.xds.resources import Json, drop_none, seconds
@@ -57,16 +57,12 @@ class Spoken:
         as_tcp, as_tls = targets(topology)
         protocols: dict[tuple[str, int], str] = {}
         raw: set[tuple[str, int]] = set()
-        for service in topology.services:
-            backends = topology.backends(service)
-            for port in service.ports:
-                target = (service.fqdn, port.number)
-                for workload in backends:
-                    if (number := names.target_number(workload, port.target)) is not None:
-                        spoken = "tcp" if target in as_tcp else port.protocol
-                        protocols.setdefault((key(workload), number), spoken)
-                        if target in as_tls:
-                            raw.add((key(workload), number))
+        for workload, ports in names.led_to(topology).items():
+            for number, leading in ports.items():
+                targeted = [(service.fqdn, port.number) for service, port in leading]
+                protocols[workload, number] = "tcp" if targeted[0] in as_tcp else leading[0][1].protocol
+                if not as_tls.isdisjoint(targeted):
+                    raw.add((workload, number))
         return cls(protocols, frozenset(raw))
 
 
