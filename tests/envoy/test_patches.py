@@ -258,9 +258,15 @@ def test_a_limit_that_comes_later_reaches_open_connections_from_their_second_req
         load.until(requests=60)
         seen = [r.status for r in load.here.requests]
     assert 429 in seen
-    assert seen.count(200) <= 5 + 2 * 2
+    assert seen.count(200) <= 5 + connections(mesh, "total")
     mesh.apply(text=envoy_filter(RATE_LIMIT.replace("max_tokens: 5", "max_tokens: 1000000")))
-    assert statuses(mesh, "GET http://web/", 30).count(429) <= 2 * 2  # the caller's proxy has connections open, too
+    still = connections(mesh, "active")
+    assert statuses(mesh, "GET http://web/", 30).count(429) <= still
+
+
+def connections(mesh: Mesh, which: str) -> float:
+    """Of the caller's proxy to web: two users at a time, but on a busy machine it was seen to open 13."""
+    return sum(mesh.provider.counters(rf"^cluster\.outbound\|80\|\|web\..*\.upstream_cx_{which}$").values())
 
 
 def test_lua_answers_and_a_header_is_added_at_the_gateway(mesh: Mesh) -> None:
