@@ -15,36 +15,8 @@ from meshtest.errors import ConfigRejected, ManifestError
 from meshtest.manifests.compiler import compile
 from meshtest.manifests.reader import read_text
 
-WEB = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web-v1}
-spec:
-  selector: {matchLabels: {app: web, version: v1}}
-  template:
-    metadata: {labels: {app: web, version: v1}}
-    spec: {containers: [{name: web, image: "web:1", ports: [{containerPort: 8080}]}]}
----
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: front}
-spec:
-  selector: {istio: ingressgateway}
-  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: front}
-spec:
-  hosts: [shop.example.com]
-  gateways: [front]
-  http: [{name: main, route: [{destination: {host: web}}]}]
-"""
+from .web import WEB
+
 HTTP = "{filterChain: {filter: {name: envoy.filters.network.http_connection_manager"
 LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
 

@@ -18,36 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from meshtest import Mesh
 
-WEB = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web-v1}
-spec:
-  selector: {matchLabels: {app: web, version: v1}}
-  template:
-    metadata: {labels: {app: web, version: v1}}
-    spec: {containers: [{name: web, image: "web:1", ports: [{containerPort: 8080}]}]}
----
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: front}
-spec:
-  selector: {istio: ingressgateway}
-  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: front}
-spec:
-  hosts: [shop.example.com]
-  gateways: [front]
-  http: [{route: [{destination: {host: web}}]}]
-"""
+from .web import WEB
 
 
 def policy(spec: str, *, name: str = "web", namespace: str = "default") -> str:
