@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from meshtest.manifests.gateway_api import GATEWAY_API, rules
+from meshtest.manifests.gateway_api import GATEWAY_API
 from meshtest.manifests.hosts import claims
 from meshtest.manifests.istio import ISTIO
 from meshtest.manifests.linkerd import LINKERD
@@ -29,7 +29,11 @@ class Traffic:
         by_istio = claims(listed, host) or any(
             d.host == host for table in listed for route in table.routes for d in route.destinations
         )
-        return ISTIO if by_istio or not rules.leading_to(documents, topology, host) else GATEWAY_API
+        if by_istio or not any(document.kind in GATEWAY_API.kinds for document in documents):
+            return ISTIO
+        from meshtest.manifests.gateway_api import rules
+
+        return GATEWAY_API if rules.leading_to(documents, topology, host) else ISTIO
 
     def compile(self, documents: Documents, topology: Topology) -> Compiled:
         """One after the other."""

@@ -10,6 +10,7 @@ backends.py                          backendRefs against Services and grants
 tables.py                            all of that as route tables
 statuses.py                          what a controller would write back
 edits.py                             moving traffic
+compilation.py, dialect.py           all of it together; what imports that when there is need
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@
     services.py     Services with annotations: opaque ports, accrual, routes of their own
     edits.py        moving traffic: HTTPRoutes of either group
     faults.py       faults without a filter for them: a weighted backend that only fails
-    dialect.py      all of it together, behind the dialects of Gateway API and Istio
+    compilation.py  all of it together, behind the dialects of Gateway API and Istio
+    dialect.py      what imports that when there is need
 
 What Linkerd cannot do is not done here either: it has no mirroring, no rewriting and no delays.
 """
