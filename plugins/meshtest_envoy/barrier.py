@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +43,12 @@ def numbered(goal: Snapshot, generation: int, socket: Path) -> Snapshot:
 class _Connection(http.client.HTTPConnection):
     """Over a unix socket."""
 
+    def wait(self, seconds: float) -> None:
+        """From now on, so long for an answer."""
+        self.timeout = seconds
+        if self.sock is not None:
+            self.sock.settimeout(seconds)
+
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
@@ -58,10 +65,12 @@ class Barrier:
     def pass_(self, generation: int, *, within: float) -> None:
         """Return when the worker serves this generation; ProviderError if it does not in time."""
         seen = ""
+        deadline = time.monotonic() + within
 
         def reached() -> bool:
             nonlocal seen
-            seen = self._ask()
+            # a worker with much to do answers late: whoever hangs up and asks again stands at the end of its queue
+            seen = self._ask(max(0.1, deadline - time.monotonic()))
             return seen == str(generation)
 
         try:
@@ -70,13 +79,14 @@ class Barrier:
             text = f"acknowledged configuration {generation}, but its worker still serves {seen or 'nothing'}"
             raise ProviderError(f"Envoy {text} after {within:g} s") from None
         # what was handed over in the same go may come right behind the marker: one more turn of the worker's loop
-        self._ask()
+        self._ask(within)
 
-    def _ask(self) -> str:
+    def _ask(self, patience: float) -> str:
         """The generation that the worker serves; "" if it cannot be asked just now."""
         if self._connection is None:
-            self._connection = _Connection(str(self.path), timeout=2.0)
+            self._connection = _Connection(str(self.path))
         try:
+            self._connection.wait(patience)
             self._connection.request("GET", "/", headers={"host": NAME})
             return self._connection.getresponse().read().decode()
         except (OSError, http.client.HTTPException):
