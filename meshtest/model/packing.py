@@ -53,11 +53,11 @@ def row(request: Request, origin: int, start_ns: int) -> bytes:
 
 def shifted(records: Records, by: int) -> Records:
     """Records whose server index is moved by `by`, from one load's names to the common table."""
-    if not by:
+    if not by or not records:
         return records
     moved = bytearray(records)
     column = memoryview(moved).cast("H")[13::20]
-    column[:] = memoryview(array("H", [index + by for index in column]))
+    column[:] = memoryview(array("H", map(by.__add__, column.tolist())))
     return moved
 
 

@@ -152,6 +152,10 @@ class Kind(NamedTuple):
         """Not answered (these have no status), or answered with 5xx."""
         return not 0 < self.status < 500
 
+    def strange(self, origins: int) -> bool:
+        """It has values that no writer of records writes."""
+        return self.origin >= origins or self.fate >= len(Fate) or self.lane >= len(Lane) or self.reused > 1
+
 
 @dataclass(frozen=True, eq=False)
 class Requests(Sequence[Request]):
@@ -170,9 +174,7 @@ class Requests(Sequence[Request]):
     """What others worked out of these requests, to share it."""
 
     @classmethod
-    def of_loads(
-        cls, loads: Iterable[tuple[str, packing.Records, Sequence[str]]], start_ns: int = 0
-    ) -> Requests:
+    def of_loads(cls, loads: Iterable[tuple[str, packing.Records, Sequence[str]]], start_ns: int = 0) -> Requests:
         """From (load, whole records, names) of each load. A single file in order of time is taken as it is."""
         origins: list[Origin] = []
         parts: list[packing.Records] = []

@@ -12,6 +12,7 @@ from typing import Any
 from meshtest.checks import from_parameters, judge
 from meshtest.errors import HistoryError
 from meshtest.lib.journal import whole_lines
+from meshtest.lib.prefix import prefix
 from meshtest.model.history import Event, History, Hops
 from meshtest.model.record import RECORD
 from meshtest.model.request import Requests
@@ -56,13 +57,20 @@ class StoredRun:
     def judge(self) -> Verdict:
         """Ask again what was asked then. A run that crashed before it asked anything is UNKNOWN."""
         findings: list[Finding] = []
+        asked_of: object = None
         for entry in self.asked:
-            end = float("inf") if entry.get("end") is None else float(entry["end"])
-            history = self.history(entry.get("cut"))
-            history = replace(history, truncated=history.truncated or bool(entry.get("truncated")))
-            check = from_parameters(entry["name"], entry["parameters"])
-            findings += judge(history.between(float(entry.get("start") or 0.0), end), [check]).findings
+            window = [entry.get(name) for name in ("cut", "start", "end", "truncated")]
+            if window != asked_of:  # most often all were asked at once, and share what they work out
+                asked_of, history = window, self._window(entry)
+            findings += judge(history, [from_parameters(entry["name"], entry["parameters"])]).findings
         return Verdict(tuple(findings))
+
+    def _window(self, entry: Mapping[str, Any]) -> History:
+        """The part of the record that a check was asked of."""
+        history = self.history(entry.get("cut"))
+        end = float("inf") if entry.get("end") is None else float(entry["end"])
+        history = replace(history, truncated=history.truncated or bool(entry.get("truncated")))
+        return history.between(float(entry.get("start") or 0.0), end)
 
 
 class _Reader:
@@ -73,25 +81,20 @@ class _Reader:
         self.cut: dict[str, int] = {}
         self.ragged = False
 
-    def _read(self, name: str) -> bytes:
+    def _read(self, name: str) -> bytes | memoryview:
+        """All that is there, or as much as was when the cut was taken."""
+        wanted = None if self._given is None else self._given.get(name, 0)
         try:
-            data = (self.path / name).read_bytes() if self._given is None else self._prefix(name)
+            data = prefix(self.path / name, wanted) if wanted != 0 else b""
         except FileNotFoundError:
-            return b""
-        return data
-
-    def _prefix(self, name: str) -> bytes:
-        assert self._given is not None
-        size = self._given.get(name, 0)
-        if not size:
-            return b""
-        with (self.path / name).open("rb") as file:
-            data = file.read(size)
-        self.ragged |= len(data) < size
+            data = b""
+        except OSError as error:
+            raise HistoryError(f"cannot read {self.path / name}: {error.strerror}") from None
+        self.ragged |= wanted is not None and len(data) < wanted
         return data
 
     def _lines(self, name: str) -> list[bytes]:
-        lines, ragged = whole_lines(self._read(name))
+        lines, ragged = whole_lines(bytes(self._read(name)))
         self.ragged |= ragged
         self.cut[name] = sum(map(len, lines)) + len(lines)
         return lines
@@ -108,9 +111,14 @@ class _Reader:
 
     def requests(self, start_ns: int) -> Requests:
         names = sorted(p.name for p in (self.path / folder.REQUESTS).glob("*.bin"))
-        return Requests.of_loads([self._load(name.removesuffix(".bin")) for name in names], start_ns)
+        parts = [self._load(name.removesuffix(".bin")) for name in names]
+        requests = Requests.of_loads(parts, start_ns)
+        if any(kind.strange(len(requests.origins)) for kind in requests.kinds):
+            listed = ", ".join(names)
+            raise HistoryError(f"{self.path / folder.REQUESTS} ({listed}): not records of requests, or overwritten")
+        return requests
 
-    def _load(self, load: str) -> tuple[str, bytes, list[str]]:
+    def _load(self, load: str) -> tuple[str, bytes | memoryview, list[str]]:
         """One file of a load. Records before names: names are written first, so those of all records read are there."""
         records = self._read(f"{folder.REQUESTS}/{load}.bin")
         whole = len(records) // RECORD.size * RECORD.size
