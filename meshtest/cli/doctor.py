@@ -24,6 +24,7 @@ EXTRAS = {
     "kubernetes": ("kubernetes", "clusters"),
     "locust": ("locust", "user journeys as load"),
     "telemetry": ("opentelemetry-proto", "traces"),
+    "export": ("pyarrow", "requests as Parquet"),
     "allure": ("allure-pytest", "Allure reports"),
 }
 """Extra to (package that tells whether it is there, what it is for)."""

@@ -137,6 +137,10 @@ Origin = tuple[str, Server]
 """What a request's `origins` index stands for: its load, and who served it."""
 
 
+def _origins(load: str, names: Sequence[str]) -> list[Origin]:
+    return [(load, UNKNOWN_SERVER), *((load, Server.parse(name)) for name in names)]
+
+
 class Kind(NamedTuple):
     """What requests have in common: the fields of RECORD that take few values, which are one of its 64-bit words."""
 
@@ -180,10 +184,15 @@ class Requests(Sequence[Request]):
         parts: list[packing.Records] = []
         for load, records, names in loads:
             parts.append(packing.shifted(records, len(origins)))
-            origins += [(load, UNKNOWN_SERVER), *((load, Server.parse(name)) for name in names)]
+            origins += _origins(load, names)
         if len(origins) > record.MOST_NAMES:
             raise OverflowError(f"{len(origins)} different servers and loads in one run; at most {record.MOST_NAMES}")
         return cls(packing.by_time(parts[0] if len(parts) == 1 else b"".join(parts)), tuple(origins), start_ns)
+
+    @classmethod
+    def as_written(cls, load: str, records: packing.Records, names: Sequence[str], start_ns: int = 0) -> Requests:
+        """Of one file, in the order of the file, which is that of completion: for those who go through it once."""
+        return cls(records, tuple(_origins(load, names)), start_ns)
 
     @classmethod
     def of(cls, requests: Iterable[Request], start_ns: int = 0) -> Requests:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,16 @@ class StoredRun:
         ragged = reader.ragged and not folder.alive(self.about)  # of a live run someone is about to write the rest
         crashed = self.crashed and cut is None
         return History(events, requests, hops, crashed or unwritten or ragged, cut=reader.cut)
+
+    def loads(self) -> list[str]:
+        """Names of the loads that have left records."""
+        return list(dict.fromkeys(stem.partition("+")[0] for stem in folder.sheets(self.path)))
+
+    def parts(self, load: str | None = None) -> Iterator[Requests]:
+        """The requests of a load or of all, a file at a time, as they stand in it: in order of completion."""
+        for stem in folder.sheets(self.path):
+            if load in (None, stem.partition("+")[0]):
+                yield _Reader(self.path, None).part(stem, int(self.about["start_ns"]))
 
     @cached_property
     def asked(self) -> Sequence[Mapping[str, Any]]:
@@ -110,13 +120,20 @@ class _Reader:
         return events
 
     def requests(self, start_ns: int) -> Requests:
-        names = sorted(p.name for p in (self.path / folder.REQUESTS).glob("*.bin"))
-        parts = [self._load(name.removesuffix(".bin")) for name in names]
-        requests = Requests.of_loads(parts, start_ns)
-        if any(kind.strange(len(requests.origins)) for kind in requests.kinds):
-            listed = ", ".join(names)
-            raise HistoryError(f"{self.path / folder.REQUESTS} ({listed}): not records of requests, or overwritten")
+        stems = folder.sheets(self.path)
+        requests = Requests.of_loads(map(self._load, stems), start_ns)
+        self._know(requests, *stems)
         return requests
+
+    def part(self, stem: str, start_ns: int) -> Requests:
+        requests = Requests.as_written(*self._load(stem), start_ns)
+        self._know(requests, stem)
+        return requests
+
+    def _know(self, requests: Requests, *stems: str) -> None:
+        if any(kind.strange(len(requests.origins)) for kind in requests.kinds):
+            names = ", ".join(f"{stem}.bin" for stem in stems)
+            raise HistoryError(f"{self.path / folder.REQUESTS} ({names}): not records of requests, or overwritten")
 
     def _load(self, load: str) -> tuple[str, bytes | memoryview, list[str]]:
         """One file of a load. Records before names: names are written first, so those of all records read are there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from array import array
 from collections import Counter
@@ -140,7 +141,7 @@ class TestGap:
         gaps = []
         for load in requests.loads:
             begins = sorted(r.at + (r.late or 0.0) for r in requests if r.load == load)
-            gaps += [b - a for a, b in zip(begins, begins[1:], strict=False)]
+            gaps += [b - a for a, b in itertools.pairwise(begins)]
         assert tables.largest_gap(requests) == pytest.approx(max(gaps))
 
     def test_one_request_leaves_none(self) -> None:
