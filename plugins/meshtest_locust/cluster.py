@@ -19,7 +19,6 @@ import contextlib
 import os
 import socket
 import time
-from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +29,10 @@ from gevent.event import Event
 from locust.exception import RPCError
 from locust.runners import STATE_MISSING
 
-from meshtest.model.record import PART_BITS, RECORD
+from meshtest.model.record import PART_BITS
 from meshtest.spi.sheet import Sheet
 from meshtest_locust.clock import Offset
-from meshtest_locust.journal import Parcel
+from meshtest_locust.journal import Parcel, shifted
 from meshtest_locust.link import Link
 from meshtest_locust.voice import Voice
 
@@ -204,14 +203,6 @@ class Master:
     def _stopped(self, msg: Any, **_: Any) -> None:
         if worker := self.workers.get(msg.node_id):
             worker.cpu = msg.data["cpu"]
-
-
-def shifted(rows: bytes, by: int) -> bytes:
-    """Records whose intended time is moved onto the master's clock."""
-    moved = bytearray(rows)
-    column = memoryview(moved).cast("Q")[0 :: RECORD.size // 8]
-    column[:] = memoryview(array("Q", [at + by for at in column]))
-    return bytes(moved)
 
 
 class Member:
