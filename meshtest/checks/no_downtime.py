@@ -31,8 +31,8 @@ class NoDowntime(BaseCheck):
 
     def judge(self, history: History) -> Finding:
         requests = history.requests
-        not_sent = requests.fates.count(NOT_SENT)
-        if len(requests) == not_sent:
+        not_sent = open_loop(history).fates.count(NOT_SENT)  # of a closed loop: cut by the end of the load
+        if len(requests) == requests.fates.count(NOT_SENT):
             return self.finding(Outcome.UNKNOWN, "no request was sent; was a load running?", requests=0)
         failed = failures(history)
         clusters = outages(requests, failed)

@@ -120,6 +120,7 @@ class Child:
         """Users start when every worker that was asked for has come."""
         master = self._master = Master(runner, self.link, self._order, self._voice, list(self._workers))
         master.began = self._began
+        master.deserted = lambda text: self._fail("deserted", text=text)
         port = runner.server.port
         for pipe in self._workers.values():
             os.write(pipe, port.to_bytes(2, "little"))

@@ -27,7 +27,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 from locust.exception import RPCError
-from locust.runners import STATE_MISSING
+from locust.runners import STATE_MISSING, STATE_STOPPED, STATE_STOPPING
 
 from meshtest.model.record import PART_BITS
 from meshtest.spi.sheet import Sheet
@@ -74,6 +74,8 @@ class Worker:
     missing_blocks: int = 0
     cpu: float | None = None
     """Share of a core it used; known when it has stopped."""
+    dead: bool = False
+    """Its process has ended; only of a local one is that known."""
 
 
 class Master:
@@ -83,6 +85,8 @@ class Master:
         self._runner, self._link, self._order, self._voice = runner, link, order, voice
         self.workers: dict[str, Worker] = {}
         self.began: Callable[[], None] = lambda: None
+        self.deserted: Callable[[str], None] = lambda _: None
+        """Called when no worker is left, and none can come."""
         self.stopping = False
         self._pids = pids
         """Of local workers that are alive as far as we know."""
@@ -126,6 +130,13 @@ class Master:
                 sheet(order["records"], part)
             self.workers[msg.node_id] = worker
             self._tell(worker, "joined")
+            self._resume()
+
+    def _resume(self) -> None:
+        """Locust stops when its last worker goes missing; for one that comes after that it would do nothing."""
+        runner = self._runner
+        if runner.state in (STATE_STOPPING, STATE_STOPPED) and not self.stopping and not runner.environment.shape_class:
+            gevent.spawn(runner.start, runner.target_user_count, runner.spawn_rate)
 
     def _tell(self, worker: Worker, what: str, **more: Any) -> None:
         worker.state = what
@@ -160,9 +171,11 @@ class Master:
             gevent.sleep(_TICK)
             self._reap()
             for client_id, worker in self.workers.items():
+                if worker.dead or self.stopping:
+                    continue
                 client = self._runner.clients.get(client_id)
                 missing = client is None or client.state == STATE_MISSING
-                if missing and worker.state in ("joined", "returned") and not self.stopping:
+                if missing and worker.state in ("joined", "returned"):
                     self._tell(worker, "lost" if client else "left", **self._gaps(worker))
                 elif not missing and worker.state in ("lost", "left"):
                     self._tell(worker, "returned")
@@ -177,11 +190,18 @@ class Master:
             if not found:
                 continue
             self._pids.remove(pid)
-            for client_id, worker in self.workers.items():
-                if worker.local and worker.pid == pid and not self.stopping:
-                    self._tell(worker, "lost", exit=os.waitstatus_to_exitcode(status))
-                    if client := self._runner.clients.get(client_id):
-                        client.heartbeat = -1
+            if not self.stopping:
+                self._bury(pid, os.waitstatus_to_exitcode(status))
+
+    def _bury(self, pid: int, code: int) -> None:
+        for client_id, worker in self.workers.items():
+            if worker.local and worker.pid == pid:
+                worker.dead = True
+                self._tell(worker, "lost", exit=code)
+                if client := self._runner.clients.get(client_id):
+                    client.heartbeat = -1  # so that Locust gives its users to others with its next beat
+        if not self._pids and not self._order["expect_workers"]:
+            self.deserted(f"all its workers died, the last with exit code {code}")
 
     # ---- the end
 

@@ -169,6 +169,8 @@ class LocustLoad(RecordedLoad):
             return UsageError(f"the locustfile of load {self.name!r} cannot be used: {text}")
         if said["kind"] == "said":
             return UsageError(f"load {self.name!r}: Locust refused to start; {self._last_words()}")
+        if said["kind"] == "deserted":
+            return LoadError(f"load {self.name!r}: {text}; {self._last_words()}")
         if said["kind"] == "workers":
             command = f"python -m meshtest_locust.worker --master HOST:{said['port']}"
             return LoadError(f"load {self.name!r}: {text}; start them with {command}")

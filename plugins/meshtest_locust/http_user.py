@@ -36,6 +36,7 @@ def install(link: Link) -> None:
 
     HttpSession.get_adapter = get_adapter
     _refuse_cut_heads()
+    _skip_interim_answers()
 
 
 def _pools(link: Link) -> dict[str, type]:
@@ -108,3 +109,17 @@ def _refuse_cut_heads() -> None:
         return lines
 
     http.client._read_headers = read_headers  # type: ignore[attr-defined]
+
+
+def _skip_interim_answers() -> None:
+    """http.client knows 100 only, and takes a 103 (Early Hints) for the answer (RFC 9110, 15.2: any 1xx may come)."""
+    plain = http.client.HTTPResponse._read_status  # type: ignore[attr-defined]
+
+    def read_status(answer: Any) -> tuple[str, int, str]:
+        while True:
+            version, status, reason = plain(answer)
+            if not 101 < status < 200:
+                return version, status, reason
+            http.client._read_headers(answer.fp)  # type: ignore[attr-defined]
+
+    http.client.HTTPResponse._read_status = read_status  # type: ignore[attr-defined]
