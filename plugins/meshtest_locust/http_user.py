@@ -81,7 +81,9 @@ def _pools(link: Link) -> dict[str, type]:
 def _follow(answer: Any, attempt: Attempt) -> None:
     """The request ends with the last byte of its answer's body, or with what went wrong on the way. Every read of
     urllib3 passes through `_error_catcher`; that it still does is part of the self-test."""
-    catcher = answer._error_catcher
+    catcher, size = answer._error_catcher, [0]
+    _count(answer._fp, "read", size)
+    _count(answer, "_handle_chunk", size)
 
     @contextmanager
     def watched() -> Iterator[None]:
@@ -89,13 +91,24 @@ def _follow(answer: Any, attempt: Attempt) -> None:
             with catcher():
                 yield
         except BaseException as error:
-            attempt.end(fate_of(error), answer.tell())
+            attempt.end(fate_of(error), size[0])
             raise
         if answer._original_response is None or answer._original_response.isclosed():
-            attempt.end(ANSWERED, answer.tell())
-            answer.__dict__.pop("_error_catcher", None)  # a reference cycle less
+            attempt.end(ANSWERED, size[0])
 
     answer._error_catcher = watched
+
+
+def _count(reader: Any, name: str, size: list[int]) -> None:
+    """Add up what a method returns; urllib3 itself counts too late, and no chunks."""
+    plain = getattr(reader, name)
+
+    def read(*arguments: Any) -> bytes:
+        data: bytes = plain(*arguments)
+        size[0] += len(data)
+        return data
+
+    setattr(reader, name, read)
 
 
 def _refuse_cut_heads() -> None:
