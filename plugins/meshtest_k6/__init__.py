@@ -1,4 +1,4 @@
-"""Load engine "k6": `mesh.load(k6="script.js")` runs the user's script by Grafana k6 and writes a RECORD of each request.
+"""Load engine "k6": `mesh.load(k6="script.js")` runs the user's script by Grafana k6; each request becomes a RECORD.
 
     runner ── engine.py ──► bridge.py (a process) ──► k6 run ── wrapper.js ── the user's script, unchanged
                                ▲                        │

@@ -37,6 +37,7 @@ class Bridge:
     def __init__(self, records: str, lane: int) -> None:
         self._records, self._lane = records, lane
         self._sheets: dict[int, Sheet] = {}
+        self._sheet(0)  # by which readers know the load, whichever user is the first to send
         self._under_way: dict[str, rows.Sample] = {}
         self._behind = time.monotonic_ns() - time.time_ns()
         self.begins = array("Q")
@@ -57,10 +58,9 @@ class Bridge:
             self.others += 1
 
     def _served(self, key: str, row: Sequence[str]) -> None:
-        """The wrapper's last word on a request. One without samples was refused by k6 itself, as a bad URL is."""
-        sample = self._under_way.pop(key, None)
-        if sample is None:
-            return
+        """The wrapper's last word on a request. One without samples never left k6, as one to a bad URL does not."""
+        unsent = rows.Sample(end=int(row[rows.AT]), fate=rows.NOT_SENT)
+        sample = self._under_way.pop(key, unsent)
         tags = rows.tags_of(row)
         self._write(key, sample, tags.get("by", ""), tags.get("attempts", ""), int(float(row[rows.VALUE])))
 

@@ -38,7 +38,7 @@ def engine(place: Place, **options: Any) -> K6Load:
     """A load that has not begun. `k6` is the script; `vus`, `seconds`, `iterations` and `rps` (at most) override its
     options, as k6's own environment variables do; `env` is its `__ENV`.
 
-    `connection_reuse=True` lets k6 keep connections; then Go hides some resets, and the load says that it is not honest.
+    `connection_reuse=True` lets k6 keep connections; then Go hides some resets, and the load says it is not honest.
     """
     unknown = next((name for name in options if name not in OPTIONS), None)
     if unknown:

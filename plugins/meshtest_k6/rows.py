@@ -111,10 +111,11 @@ class Sample:
         begin = self.begin or min(begun_ms * 1_000_000, self.end)
         ticks = [NEVER if not answered else (self.first - begin) // TICK_NS, (self.end - begin) // TICK_NS]
         first, done = (min(max(t, 0), NEVER) for t in ticks)
+        tries = min(int(attempts), 255) if attempts.isdigit() else 0
         return (
             begin + behind, index, 0 if self.fate != NOT_SENT else NEVER, first, done, self.status if answered else 0,
-            self.fate, lane, min(int(attempts), 255) if attempts.isdigit() else 0, int(self.reused and lane == KEEPALIVE),
-            min(size, MOST_SIZE), 0, HTTP2 if self.proto.startswith("HTTP/2") else HTTP1, NO_CODE,
+            self.fate, lane, tries, int(self.reused and lane == KEEPALIVE), min(size, MOST_SIZE), 0,
+            HTTP2 if self.proto.startswith("HTTP/2") else HTTP1, NO_CODE,
         )  # fmt: skip
 
 

@@ -40,8 +40,8 @@ def honest(binary: str) -> None:
         sent, failed = _run(binary, server.port)
     if (sent, server.arrived, failed) != (REQUESTS, REQUESTS, server.resets):
         raise LoadError(
-            f"{binary} hides resets: of {REQUESTS} requests {server.arrived} arrived, {server.resets} were reset, and k6 "
-            f"reported {sent} requests and {failed} failures; no verdict on such a load would mean anything"
+            f"{binary} hides resets: of {REQUESTS} requests {server.arrived} arrived, {server.resets} were reset, and "
+            f"k6 reported {sent} requests and {failed} failures; no verdict on such a load would mean anything"
         )
     _passed.add(known)
 
