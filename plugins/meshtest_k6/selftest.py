@@ -60,7 +60,7 @@ def _run(binary: str, port: int) -> tuple[int, int]:
                 [*command, "--out", f"csv={out}", "-"], input=script.text, capture_output=True, text=True,
                 env=script.environment, timeout=_PATIENCE, check=False,
             )  # fmt: skip
-            rows = [row for row in csv.reader(out.open()) if row[METRIC] == "http_reqs"]
+            rows = [row for row in csv.reader(out.read_text().splitlines()) if row[METRIC] == "http_reqs"]
         except (OSError, subprocess.TimeoutExpired) as error:
             raise LoadError(f"{binary} does not run: {error}") from None
     if done.returncode:

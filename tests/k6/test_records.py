@@ -1,4 +1,4 @@
-"""A user's script, unchanged, against a server that keeps book: each request has exactly the fate the server gave it."""
+"""A user's script, unchanged, against a server that keeps book: each request has the fate that the server gave it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 from meshtest_k6 import selftest
 from meshtest_k6.binary import find
+from meshtest_k6.engine import engine
 from meshtest_k6.script import Script
 
 from meshtest.errors import LoadError, UsageError
 from meshtest.lib.wait import until
 from meshtest.model.request import Fate, Lane
+from meshtest.spi.load import Place
+from meshtest.spi.provider import Entrance
 from tests.loads import hostile
 from tests.loads.hostile import FATES, HostileServer
 
@@ -173,7 +176,7 @@ class TestBadInput:
                 r"ReferenceError: nope is not defined at .*script\.js:1:11",
             ),
             (ONE % (300, 300), "300 virtual users; at most 256"),
-            ("import http from 'k6/http';", "k6 cannot run it: .*default"),
+            ("import http from 'k6/http';", "k6 cannot run it: .*no exported functions"),
         ],
     )
     def test_a_script_that_cannot_run_is_told_in_k6s_words(self, make: Make, text: str, error: str) -> None:
@@ -197,11 +200,10 @@ class TestBadInput:
         with pytest.raises(UsageError, match=error):
             make(ONE % (1, 1), 1, **options)
 
-    def test_a_missing_script_is_named(self, make: Make) -> None:
+    def test_a_missing_script_is_named(self, tmp_path: Path) -> None:
+        place = Place(name="load1", entrance=Entrance("127.0.0.1", 1, proxy=False), directory=tmp_path)
         with pytest.raises(UsageError, match=r"k6='nowhere\.js': there is no such file"):
-            from meshtest_k6.engine import _script
-
-            _script("nowhere.js")
+            engine(place, k6="nowhere.js")
 
     def test_without_k6_the_error_says_how_to_get_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MESHTEST_K6", "no-such-program")

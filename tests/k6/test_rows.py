@@ -39,9 +39,10 @@ def test_an_error_code_is_a_fate(code: str, error: str, fate: Fate) -> None:
 
 def test_a_request_began_before_it_was_blocked() -> None:
     sample = Sample()
-    for metric, value in (("http_reqs", 1), ("http_req_duration", 5.0), ("http_req_blocked", 2.0),
-                          ("http_req_connecting", 1.5), ("http_req_receiving", 1.0), ("http_req_failed", 0)):  # fmt: skip
-        sample.add(row(metric, value))
+    parts = {"duration": 5.0, "blocked": 2.0, "connecting": 1.5, "receiving": 1.0, "failed": 0}
+    sample.add(row("http_reqs", 1))
+    for part, value in parts.items():
+        sample.add(row(f"http_req_{part}", value))
     record = sample.row(7, 0, -END, size=3, attempts="2", lane=0)
     assert record == (-7_000_000, 7, 0, 60_000, 70_000, 200, Fate.ANSWERED, 0, 2, 0, 3, 0, 0, 255)
 
