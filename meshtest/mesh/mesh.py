@@ -413,7 +413,7 @@ class Mesh:
         if self._asked:  # a load settles when it ends; the hop of an ask's last proxy may still be under way
             self.provider.settle()
         if len(requests) > self._flushed or self._asked:
-            self.provider.flush([*(r.id for r in requests if r.answered), *self._asked])
+            self.provider.flush([*requests.ids(lambda kind: not kind.fate), *self._asked])
             self._flushed = len(requests)
             self._asked.clear()
 

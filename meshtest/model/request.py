@@ -322,6 +322,12 @@ class Requests(Sequence[Request]):
             return []
         return list(itertools.compress(itertools.count(), self.among(wanted)))
 
+    def ids(self, wanted: Callable[[Kind], bool] = lambda _: True) -> Iterator[str]:
+        """Of the requests of certain kinds, as Request.id."""
+        loads = [load for load, _ in self.origins]
+        rows = itertools.compress(zip(self.served, self.indices, strict=True), self.among(wanted))
+        return (f"{loads[origin]}-{index}" for origin, index in rows)
+
     # Parts.
 
     def pick(self, positions: Iterable[int]) -> Requests:

@@ -21,7 +21,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from meshtest.model.record import FATES, PART_BITS
+from meshtest.model.record import FATES, NOT_SENT, PART_BITS
 from meshtest.spi.sheet import Sheet
 from meshtest_k6 import rows
 
@@ -59,7 +59,7 @@ class Bridge:
 
     def _served(self, key: str, row: Sequence[str]) -> None:
         """The wrapper's last word on a request. One without samples never left k6, as one to a bad URL does not."""
-        unsent = rows.Sample(end=int(row[rows.AT]), fate=rows.NOT_SENT)
+        unsent = rows.Sample(end=int(row[rows.AT]), fate=NOT_SENT)
         sample = self._under_way.pop(key, unsent)
         tags = rows.tags_of(row)
         self._write(key, sample, tags.get("by", ""), tags.get("attempts", ""), int(float(row[rows.VALUE])))

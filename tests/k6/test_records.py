@@ -44,18 +44,20 @@ export default async function (words) {
   await http.asyncRequest('GET', 'http://web/f');
 }
 """
-WATCHED = tuple(act for act in FATES if act is not hostile.interim)
+EXPECTED = {**FATES, hostile.resets_in_head: (Fate.CLOSED, 0)}
+"""Go calls a reset inside the head of an answer "unexpected EOF", and k6 passes that on: all that is told is that it
+was cut."""
 
 
 def test_every_fate_is_the_one_the_server_gave(make: Make) -> None:
-    with HostileServer(WATCHED) as server:
-        requests = ran(make(ONE % (1, 2 * len(WATCHED)), server.port))
-    assert len(requests) == len(server.log) == 2 * len(WATCHED)
+    with HostileServer(tuple(EXPECTED)) as server:
+        requests = ran(make(ONE % (1, 2 * len(EXPECTED)), server.port))
+    assert len(requests) == len(server.log) == 2 * len(EXPECTED)
     for request, (index, act) in zip(
         sorted(requests, key=lambda r: r.index), sorted(server.log, key=lambda e: e[0]), strict=True
     ):
         assert request.index == index
-        assert (request.fate, request.status) == FATES[act], act.__name__
+        assert (request.fate, request.status) == EXPECTED[act], act.__name__
         assert request.lane is Lane.FRESH
 
 

@@ -135,6 +135,12 @@ class TestKinds:
         assert seen.settled(3.0, inf) == inf
 
 
+def test_ids_are_those_of_the_requests() -> None:
+    requests = Requests.of(some(200, loads=2))
+    assert list(requests.ids()) == [r.id for r in requests]
+    assert list(requests.ids(lambda kind: not kind.fate)) == [r.id for r in requests if r.answered]
+
+
 class TestGap:
     def test_it_is_the_longest_time_between_two_sends_of_a_load(self) -> None:
         requests = Requests.of(some(300, loads=2))
