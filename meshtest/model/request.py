@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, overload
 
 from meshtest.model import packing, record
-from meshtest.model.record import NEVER, RECORD, TICK_NS
+from meshtest.model.record import RECORD
 from meshtest.model.record import REQUEST_ID as REQUEST_ID
 from meshtest.model.record import SERVED_BY as SERVED_BY
 
@@ -276,8 +276,7 @@ class Requests(Sequence[Request]):
     @cached_property
     def began(self) -> array[int]:
         """ns at which the sending of each request began; of unsent ones, the intended time."""
-        ticks = zip(self.intended.tolist(), self.sent.tolist(), strict=True)
-        return array("Q", [at if late == NEVER else at + late * TICK_NS for at, late in ticks])
+        return packing.later(self.intended, self.sent)
 
     @cached_property
     def strides(self) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -40,14 +41,15 @@ def latencies(requests: Requests) -> dict[str, Distribution]:
     if found is None:
         names = [label(requests, origin) for origin in range(len(requests.origins))]
         present = sorted({names[kind.origin] for kind in requests.kinds})
-        found = requests.kept["latencies"] = {name: _latencies(requests, names, name) for name in present}
+        done = array("I", requests.done.tobytes())
+        found = requests.kept["latencies"] = {name: _latencies(requests, done, names, name) for name in present}
     return found
 
 
-def _latencies(requests: Requests, names: Sequence[str], wanted: str) -> Distribution:
+def _latencies(requests: Requests, done: array[int], names: Sequence[str], wanted: str) -> Distribution:
     answered = requests.among(lambda kind: not kind.fate and names[kind.origin] == wanted)
     lost = sum(n for kind, n in requests.tally().items() if kind.fate and names[kind.origin] == wanted)
-    return Distribution(Counter(itertools.compress(requests.done.tolist(), answered)), lost)
+    return Distribution(Counter(itertools.compress(done, answered)), lost)
 
 
 def quantile(ordered: Sequence[float], p: float) -> float:
