@@ -36,7 +36,7 @@ _BOOT = "import sys; sys.path[:0] = sys.argv[1:]; from meshtest_k6.bridge import
 
 def engine(place: Place, **options: Any) -> K6Load:
     """A load that has not begun. `k6` is the script; `vus`, `seconds`, `iterations` and `rps` (at most) override its
-    options, as k6's own environment variables do; `env` is its `__ENV`.
+    options, as k6's own K6_* variables do (those of our own environment are not passed on); `env` is its `__ENV`.
 
     `connection_reuse=True` lets k6 keep connections; then Go hides some resets, and the load says it is not honest.
     """
@@ -66,7 +66,7 @@ def _script(named: Any) -> Path:
 
 
 def _environment(options: Mapping[str, Any]) -> dict[str, str]:
-    """K6_* override what the script says, and the configuration file of whoever runs this says nothing."""
+    """K6_* override what the script says."""
     numbers = {"vus": "K6_VUS", "iterations": "K6_ITERATIONS", "rps": "K6_RPS", "seconds": "K6_DURATION"}
     found = {}
     for name, variable in numbers.items():

@@ -51,7 +51,8 @@ class Script:
     @property
     def environment(self) -> dict[str, str]:
         proxies = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
-        ours = {name: value for name, value in os.environ.items() if name.lower() not in proxies}
+        kept = (name for name in os.environ if name.lower() not in proxies and not name.startswith("K6_"))
+        ours = {name: os.environ[name] for name in kept}
         if self.entrance.proxy:
             address = f"http://{self.entrance.address}:{self.entrance.port}"
             ours |= {"HTTP_PROXY": address, "HTTPS_PROXY": address}

@@ -16,7 +16,8 @@ DESCRIPTORS = "meshtest_envoy/ads/xds.binpb.gz"
 class TestContents:
     def test_there_are_only_our_packages(self, names: list[str]) -> None:
         top = {name.partition("/")[0] for name in names}
-        assert {n for n in top if not n.endswith(".dist-info")} == {"meshtest", "pytest_meshtest", "meshtest_envoy"}
+        ours = {"meshtest", "pytest_meshtest", "meshtest_envoy", "meshtest_k6", "meshtest_locust"}
+        assert {n for n in top if not n.endswith(".dist-info")} == ours
 
     def test_the_descriptors_are_in_it_and_small(self, wheel: Path, names: list[str]) -> None:
         assert DESCRIPTORS in names
@@ -34,6 +35,7 @@ class TestContents:
         for package in ("meshtest", "pytest_meshtest", "meshtest_envoy"):
             assert f"{package}/py.typed" in names
         assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+        assert {"meshtest_k6/wrapper.js", "meshtest_k6/selftest.js"} <= set(names)
         assert {"meshtest/cli/scenes/shop.yaml", "meshtest/cli/scenes/bad-reviews.yaml"} <= set(names)
 
     def test_nothing_of_the_workshop_is_in_it(self, names: list[str]) -> None:
