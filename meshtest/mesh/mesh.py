@@ -279,7 +279,8 @@ class Mesh:
         given here are its options (see mesh/engines.py).
         """
         if engine or not request:
-            return self._load_by_engine(request, engines.given(Mesh.load, locals()) | engine)
+            chosen = engines.chosen(request, engine)
+            return self._load_by(chosen, engines.given(Mesh.load, locals()) | engine)
         spec = LoadSpec.of(
             request,
             name=name or f"load{next(self._load_numbers)}",
@@ -296,8 +297,7 @@ class Mesh:
         place = self._place(spec.name, self.source_for(spec.authority) if source is None else source)
         return Load(self, Prober(spec, place))
 
-    def _load_by_engine(self, request: str, options: dict[str, Any]) -> Load:
-        engine = engines.chosen(request, options)
+    def _load_by(self, engine: str, options: dict[str, Any]) -> Load:
         name = options.pop("name", "") or f"load{next(self._load_numbers)}"
         source = options.pop("source", None)
         if source is None:

@@ -200,7 +200,7 @@ def be_worker(link: Link, pipe: int | None, arguments: list[str], host: str, por
 def flush_always(journal: Journal) -> None:
     while True:
         gevent.sleep(_FLUSH)
-        journal.flush()
+        journal.flush_due()
 
 
 def where(error: Exception, folder: str) -> str:

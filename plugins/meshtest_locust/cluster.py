@@ -45,7 +45,8 @@ _TICK = 0.05
 _AGAIN = 0.5
 """Seconds after which a worker says hello again: the master may not have been listening yet."""
 _SPARE = 3.0
-"""Seconds beyond the stop timeout until a silent worker is given up at the end."""
+"""Seconds beyond the stop timeout until a worker is given up at the end."""
+_SPARE_FOR_SILENT = 1.0
 
 
 def part_file(records: str, part: int) -> Path:
@@ -210,15 +211,18 @@ class Master:
         if self.stopping:
             return
         self.stopping = True
-        waited = [w for w in self.workers.values() if w.state in ("joined", "returned")]
         self._runner.send_message(STOP)
-        deadline = time.monotonic() + self._order["stop_timeout"] + _SPARE
-        while any(w.cpu is None and self._alive(w) for w in waited) and time.monotonic() < deadline:
+        began = time.monotonic()
+        while any(self._awaited(worker, time.monotonic() - began) for worker in self.workers.values()):
             gevent.sleep(0.01)
         self._quit()
 
-    def _alive(self, worker: Worker) -> bool:
-        return not worker.local or worker.pid in self._pids
+    def _awaited(self, worker: Worker, seconds: float) -> bool:
+        """Its last rows may still come. One whose heartbeat is missing is dead, or only busy."""
+        if worker.cpu is not None or worker.dead or (worker.local and worker.pid not in self._pids):
+            return False
+        silent = worker.state in ("lost", "left")
+        return seconds < (_SPARE_FOR_SILENT if silent else self._order["stop_timeout"] + _SPARE)
 
     def _stopped(self, msg: Any, **_: Any) -> None:
         if worker := self.workers.get(msg.node_id):
@@ -233,6 +237,7 @@ class Member:
         self._offset = Offset()
         self._ordered = Event()
         self._sequence = 0
+        self._stopped = False
         self._usage = Usage()
         link.journal.began = lambda: runner.send_message(BEGAN)
         link.journal.wait = self._ordered.wait
@@ -240,6 +245,7 @@ class Member:
         runner.register_message(ORDER, self._order)
         runner.register_message(PONG, self._pong)
         runner.register_message(STOP, self._stop, concurrent=True)
+        runner.environment.events.quitting.add_listener(lambda **_: link.journal.close())
 
     def join(self) -> None:
         """Returns when the master knows us."""
@@ -259,6 +265,8 @@ class Member:
 
         def start_worker(*arguments: Any, **more: Any) -> None:
             self._ordered.wait()
+            if self._stopped:  # Locust was about to share out users anew when the load ended
+                return
             default_host(self._runner.environment, self._link)
             start(*arguments, **more)
 
@@ -296,6 +304,7 @@ class Member:
             self._runner.send_message(ROWS, block)
 
     def _stop(self, **_: Any) -> None:
+        self._stopped = True
         self._runner.stop()
         self._link.journal.close()
         self._runner.send_message(STOPPED, {"cpu": self._usage.share})

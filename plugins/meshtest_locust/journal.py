@@ -127,6 +127,11 @@ class Journal:
             attempt.end(ANSWERED if attempt.status else TIMEOUT if old else NOT_SENT)
         self.flush()
 
+    def flush_due(self) -> None:
+        """If the oldest row has waited long enough."""
+        if self._sink is not None and 0 < self._sink.flush_at <= monotonic_ns():
+            self.flush()
+
     def flush(self) -> None:
         if self._sink is not None and self._sink.flush_at:
             try:

@@ -127,9 +127,9 @@ class Options:
 
     @property
     def command_line(self) -> list[str]:
-        """Locust's. Class names come first: an option that takes many values would swallow them."""
+        """Locust's. Class names come before the tags, which take all the words that follow."""
         users = self.users or 1
-        line = [*self.classes, "-u", str(users), "-r", str(self.spawn_rate or min(users, 100))]
+        line = ["-u", str(users), "-r", str(self.spawn_rate or min(users, 100))]
         line += ["--exit-code-on-error", "0", "--only-summary"]
         line += [*self._web_line(), *self._master_line(), *(["--host", self.host] if self.host else [])]
         return [*self.worker_line, *line, *self.arguments]
@@ -137,7 +137,13 @@ class Options:
     @property
     def worker_line(self) -> list[str]:
         """What workers of this machine are told too; the rest comes to them from the master."""
-        line = ["-f", ",".join(map(str, self.files))]
+        return [*self._file_line(), *self.classes, *self._tag_line()]
+
+    def _file_line(self) -> list[str]:
+        return ["-f", ",".join(map(str, self.files))]
+
+    def _tag_line(self) -> list[str]:
+        line: list[str] = []
         for option, values in (("--tags", self.tags), ("--exclude-tags", self.exclude_tags)):
             line += [option, *values] if values else []
         return line

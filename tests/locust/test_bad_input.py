@@ -53,7 +53,6 @@ def test_without_locust_the_error_says_how_to_get_it(bench: Bench, monkeypatch: 
 
 
 def test_a_locustfile_that_cannot_be_used_is_told_by_its_line(bench: Bench) -> None:
-    """Three at a time, as most of each is waiting for imports."""
     raises = bench.write("import locust\n\nlimit = 1 / 0\n", "raises.py")
     empty = bench.write("import locust\n", "empty.py")
     loads = {
@@ -61,7 +60,6 @@ def test_a_locustfile_that_cannot_be_used_is_told_by_its_line(bench: Bench) -> N
             1, locustfile=raises
         ): rf"the locustfile of load '\w+' cannot be used: {raises}:3: ZeroDivisionError",
         bench.load(1, locustfile=empty): "Locust refused to start; Locust said: No User class found!",
-        bench.load(1, arguments=["--nonsense"]): "Locust said: unrecognized arguments: --nonsense",
     }
     for number, load in enumerate(loads):
         load.name = f"users{number}"

@@ -71,6 +71,7 @@ class Shopper(HttpUser):
         self.client.get("/look")
 
 class Unused(FastHttpUser):
+    @tag("buy")
     @task
     def never(self):
         self.client.get("/never")

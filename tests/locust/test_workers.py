@@ -68,13 +68,13 @@ def test_workers_come_late_and_die_and_all_they_sent_until_then_is_kept(bench: B
             until(lambda: recorded(bench)[3] > 0, within=PATIENCE, what=lambda: str(bench.events))
             here = next(e for e in bench.told("load.worker") if e["local"])
             os.kill(here["pid"], signal.SIGKILL)
-            until(lambda: any(e["what"] == "lost" for e in bench.told("load.worker")), within=PATIENCE, what=str)
+            until(lambda: any("exit" in e for e in bench.told("load.worker")), within=PATIENCE, what=str)
             killed = recorded(bench)[here["part"]]
             load.wait(requests=30)
             summary = load.stop()
-    events = [(e["what"], e["local"]) for e in bench.told("load.worker")]
-    assert sorted(events) == sorted([("joined", True), ("joined", False), ("joined", False), ("lost", True)])
-    assert next(e["exit"] for e in bench.told("load.worker") if e["what"] == "lost") == -signal.SIGKILL
+    events = bench.told("load.worker")  # on a busy machine Locust also misses heartbeats of the living
+    assert sorted(e["part"] for e in events if e["what"] == "joined") == [1, 2, 3]
+    assert [(e["what"], e.get("exit")) for e in events if e["local"]] == [("joined", None), ("lost", -signal.SIGKILL)]
     requests, arrived = bench.requests(), {index for index, _ in server.log}
     assert recorded(bench)[here["part"]] == killed > 0
     assert {r.index for r in requests} <= arrived

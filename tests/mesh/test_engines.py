@@ -103,6 +103,11 @@ def test_what_is_not_clear_is_refused(mesh: Mesh, request_: str, options: dict[s
         mesh.load(request_, **options)
 
 
+def test_the_prober_alone_is_not_blamed_for_its_own_options(mesh: Mesh) -> None:
+    with pytest.raises(UsageError, match=r"^mesh.load\(...\) takes a request"):
+        mesh.load(rps=100, seconds=1)
+
+
 def test_a_name_that_cannot_be_a_file_is_refused(mesh: Mesh, made: list[Recorder]) -> None:
     with pytest.raises(UsageError, match="load name 'a/b': letters, digits"):
         mesh.load(locustfile="journeys.py", name="a/b")
