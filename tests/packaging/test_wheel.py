@@ -51,6 +51,7 @@ class TestContents:
         assert told["console_scripts"]["meshtest"] == "meshtest.cli:main"
         assert told["meshtest.providers"]["envoy"] == "meshtest_envoy.provider:EnvoyProvider"
         assert told["meshtest.loads"]["locust"] == "meshtest_locust.engine:LocustLoad"
+        assert told["meshtest.loads"]["k6"] == "meshtest_k6.engine:engine"
 
     def test_it_never_asks_for_xds_protos(self, wheel: Path, names: list[str]) -> None:
         (file,) = [name for name in names if name.endswith(".dist-info/METADATA")]
