@@ -12,6 +12,7 @@ from meshtest.errors import UsageError
 from meshtest.lib.figures import seconds
 from meshtest.lib.stats import enough_for_quantile
 from meshtest.lib.words import listed
+from meshtest.model.distribution import Distribution
 from meshtest.model.history import History
 from meshtest.model.tables import latencies, quantile
 from meshtest.model.verdict import Finding, Outcome
@@ -83,9 +84,9 @@ def _finite(value: float) -> float | None:
     return None if value == inf else value
 
 
-def _of(by_version: Mapping[str, list[float]], version: str | None) -> list[float]:
+def _of(by_version: Mapping[str, Distribution], version: str | None) -> Distribution:
     """Sorted latencies of one version, or of all."""
     if version is None and len(by_version) == 1:
         return next(iter(by_version.values()))
     wanted = [v for name, v in by_version.items() if version in (None, name, name.rpartition("/")[2])]
-    return sorted(value for values in wanted for value in values)
+    return Distribution.merged(wanted)

@@ -6,7 +6,6 @@ caller ── outbound hop: chose v1 ──► v1 inbound hop      the answer th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,7 +31,7 @@ class Mirrored(BaseCheck):
     def judge(self, history: History) -> Finding:
         if not history.hops:
             return self.finding(Outcome.UNKNOWN, "no hops are recorded; a shadow leaves no other trace")
-        ids = set(_ids(history))
+        ids = set(history.requests.ids())
         answered = self._answered_by_shadow(history, ids)
         if answered:
             text = f"{self.to} answered {plural(answered, 'request')} of users; a shadow's answers must be thrown away"
@@ -60,9 +59,3 @@ class Mirrored(BaseCheck):
 
     def _is_shadow(self, hop: Hop) -> bool:
         return hop.direction == "inbound" and hop.server.version == self.to and same_host(hop.server.service, self.host)
-
-
-def _ids(history: History) -> Iterator[str]:
-    requests = history.requests
-    for origin, index in zip(requests.served, requests.indices, strict=True):
-        yield f"{requests.origins[origin][0]}-{index}"

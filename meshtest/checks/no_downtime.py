@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 from meshtest.checks.base import BaseCheck
 from meshtest.checks.outages import Failure, Outage, cause, failures, outages
 from meshtest.lib.figures import seconds
-from meshtest.lib.words import plural
+from meshtest.lib.words import listed, plural
 from meshtest.model.history import History
 from meshtest.model.record import NOT_SENT
+from meshtest.model.request import Requests
 from meshtest.model.tables import largest_gap
 from meshtest.model.verdict import Finding, Outcome
 
@@ -30,8 +31,8 @@ class NoDowntime(BaseCheck):
 
     def judge(self, history: History) -> Finding:
         requests = history.requests
-        not_sent = requests.fates.count(NOT_SENT)
-        if len(requests) == not_sent:
+        not_sent = open_loop(history).fates.count(NOT_SENT)  # of a closed loop: cut by the end of the load
+        if len(requests) == requests.fates.count(NOT_SENT):
             return self.finding(Outcome.UNKNOWN, "no request was sent; was a load running?", requests=0)
         failed = failures(history)
         clusters = outages(requests, failed)
@@ -41,6 +42,11 @@ class NoDowntime(BaseCheck):
         if not_sent:
             text = f"{plural(not_sent, 'request')} did not leave: the load generator could not keep up"
             return self.finding(Outcome.UNKNOWN, text, **figures)
+        if not len(open_loop(history)):
+            engines = listed(sorted({*closed_loops(history).values()}))
+            text = f"all requests came from {engines}, whose users wait for an answer and send nothing meanwhile"
+            remedy = 'run a load at an even rate beside it: mesh.load("GET http://...", rps=200)'
+            return self.finding(Outcome.UNKNOWN, f"{text}: no evidence that there was no outage; {remedy}", **figures)
         within = f", {len(failed)} failed within the budget of {self.budget}" if failed else ""
         text = f"{len(requests) - len(failed)} of {plural(len(requests), 'request')} answered{within}"
         limit = f"no outage longer than {seconds(figures['largest_gap'])} can have been missed"
@@ -61,11 +67,25 @@ class NoDowntime(BaseCheck):
         return {
             "requests": len(history.requests),
             "failed": len(failed),
-            "largest_gap": largest_gap(history.requests),
+            "largest_gap": largest_gap(open_loop(history)),
             "retried": len(attempts) - attempts.count(0) - attempts.count(1),
             "outages": [outage.as_data() for outage in clusters],
             "failures": [_told(history, failure) for failure in failed[:LISTED]],
         }
+
+
+def closed_loops(history: History) -> dict[str, str]:
+    """Loads whose users send nothing while they wait for an answer, and their engines."""
+    return {e.data["load"]: e.data["engine"] for e in history.of("load.start") if e.data.get("open_loop") is False}
+
+
+def open_loop(history: History) -> Requests:
+    """Requests that were sent whatever became of those before: only these can show that nothing happened."""
+    closed, requests = closed_loops(history), history.requests
+    if not closed:
+        return requests
+    wanted = {origin for origin, (load, _) in enumerate(requests.origins) if load not in closed}
+    return requests.pick(i for i, origin in enumerate(requests.served) if origin in wanted)
 
 
 def _told(history: History, failure: Failure) -> dict[str, Any]:

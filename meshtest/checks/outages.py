@@ -71,7 +71,7 @@ def failures(history: History) -> list[Failure]:
     """Requests that a user would call failed: no answer, 5xx, or 404 because the proxy knew no route."""
     requests = history.requests
     lost = set(tables.failures(requests))
-    strange = [i for i, status in enumerate(requests.statuses) if status == 404] if len(history.hops) else []
+    strange = requests.where(lambda kind: kind.status == 404) if len(history.hops) else []
     lost.update(i for i in strange if _routeless(history, requests[i]))
     return [_failure(history, i) for i in sorted(lost) if requests.fates[i] != Fate.NOT_SENT]
 

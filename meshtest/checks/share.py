@@ -115,16 +115,9 @@ def explain(share: Share, about: About) -> list[str]:
 def shares(requests: Requests, host: str = "") -> dict[str, Share]:
     """By version: its share of the requests that `host` (by default anyone) is known to have served."""
     counts: dict[str, int] = {}
-    for origin, count in counted(requests.served).items():
-        server = requests.origins[origin][1]
+    for kind, count in requests.tally().items():
+        server = requests.origins[kind.origin][1]
         if server.version and (not host or same_host(server.service, host)):
             counts[server.version] = counts.get(server.version, 0) + count
     n = sum(counts.values())
     return {version: Share(hits, n) for version, hits in sorted(counts.items())}
-
-
-def counted(column: memoryview) -> dict[int, int]:
-    """How often each value occurs."""
-    from collections import Counter
-
-    return Counter(column)

@@ -28,6 +28,7 @@ COMMANDS = {
     "features": "what each installed provider can do",
     "run": "pytest with meshtest's defaults: your tests, or the suites that come with meshtest",
     "judge": "judge a stored run again, from its records alone",
+    "export": "the requests of a stored run as CSV, Parquet or HDR histogram log",
     "doctor": "what is installed, what is missing, and how to get it",
     "heal": "end what a killed run left behind",
 }

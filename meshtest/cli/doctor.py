@@ -24,11 +24,17 @@ EXTRAS = {
     "kubernetes": ("kubernetes", "clusters"),
     "locust": ("locust", "user journeys as load"),
     "telemetry": ("opentelemetry-proto", "traces"),
+    "export": ("pyarrow", "requests as Parquet"),
     "allure": ("allure-pytest", "Allure reports"),
 }
 """Extra to (package that tells whether it is there, what it is for)."""
 
-PROGRAMS = {"kubectl": "apply to clusters", "nginx": "one of the tests", "prometheus": "PromQL on your own metrics"}
+PROGRAMS = {
+    "kubectl": "apply to clusters",
+    "k6": "k6 scripts as load",
+    "nginx": "one of the tests",
+    "prometheus": "PromQL on your own metrics",
+}
 
 
 @dataclass(frozen=True)

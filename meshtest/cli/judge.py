@@ -23,7 +23,7 @@ def go(arguments: argparse.Namespace) -> int:
     from meshtest.run import open_run
 
     try:
-        run = open_run(arguments.run or _newest(Path("reports")))
+        run = open_run(arguments.run or newest(Path("reports")))
     except HistoryError as error:
         raise UsageError(str(error)) from None  # the argument is wrong, not the disk
     history = run.history()
@@ -38,7 +38,8 @@ def go(arguments: argparse.Namespace) -> int:
     return EXIT[verdict.outcome]
 
 
-def _newest(reports: Path) -> Path:
+def newest(reports: Path) -> Path:
+    """The run folder that was begun last."""
     from meshtest.run.folder import runs
 
     if not (found := runs(reports)):

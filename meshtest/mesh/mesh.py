@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from meshtest.checks import About, FaultBit, NoDowntime, Split
 from meshtest.errors import ConfigRejected, FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
@@ -31,7 +32,7 @@ from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read, read_text
 from meshtest.manifests.shares import shares
 from meshtest.manifests.traffic import TRAFFIC
-from meshtest.mesh import conditions
+from meshtest.mesh import conditions, engines
 from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
 from meshtest.mesh.service import ServiceHandle, VersionHandle
@@ -253,7 +254,7 @@ class Mesh:
 
     def load(
         self,
-        request: str,
+        request: str = "",
         *,
         rps: float | None = None,
         requests: int | None = None,
@@ -266,13 +267,20 @@ class Mesh:
         concurrency: int | None = None,
         timeout: float | None = None,
         name: str = "",
+        **engine: Any,
     ) -> Load:
         """Requests like `GET http://web/path`, evenly spaced at `rps` (default 100) whatever the answers do.
 
         `source`: who sends them. A workload or service of the mesh sends through its own proxy; `ingress` (or
         `ingress/PORT`) comes in through the gateway; `outside` is a client that has no proxy and no identity. Left out:
         a client inside the mesh if the host is one of the mesh's services, else the ingress.
+
+        `locustfile="journeys.py"` or `k6="script.js"` in place of a request: that generator sends, and what else is
+        given here are its options (see mesh/engines.py).
         """
+        if engine or not request:
+            chosen = engines.chosen(request, engine)
+            return self._load_by(chosen, engines.given(Mesh.load, locals()) | engine)
         spec = LoadSpec.of(
             request,
             name=name or f"load{next(self._load_numbers)}",
@@ -288,6 +296,13 @@ class Mesh:
         )
         place = self._place(spec.name, self.source_for(spec.authority) if source is None else source)
         return Load(self, Prober(spec, place))
+
+    def _load_by(self, engine: str, options: dict[str, Any]) -> Load:
+        name = options.pop("name", "") or f"load{next(self._load_numbers)}"
+        source = options.pop("source", None)
+        if source is None:
+            source = self.source_for(urlsplit(str(options.get("host", ""))).netloc)
+        return Load(self, engines.new_load(engine, self._place(name, source), options))
 
     def _place(self, load: str, source: str) -> Place:
         """Where a load of that name runs."""
@@ -398,7 +413,7 @@ class Mesh:
         if self._asked:  # a load settles when it ends; the hop of an ask's last proxy may still be under way
             self.provider.settle()
         if len(requests) > self._flushed or self._asked:
-            self.provider.flush([*(r.id for r in requests if r.answered), *self._asked])
+            self.provider.flush([*requests.ids(lambda kind: not kind.fate), *self._asked])
             self._flushed = len(requests)
             self._asked.clear()
 

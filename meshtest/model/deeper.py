@@ -49,10 +49,9 @@ def timeline(history: History, host: str, buckets: int) -> dict[str, list[int]]:
     if requests:
         start, end = requests[0].at, requests[-1].at
     else:
-        start, end = min(seen.times, default=0) / 1e9, max(seen.times, default=0) / 1e9
+        start, end = (seen.first, seen.last) if seen else (0.0, 0.0)
     rows: dict[str, list[int]] = {f"{host}/{version}": [0] * buckets for version in sorted(set(seen.versions.values()))}
-    for at, code in zip(seen.times, seen.codes, strict=True):
-        if code in seen.versions:
-            bucket = int((at / 1e9 - start) / max(end - start, 1e-9) * buckets)
-            rows[f"{host}/{seen.versions[code]}"][min(max(bucket, 0), buckets - 1)] += 1
+    for at, version in seen.each():
+        bucket = int((at - start) / max(end - start, 1e-9) * buckets)
+        rows[f"{host}/{version}"][min(max(bucket, 0), buckets - 1)] += 1
     return rows

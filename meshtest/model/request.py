@@ -7,14 +7,17 @@ late send cannot hide in a latency (no coordinated omission). Who served it is a
 from __future__ import annotations
 
 import enum
+import itertools
+import operator
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import overload
+from typing import Any, NamedTuple, overload
 
 from meshtest.model import packing, record
-from meshtest.model.record import NEVER, RECORD, TICK_NS
+from meshtest.model.record import RECORD
 from meshtest.model.record import REQUEST_ID as REQUEST_ID
 from meshtest.model.record import SERVED_BY as SERVED_BY
 
@@ -134,37 +137,69 @@ Origin = tuple[str, Server]
 """What a request's `origins` index stands for: its load, and who served it."""
 
 
+def _origins(load: str, names: Sequence[str]) -> list[Origin]:
+    return [(load, UNKNOWN_SERVER), *((load, Server.parse(name)) for name in names)]
+
+
+class Kind(NamedTuple):
+    """What requests have in common: the fields of RECORD that take few values, which are one of its 64-bit words."""
+
+    status: int
+    origin: int
+    fate: int
+    lane: int
+    attempts: int
+    reused: int
+
+    @property
+    def failed(self) -> bool:
+        """Not answered (these have no status), or answered with 5xx."""
+        return not 0 < self.status < 500
+
+    def strange(self, origins: int) -> bool:
+        """It has values that no writer of records writes."""
+        return self.origin >= origins or self.fate >= len(Fate) or self.lane >= len(Lane) or self.reused > 1
+
+
 @dataclass(frozen=True, eq=False)
 class Requests(Sequence[Request]):
     """Requests in order of their intended time: a sequence of Request, and columns for those who judge a million.
 
-    `raw` holds RECORDs whose server index points into `origins` instead of one load's names. A column is a view into
-    it, one integer a request; nothing is copied and no object is made until a single request is asked for.
+    `raw` holds RECORDs whose server index points into `origins` instead of one load's names; it may be a mapped file. A
+    column is a view into it, one integer a request; nothing is copied and no object is made until a single request is
+    asked for. What several checks need is worked out once and kept.
     """
 
-    raw: bytes | bytearray = field(default=b"", repr=False)
+    raw: packing.Records = field(default=b"", repr=False)
     origins: Sequence[Origin] = ()
     start_ns: int = 0
     """CLOCK_MONOTONIC at second 0 of the run."""
+    kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
+    """What others worked out of these requests, to share it."""
 
     @classmethod
-    def of_loads(cls, loads: Iterable[tuple[str, bytes, Sequence[str]]], start_ns: int = 0) -> Requests:
-        """From (load, whole records, names) of each load."""
+    def of_loads(cls, loads: Iterable[tuple[str, packing.Records, Sequence[str]]], start_ns: int = 0) -> Requests:
+        """From (load, whole records, names) of each load. A single file in order of time is taken as it is."""
         origins: list[Origin] = []
-        raw = bytearray()
+        parts: list[packing.Records] = []
         for load, records, names in loads:
-            raw += packing.shifted(records, len(origins))
-            origins += [(load, UNKNOWN_SERVER), *((load, Server.parse(name)) for name in names)]
+            parts.append(packing.shifted(records, len(origins)))
+            origins += _origins(load, names)
         if len(origins) > record.MOST_NAMES:
             raise OverflowError(f"{len(origins)} different servers and loads in one run; at most {record.MOST_NAMES}")
-        return cls(packing.by_time(raw), tuple(origins), start_ns)
+        return cls(packing.by_time(parts[0] if len(parts) == 1 else b"".join(parts)), tuple(origins), start_ns)
+
+    @classmethod
+    def as_written(cls, load: str, records: packing.Records, names: Sequence[str], start_ns: int = 0) -> Requests:
+        """Of one file, in the order of the file, which is that of completion: for those who go through it once."""
+        return cls(records, tuple(_origins(load, names)), start_ns)
 
     @classmethod
     def of(cls, requests: Iterable[Request], start_ns: int = 0) -> Requests:
         """From single requests, for other load engines and for tests."""
         codes: dict[Origin, int] = {}
         rows = [packing.row(r, codes.setdefault((r.load, r.server), len(codes)), start_ns) for r in requests]
-        return cls(packing.by_time(bytearray(b"".join(rows))), tuple(codes), start_ns)
+        return cls(packing.by_time(b"".join(rows)), tuple(codes), start_ns)
 
     def __len__(self) -> int:
         return len(self.raw) // RECORD.size
@@ -230,26 +265,73 @@ class Requests(Sequence[Request]):
         """Index into `origins`."""
         return memoryview(self.raw).cast("H")[13::20]
 
-    @property
+    @cached_property
     def fates(self) -> bytes:
         return bytes(memoryview(self.raw)[28::40])
 
-    @property
+    @cached_property
     def attempts(self) -> bytes:
         return bytes(memoryview(self.raw)[30::40])
 
     @cached_property
     def began(self) -> array[int]:
         """ns at which the sending of each request began; of unsent ones, the intended time."""
-        ticks = zip(self.intended, self.sent, strict=True)
-        return array("Q", [at if late == NEVER else at + late * TICK_NS for at, late in ticks])
+        return packing.later(self.intended, self.sent)
+
+    @cached_property
+    def strides(self) -> tuple[int, int]:
+        """The least and the largest time, in ns, from one request's `began` to the next one's."""
+        steps = list(map(operator.sub, itertools.islice(self.began, 1, None), self.began))
+        return (min(steps), max(steps)) if steps else (0, 0)
+
+    @property
+    def in_order(self) -> bool:
+        """Sent in the order that was intended."""
+        return self.strides[0] >= 0
+
+    # Kinds: a byte a request that answers most questions.
+
+    @cached_property
+    def _numbered(self) -> tuple[packing.Codes, list[Kind]]:
+        codes, words = packing.numbered(array("Q", memoryview(self.raw).cast("Q")[3::5].tobytes()))
+        return codes, [Kind(*packing.KIND.unpack(word.to_bytes(8, "little"))) for word in words]
+
+    @property
+    def codes(self) -> packing.Codes:
+        """Of each request, the index of its kind."""
+        return self._numbered[0]
+
+    @property
+    def kinds(self) -> Sequence[Kind]:
+        """Those that there are: few, however many requests there are."""
+        return self._numbered[1]
+
+    def tally(self, start: int = 0, end: int | None = None) -> dict[Kind, int]:
+        """How many of the requests at positions [start, end) are of each kind."""
+        counts = packing.tally(self.codes, len(self.kinds), start, len(self) if end is None else end)
+        return {self.kinds[code]: count for code, count in counts.items()}
+
+    def among(self, wanted: Callable[[Kind], bool]) -> Iterable[int]:
+        """Of each request, whether it is of certain kinds: to `compress` a column with."""
+        return packing.mask(self.codes, [wanted(kind) for kind in self.kinds])
+
+    def where(self, wanted: Callable[[Kind], bool]) -> list[int]:
+        """Positions of the requests of certain kinds."""
+        if not any(map(wanted, self.kinds)):
+            return []
+        return list(itertools.compress(itertools.count(), self.among(wanted)))
+
+    def ids(self, wanted: Callable[[Kind], bool] = lambda _: True) -> Iterator[str]:
+        """Of the requests of certain kinds, as Request.id."""
+        loads = [load for load, _ in self.origins]
+        rows = itertools.compress(zip(self.served, self.indices, strict=True), self.among(wanted))
+        return (f"{loads[origin]}-{index}" for origin, index in rows)
 
     # Parts.
 
     def pick(self, positions: Iterable[int]) -> Requests:
         """Those at the given positions, in that order."""
-        size, raw = RECORD.size, self.raw
-        return Requests(b"".join(raw[i * size : i * size + size] for i in positions), self.origins, self.start_ns)
+        return Requests(packing.picked(self.raw, positions), self.origins, self.start_ns)
 
     def between(self, start: float, end: float) -> Requests:
         """Those whose sending began in [start, end); unsent ones by their intended time."""
@@ -257,11 +339,16 @@ class Requests(Sequence[Request]):
         began = self.began
         if not began or (low <= min(began) and max(began) < high):
             return self
+        if self.in_order:
+            first, last = (bisect_left(began, at) * RECORD.size for at in (low, high))
+            return Requests(memoryview(self.raw)[first:last], self.origins, self.start_ns)
         return self.pick(i for i, at in enumerate(began) if low <= at < high)
 
     def of_load(self, load: str) -> Requests:
         wanted = {i for i, (name, _) in enumerate(self.origins) if name == load}
-        return self.pick(i for i, origin in enumerate(self.served) if origin in wanted)
+        if all(kind.origin in wanted for kind in self.kinds):
+            return self
+        return self.pick(self.where(lambda kind: kind.origin in wanted))
 
     @property
     def loads(self) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import operator
+from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil
 
-from meshtest.model.record import NEVER, TICK_NS
+from meshtest.model.distribution import Distribution
 from meshtest.model.request import Requests
 
 
@@ -34,22 +35,21 @@ def label(requests: Requests, origin: int) -> str:
     return f"{server.service}/{server.version}" if server.service and server.version else server.version or ""
 
 
-def latencies(requests: Requests) -> dict[str, list[float]]:
-    """By label, sorted. From the intended time; infinite where there was no answer, as no user would call that fast."""
-    groups: dict[int, list[int]] = {}
-    for ticks, origin, fate in zip(requests.done, requests.served, requests.fates, strict=True):
-        group = groups.get(origin)
-        if group is None:
-            group = groups[origin] = []
-        group.append(NEVER if fate else ticks)
-    merged: dict[str, list[int]] = {}
-    for origin, group in groups.items():
-        merged.setdefault(label(requests, origin), []).extend(group)
-    return {name: _in_seconds(sorted(group)) for name, group in sorted(merged.items())}
+def latencies(requests: Requests) -> dict[str, Distribution]:
+    """By label. From the intended time; infinite where there was no answer, as no user would call that fast."""
+    found: dict[str, Distribution] | None = requests.kept.get("latencies")
+    if found is None:
+        names = [label(requests, origin) for origin in range(len(requests.origins))]
+        present = sorted({names[kind.origin] for kind in requests.kinds})
+        done = array("I", requests.done.tobytes())
+        found = requests.kept["latencies"] = {name: _latencies(requests, done, names, name) for name in present}
+    return found
 
 
-def _in_seconds(ticks: list[int]) -> list[float]:
-    return [inf if t == NEVER else t * TICK_NS / 1e9 for t in ticks]
+def _latencies(requests: Requests, done: array[int], names: Sequence[str], wanted: str) -> Distribution:
+    answered = requests.among(lambda kind: not kind.fate and names[kind.origin] == wanted)
+    lost = sum(n for kind, n in requests.tally().items() if kind.fate and names[kind.origin] == wanted)
+    return Distribution(Counter(itertools.compress(done, answered)), lost)
 
 
 def quantile(ordered: Sequence[float], p: float) -> float:
@@ -58,8 +58,8 @@ def quantile(ordered: Sequence[float], p: float) -> float:
 
 
 def failures(requests: Requests) -> list[int]:
-    """Positions of requests that were not answered (these have no status), or with 5xx."""
-    return [i for i, status in enumerate(requests.statuses) if not 0 < status < 500]
+    """Positions of requests that were not answered, or with 5xx."""
+    return requests.where(lambda kind: kind.failed)
 
 
 def by_version(requests: Requests, failed: Sequence[int] | None = None) -> list[Row]:
@@ -87,26 +87,27 @@ def timeline(requests: Requests, buckets: int) -> dict[str, list[int]]:
     """Requests of each label in each of so many equal parts of the time from the first to the last."""
     if not len(requests):
         return {}
-    intended, served = requests.intended, requests.served
+    intended = requests.intended
     first, span = intended[0], intended[-1] - intended[0] + 1
     edges = [bisect_left(intended, first + span * i // buckets) for i in range(buckets + 1)]
     rows: dict[str, list[int]] = {}
     for bucket, (start, end) in enumerate(itertools.pairwise(edges)):
-        for origin, count in Counter(served[start:end]).items():
-            rows.setdefault(label(requests, origin), [0] * buckets)[bucket] += count
+        for kind, count in requests.tally(start, end).items():
+            rows.setdefault(label(requests, kind.origin), [0] * buckets)[bucket] += count
     return dict(sorted(rows.items()))
 
 
 def largest_gap(requests: Requests) -> float:
     """Seconds; the longest time between two sends of a load, over all loads: a shorter outage cannot hide there."""
-    groups: dict[str, list[int]] = {}
-    if len({load for load, _ in requests.origins}) <= 1:
-        groups[""] = requests.began.tolist()
-    else:
-        for at, origin in zip(requests.began, requests.served, strict=True):
-            groups.setdefault(requests.origins[origin][0], []).append(at)
-    return max((_gap(sorted(times)) for times in groups.values()), default=0.0)
+    began = requests.began
+    if len(requests.loads) <= 1:
+        return requests.strides[1] / 1e9 if requests.in_order else _gap(sorted(began))
+    return max(_gap(sorted(itertools.compress(began, _of_load(requests, load)))) for load in requests.loads)
 
 
-def _gap(times: list[int]) -> float:
-    return max(map(operator.sub, times[1:], times), default=0) / 1e9
+def _of_load(requests: Requests, load: str) -> Iterable[int]:
+    return requests.among(lambda kind: requests.origins[kind.origin][0] == load)
+
+
+def _gap(times: Sequence[int]) -> float:
+    return max(map(operator.sub, itertools.islice(times, 1, None), times), default=0) / 1e9

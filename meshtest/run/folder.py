@@ -82,6 +82,11 @@ def about(folder: Path) -> dict[str, Any] | None:
     return data if isinstance(data, dict) and "schema_version" in data else None
 
 
+def sheets(path: Path) -> list[str]:
+    """The files of records of a run, without their ending: `load1`, and `load1+1` of its second process."""
+    return sorted(p.stem for p in (path / REQUESTS).glob("*.bin"))
+
+
 def alive(data: Mapping[str, Any]) -> bool:
     """The process that wrote this run.json is still at it."""
     pid = data.get("pid")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from meshtest.checks import from_parameters, judge
 from meshtest.errors import HistoryError
 from meshtest.lib.journal import whole_lines
+from meshtest.lib.prefix import prefix
 from meshtest.model.history import Event, History, Hops
 from meshtest.model.record import RECORD
 from meshtest.model.request import Requests
@@ -42,6 +43,16 @@ class StoredRun:
         crashed = self.crashed and cut is None
         return History(events, requests, hops, crashed or unwritten or ragged, cut=reader.cut)
 
+    def loads(self) -> list[str]:
+        """Names of the loads that have left records."""
+        return list(dict.fromkeys(stem.partition("+")[0] for stem in folder.sheets(self.path)))
+
+    def parts(self, load: str | None = None) -> Iterator[Requests]:
+        """The requests of a load or of all, a file at a time, as they stand in it: in order of completion."""
+        for stem in folder.sheets(self.path):
+            if load in (None, stem.partition("+")[0]):
+                yield _Reader(self.path, None).part(stem, int(self.about["start_ns"]))
+
     @cached_property
     def asked(self) -> Sequence[Mapping[str, Any]]:
         """The checks that were judged: name, parameters, start, end, cut."""
@@ -56,13 +67,20 @@ class StoredRun:
     def judge(self) -> Verdict:
         """Ask again what was asked then. A run that crashed before it asked anything is UNKNOWN."""
         findings: list[Finding] = []
+        asked_of: object = None
         for entry in self.asked:
-            end = float("inf") if entry.get("end") is None else float(entry["end"])
-            history = self.history(entry.get("cut"))
-            history = replace(history, truncated=history.truncated or bool(entry.get("truncated")))
-            check = from_parameters(entry["name"], entry["parameters"])
-            findings += judge(history.between(float(entry.get("start") or 0.0), end), [check]).findings
+            window = [entry.get(name) for name in ("cut", "start", "end", "truncated")]
+            if window != asked_of:  # most often all were asked at once, and share what they work out
+                asked_of, history = window, self._window(entry)
+            findings += judge(history, [from_parameters(entry["name"], entry["parameters"])]).findings
         return Verdict(tuple(findings))
+
+    def _window(self, entry: Mapping[str, Any]) -> History:
+        """The part of the record that a check was asked of."""
+        history = self.history(entry.get("cut"))
+        end = float("inf") if entry.get("end") is None else float(entry["end"])
+        history = replace(history, truncated=history.truncated or bool(entry.get("truncated")))
+        return history.between(float(entry.get("start") or 0.0), end)
 
 
 class _Reader:
@@ -73,25 +91,20 @@ class _Reader:
         self.cut: dict[str, int] = {}
         self.ragged = False
 
-    def _read(self, name: str) -> bytes:
+    def _read(self, name: str) -> bytes | memoryview:
+        """All that is there, or as much as was when the cut was taken."""
+        wanted = None if self._given is None else self._given.get(name, 0)
         try:
-            data = (self.path / name).read_bytes() if self._given is None else self._prefix(name)
+            data = prefix(self.path / name, wanted) if wanted != 0 else b""
         except FileNotFoundError:
-            return b""
-        return data
-
-    def _prefix(self, name: str) -> bytes:
-        assert self._given is not None
-        size = self._given.get(name, 0)
-        if not size:
-            return b""
-        with (self.path / name).open("rb") as file:
-            data = file.read(size)
-        self.ragged |= len(data) < size
+            data = b""
+        except OSError as error:
+            raise HistoryError(f"cannot read {self.path / name}: {error.strerror}") from None
+        self.ragged |= wanted is not None and len(data) < wanted
         return data
 
     def _lines(self, name: str) -> list[bytes]:
-        lines, ragged = whole_lines(self._read(name))
+        lines, ragged = whole_lines(bytes(self._read(name)))
         self.ragged |= ragged
         self.cut[name] = sum(map(len, lines)) + len(lines)
         return lines
@@ -107,10 +120,22 @@ class _Reader:
         return events
 
     def requests(self, start_ns: int) -> Requests:
-        names = sorted(p.name for p in (self.path / folder.REQUESTS).glob("*.bin"))
-        return Requests.of_loads([self._load(name.removesuffix(".bin")) for name in names], start_ns)
+        stems = folder.sheets(self.path)
+        requests = Requests.of_loads(map(self._load, stems), start_ns)
+        self._know(requests, *stems)
+        return requests
 
-    def _load(self, load: str) -> tuple[str, bytes, list[str]]:
+    def part(self, stem: str, start_ns: int) -> Requests:
+        requests = Requests.as_written(*self._load(stem), start_ns)
+        self._know(requests, stem)
+        return requests
+
+    def _know(self, requests: Requests, *stems: str) -> None:
+        if any(kind.strange(len(requests.origins)) for kind in requests.kinds):
+            names = ", ".join(f"{stem}.bin" for stem in stems)
+            raise HistoryError(f"{self.path / folder.REQUESTS} ({names}): not records of requests, or overwritten")
+
+    def _load(self, load: str) -> tuple[str, bytes | memoryview, list[str]]:
         """One file of a load. Records before names: names are written first, so those of all records read are there."""
         records = self._read(f"{folder.REQUESTS}/{load}.bin")
         whole = len(records) // RECORD.size * RECORD.size

@@ -7,6 +7,7 @@ builds one derives it from RecordedLoad: what a test waits for is then counted f
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from meshtest.model.request import Fate
 from meshtest.spi.progress import Progress
 from meshtest.spi.provider import Entrance
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 PATIENCE = 10.0
 """Seconds that a load may be slower than rate and timeout allow before it counts as stuck: the machine is busy."""
 
@@ -40,6 +42,10 @@ class Place:
     seed: int = 0
     timeout: float = 5.0
     """For one request."""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UsageError(f"load name {self.name!r}: letters, digits, `.`, `_`, `-`; it names files and request ids")
 
 
 @dataclass(frozen=True, kw_only=True)

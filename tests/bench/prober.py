@@ -1,4 +1,4 @@
-"""The prober against a bare server: rate, lateness, CPU a request, start; and what judging a million records costs.
+"""The prober against a bare server: rate, lateness, CPU a request, start.
 
 The server is a process of its own. With two cores or more it gets the first and the prober the second; anything else
 that runs on the machine is in the figures, so compare ratios, and run it twice.
@@ -8,23 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from meshtest.checks import judge, latency, no_downtime, reached, split
 from meshtest.loads import Load, LoadSpec
-from meshtest.model.history import Event, History
-from meshtest.model.record import NO_CODE, RECORD
-from meshtest.model.request import Requests
-from meshtest.reporters.console import summary
-from meshtest.spi.check import Check
 from meshtest.spi.load import Place
 from meshtest.spi.provider import Entrance
 
@@ -68,9 +60,6 @@ OPEN: tuple[tuple[float, list[str]], ...] = (
     (5_000, ["keepalive", "fresh"]), (10_000, ["keepalive"]), (20_000, ["keepalive"]),
 )  # fmt: skip
 CLOSED = (["keepalive"], ["fresh"])
-MILLION = 1_000_000
-BODY = (2, 0, 0, NO_CODE)
-"""Size, target, transport and code of a record."""
 
 
 @contextlib.contextmanager
@@ -122,52 +111,8 @@ def loads() -> None:
             print(f"closed loop {'+'.join(lanes):<15}     max  -> {line}")
 
 
-def _row(i: int) -> bytes:
-    status, server = 200 + 303 * (not i % 100_003), 1 + (not i % 10)
-    return RECORD.pack((i ^ 1) * 100_000, i, 3, 5_000, 9_000 + i % 997, status, server, 0, i % 2, 1, 1, *BODY)
-
-
-def million() -> None:
-    """A million requests: neighbours swapped as two lanes do, 10 % to v2, a few failed."""
-    raw = b"".join(_row(i) for i in range(MILLION))
-    tracemalloc.start()
-    requests, opened = timed(lambda: Requests.of_loads([("load", raw, ["web/v1/a", "web/v2/b"])]))
-    kept, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    _, opened = timed(lambda: Requests.of_loads([("load", raw, ["web/v1/a", "web/v2/b"])]))
-    print(f"a million records: open {opened:.2f} s, {kept / MILLION:.0f} bytes each (peak {peak / MILLION:.0f})")
-    shares = {"web.default": {"v1": 90, "v2": 10}}
-    applied = Event(-2.0, "config.apply", data={"number": 1, "shares": shares})
-    events = [applied, Event(-1.0, "config.ack", data={"number": 1})]
-    history = History(events, requests, start=-10.0)
-    checks: list[Check] = [
-        no_downtime(),
-        split(host="web"),
-        latency(below=1.0),
-        reached(host="web", exactly=("v1", "v2")),
-    ]
-    for check in checks:
-        _, seconds = timed(lambda check=check: check.judge(history))
-        print(f"  {check.name:<12} {seconds:.2f} s")
-    verdict, seconds = timed(lambda: judge(history, checks))
-    print(f"  all together {seconds:.2f} s: {verdict.outcome.name}")
-    _, seconds = timed(lambda: summary(history, verdict))
-    print(f"  summary      {seconds:.2f} s; peak memory of this process {_peak():.0f} MB")
-
-
-def timed(work: Any) -> tuple[Any, float]:
-    before = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - before
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def main() -> None:
     loads()
-    million()
 
 
 if __name__ == "__main__":

@@ -107,3 +107,24 @@ def test_the_gap_is_that_of_each_load_not_the_time_between_loads() -> None:
     one = [request(i, i / 100, load="one") for i in range(10)]
     two = [request(i, 5 + i / 100, load="two") for i in range(10)]
     assert no_downtime().judge(history([*one, *two])).figures["largest_gap"] == pytest.approx(0.01)
+
+
+class TestClosedLoop:
+    """Users of Locust or k6 wait for their answers: that they saw nothing is no evidence."""
+
+    LOCUST = Event(0.0, "load.start", data={"load": "users", "engine": "locust", "open_loop": False})
+
+    def test_alone_it_proves_nothing(self) -> None:
+        requests = [request(i, i / 100, load="users") for i in range(100)]
+        finding = no_downtime().judge(history(requests, [self.LOCUST]))
+        assert finding.outcome is Outcome.UNKNOWN
+        assert finding.sentence.startswith("all requests came from locust, whose users wait for an answer")
+
+    def test_what_it_saw_counts(self) -> None:
+        requests = [request(0, 0.0, load="users"), request(1, 0.01, load="users", status=503)]
+        assert no_downtime().judge(history(requests, [self.LOCUST])).outcome is Outcome.FAIL
+
+    def test_beside_an_even_rate_that_alone_says_what_could_have_been_missed(self) -> None:
+        requests = [*every(0.01, [V1] * 100), request(0, 0.0, load="users"), request(1, 0.9, load="users")]
+        finding = no_downtime().judge(history(requests, [self.LOCUST]))
+        assert finding.sentence == "102 of 102 requests answered; no outage longer than 10 ms can have been missed"

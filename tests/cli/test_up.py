@@ -75,6 +75,7 @@ class TestUp:
             ("fault", "web"): 'a fault needs delay="800ms" or abort=503',
             ("fault", "web", "--off"): "no fault is in force for 'web'; there are: none",
             ("load", "GET nowhere"): "nowhere",
+            ("load",): "say what to send: a request, as http://web/path, or --locustfile FILE",
             ("load", "http://web/", "--source=nobody"): "no workload 'nobody'; there are: web-v1, web-v2",
         }.items():
             asking = ground.meshtest(*words)

@@ -169,7 +169,7 @@ class HostileServer:
         with sock, contextlib.suppress(Gone, OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for head, body in _requests(sock):
-                found = re.search(rb"x-meshtest-id: [\w.-]+?-(\d+)\r\n", head)
+                found = re.search(rb"(?i)x-meshtest-id: [\w.-]+?-(\d+)\r\n", head)
                 assert found
                 index = int(found[1])
                 act = self.script[index % len(self.script)]
@@ -191,7 +191,7 @@ def _requests(sock: socket.socket) -> Iterator[tuple[bytes, bytes]]:
                 return
             data += more
         head, _, data = data.partition(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head)
+        length = re.search(rb"(?i)content-length: (\d+)", head)
         size = int(length[1]) if length else 0
         while len(data) < size:
             data += sock.recv(65536)

@@ -11,12 +11,13 @@ from pathlib import Path
 from .conftest import ROOT, Environment
 
 DESCRIPTORS = "meshtest_envoy/ads/xds.binpb.gz"
+PACKAGES = {"meshtest", "pytest_meshtest", "meshtest_envoy", "meshtest_locust", "meshtest_k6"}
 
 
 class TestContents:
     def test_there_are_only_our_packages(self, names: list[str]) -> None:
         top = {name.partition("/")[0] for name in names}
-        assert {n for n in top if not n.endswith(".dist-info")} == {"meshtest", "pytest_meshtest", "meshtest_envoy"}
+        assert {n for n in top if not n.endswith(".dist-info")} == PACKAGES
 
     def test_the_descriptors_are_in_it_and_small(self, wheel: Path, names: list[str]) -> None:
         assert DESCRIPTORS in names
@@ -31,9 +32,10 @@ class TestContents:
                 assert f"meshtest/suites/{folder.name}/{file.name}" in names
 
     def test_types_are_marked_and_the_license_is_there(self, names: list[str]) -> None:
-        for package in ("meshtest", "pytest_meshtest", "meshtest_envoy"):
+        for package in PACKAGES:
             assert f"{package}/py.typed" in names
         assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+        assert {"meshtest_k6/wrapper.js", "meshtest_k6/selftest.js"} <= set(names)
         assert {"meshtest/cli/scenes/shop.yaml", "meshtest/cli/scenes/bad-reviews.yaml"} <= set(names)
 
     def test_nothing_of_the_workshop_is_in_it(self, names: list[str]) -> None:
@@ -48,6 +50,8 @@ class TestContents:
         assert dict(told["pytest11"]) == {"pytest_meshtest.plugin": "pytest_meshtest.plugin"}
         assert told["console_scripts"]["meshtest"] == "meshtest.cli:main"
         assert told["meshtest.providers"]["envoy"] == "meshtest_envoy.provider:EnvoyProvider"
+        assert told["meshtest.loads"]["locust"] == "meshtest_locust.engine:LocustLoad"
+        assert told["meshtest.loads"]["k6"] == "meshtest_k6.engine:engine"
 
     def test_it_never_asks_for_xds_protos(self, wheel: Path, names: list[str]) -> None:
         (file,) = [name for name in names if name.endswith(".dist-info/METADATA")]
