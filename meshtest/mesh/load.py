@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from meshtest.checks.outages import Failure
+from meshtest.checks.certificate import Certificate
+from meshtest.checks.failures import Failure
+from meshtest.checks.masked import MaskedOutage
+from meshtest.checks.outages import Outage
 from meshtest.checks.share import Share
 from meshtest.errors import LoadError, MeshtestError, UsageError
 from meshtest.lib.wait import until
 from meshtest.mesh.view import View
+from meshtest.model.history import History
 from meshtest.model.request import Request, Requests
 from meshtest.spi.load import RunningLoad, Summary
 
@@ -110,6 +114,23 @@ class Load:
     @property
     def failures(self) -> Sequence[Failure]:
         return self.all.failures
+
+    @property
+    def history(self) -> History:
+        """Everything recorded so far, and of requests those of this load: what `outages(load)` looks at."""
+        return self.all.history
+
+    @property
+    def outages(self) -> Sequence[Outage]:
+        return self.all.outages
+
+    @property
+    def masked_outages(self) -> Sequence[MaskedOutage]:
+        return self.all.masked_outages
+
+    @property
+    def certificate(self) -> Certificate:
+        return self.all.certificate
 
     @property
     def versions(self) -> set[str]:

@@ -6,7 +6,10 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from meshtest.checks.outages import Failure, failures
+from meshtest.checks.certificate import Certificate, certificate
+from meshtest.checks.failures import Failure, failures
+from meshtest.checks.masked import MaskedOutage, masked_outages
+from meshtest.checks.outages import Outage, outages
 from meshtest.checks.share import Share, shares
 from meshtest.errors import UsageError
 from meshtest.model.history import History
@@ -50,6 +53,21 @@ class View:
     def failures(self) -> Sequence[Failure]:
         """Requests users would call failed, in order, each with its cause in the proxies' words."""
         return failures(self.history)
+
+    @property
+    def outages(self) -> Sequence[Outage]:
+        """Windows of failed requests: length with its error, what was hit, what happened just before and during."""
+        return outages(self.history)
+
+    @property
+    def masked_outages(self) -> Sequence[MaskedOutage]:
+        """Windows in which only a retry saved requests, or they were held up as if it had."""
+        return masked_outages(self.history)
+
+    @property
+    def certificate(self) -> Certificate:
+        """What could have been missed."""
+        return certificate(self.history)
 
     @property
     def versions(self) -> set[str]:

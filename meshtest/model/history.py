@@ -123,6 +123,11 @@ class Hops(Sequence[Hop]):
             index.setdefault(line.split("\t", ID_FIELD + 1)[ID_FIELD], []).append(position)
         return index
 
+    def retried(self) -> set[str]:
+        """Ids of the requests that some proxy tried more than once."""
+        several = (line for line in self._lines if line.rsplit("\t", 3)[1] not in ("0", "1", "-"))
+        return {line.split("\t", ID_FIELD + 1)[ID_FIELD] for line in several}
+
     def of(self, request_id: str) -> list[Hop]:
         """The hops of one request, in order of their lines."""
         return [self[position] for position in self._index.get(request_id, [])]

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from meshtest.checks import CHECKS, fault_bit, from_parameters, judge, latency, mirrored, no_downtime, reached, split
+from meshtest.checks import (
+    CHECKS,
+    fault_bit,
+    from_parameters,
+    judge,
+    latency,
+    masked,
+    mirrored,
+    no_downtime,
+    reached,
+    split,
+)  # fmt: skip
 from meshtest.errors import UsageError
 from meshtest.model.history import Event
 from meshtest.model.request import Fate
@@ -138,7 +149,7 @@ class TestFaultBit:
 
 ALL: list[Check] = [
     no_downtime(budget=1), split(host="web", weights={"v1": 1}), latency(below=1.0), reached(host="web", only=("v1",)),
-    mirrored(host="web", to="v2"), fault_bit(),
+    mirrored(host="web", to="v2"), fault_bit(), masked(budget="1%"),
 ]  # fmt: skip
 
 
