@@ -71,9 +71,8 @@ def sends_needed(share: float) -> int:
 
 
 def _of(history: History, sends: Sends) -> Certificate:
-    edges = _edges(history, sends)
-    times = [*edges[:1], *sends.times, *edges[1:]]
-    times = [at for at in times if at >= 0]
+    start, end = _edges(history, sends)
+    times = [*([start] if start >= 0 else []), *sends.times, *([end] if end >= 0 else [])]
     shares = {share: _longest(times, sends_needed(share)) for share in SHARES}
     return Certificate(shares, _lanes(history, sends))
 

@@ -34,6 +34,7 @@ class Load:
     def __init__(self, mesh: Mesh, running: RunningLoad) -> None:
         self._mesh, self._running = mesh, running
         self.name = running.name
+        self._watched_out = False
         self.summary: Summary | None = None
         """What the load generator says of itself; set when the load has ended."""
 
@@ -42,16 +43,26 @@ class Load:
     def start(self) -> Self:
         self._running.start()
         self._mesh.loads.append(self)
+        if self._mesh.strain:
+            self._mesh.strain.begin()
         return self
 
     def stop(self) -> Summary:
         """Nothing more is sent; returns when every request has its fate, and the proxies' word on it is on disk."""
         if self.summary is None:
-            self.summary = self._running.stop()
+            self.summary = self._stop_sending()
             if not any(load.sending for load in self._mesh.loads):
                 self._mesh.provider.settle()
             self._mesh.flush()
         return self.summary
+
+    def _stop_sending(self) -> Summary:
+        try:
+            return self._running.stop()
+        finally:
+            if self._mesh.strain and not self._watched_out:
+                self._watched_out = True
+                self._mesh.strain.end()
 
     def run(self) -> Self:
         """Send all of it: needs `requests` or `seconds`."""

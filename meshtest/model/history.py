@@ -27,6 +27,7 @@ class Event:
     fault.end       id, evidence {counter: count}
     step.start, step.end     name
     load.start, load.rate, load.end     load, target, source, rate, sent ...
+    proxy.starved   seconds, ran, waited; for so long, up to now, the proxies had no CPU to spare
     undo.failed     text; what could not be put back
     certificates.rotated   identities, seconds
     note            text

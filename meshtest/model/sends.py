@@ -10,6 +10,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from weakref import WeakKeyDictionary
 
 from meshtest.model.record import NOT_SENT
 from meshtest.model.request import Lane, Requests, Transport
@@ -29,12 +30,22 @@ class Sends:
     """ns at which each began to leave, ascending."""
 
 
+_known: WeakKeyDictionary[Requests, list[Sends]] = WeakKeyDictionary()
+"""Several checks ask for the same requests."""
+
+
 def of_loads(requests: Requests) -> list[Sends]:
     """Each load that has sent anything."""
+    if requests not in _known:
+        _known[requests] = _of_loads(requests)
+    return _known[requests]
+
+
+def _of_loads(requests: Requests) -> list[Sends]:
     began = requests.began
     sends = []
     for load, positions in _by_load(requests).items():
-        times = list(map(began.__getitem__, positions))
+        times = began.tolist() if isinstance(positions, range) else [began[position] for position in positions]
         if not all(map(operator.le, times, islice(times, 1, None))):
             positions = sorted(positions, key=began.__getitem__)
             times = list(map(began.__getitem__, positions))
