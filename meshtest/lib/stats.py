@@ -96,12 +96,12 @@ def _solve(below: Callable[[float], bool]) -> float:
 @lru_cache(maxsize=4096)
 def power(n: int, p: float, other: float, error: float) -> float:
     """How likely binomial_test(k, n, p) < error is when the true share is `other`."""
-    low = _last(lambda k: binomial_test(k, n, p) < error, 0, int(n * p))
-    high = _last(lambda k: binomial_test(n - k, n, p) < error, 0, n - ceil(n * p))
+    low = last(lambda k: binomial_test(k, n, p) < error, 0, int(n * p))
+    high = last(lambda k: binomial_test(n - k, n, p) < error, 0, n - ceil(n * p))
     return lower_tail(low, n, other) + lower_tail(high, n, 1.0 - other)
 
 
-def _last(holds: Callable[[int], bool], first: int, last: int) -> int:
+def last(holds: Callable[[int], bool], first: int, last: int) -> int:
     """The last k in first..last for which a condition holds that holds up to some k; first - 1 if there is none."""
     low, high = first - 1, last
     while low < high:
