@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from meshtest.checks import about as about
+    from meshtest.checks import canary as canary
+    from meshtest.checks import canary_latency as canary_latency
     from meshtest.checks import fault_bit as fault_bit
     from meshtest.checks import latency as latency
     from meshtest.checks import masked as masked
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from meshtest.checks import outages as outages
     from meshtest.checks import reached as reached
     from meshtest.checks import split as split
+    from meshtest.checks import split_sequential as split_sequential
+    from meshtest.checks import trend as trend
     from meshtest.errors import ConfigRejected as ConfigRejected
     from meshtest.errors import ManifestError as ManifestError
     from meshtest.errors import MeshtestError as MeshtestError
@@ -32,8 +36,8 @@ if TYPE_CHECKING:
     from meshtest.settings import Settings as Settings
 
 _CHECKS = (
-    "about", "fault_bit", "latency", "masked", "masked_outages", "mirrored", "no_downtime", "outages", "reached",
-    "split",
+    "about", "canary", "canary_latency", "fault_bit", "latency", "masked", "masked_outages", "mirrored", "no_downtime",
+    "outages", "reached", "split", "split_sequential", "trend",
 )  # fmt: skip
 _HOME = {
     "Mesh": "mesh",

@@ -124,7 +124,7 @@ def needed(p: float, delta: float, error: float = 0.001, sure: float = 0.99) -> 
 def _needed(p: float, other: float, error: float, sure: float) -> int:
     if p <= 0.0 or p >= 1.0:  # a single stray request tells
         return ceil(log1p(-sure) / log1p(-abs(p - other))) if abs(p - other) < 1 else 1
-    spread = _normal(1 - error / 2) * sqrt(p * (1 - p)) + _normal(sure) * sqrt(other * (1 - other))
+    spread = normal(1 - error / 2) * sqrt(p * (1 - p)) + normal(sure) * sqrt(other * (1 - other))
     low, high = 0, max(2, ceil((spread / (p - other)) ** 2))
     while power(high, p, other, error) < sure:
         low, high = high, high + high // 4 + 1
@@ -135,7 +135,7 @@ def _needed(p: float, other: float, error: float, sure: float) -> int:
     return high
 
 
-def _normal(p: float) -> float:
+def normal(p: float) -> float:
     """The quantile of the normal distribution (by bisection: `statistics` costs 25 ms to import)."""
     low, high = -9.0, 9.0
     for _ in range(60):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, overload
 
 from meshtest.checks.certificate import Certificate
 from meshtest.checks.failures import Failure
@@ -14,9 +14,12 @@ from meshtest.checks.outages import Outage
 from meshtest.checks.share import Share
 from meshtest.errors import LoadError, MeshtestError, UsageError
 from meshtest.lib.wait import until
+from meshtest.mesh.decide import until_decided
 from meshtest.mesh.view import View
 from meshtest.model.history import History
 from meshtest.model.request import Request, Requests
+from meshtest.model.verdict import Finding
+from meshtest.spi.check import Check
 from meshtest.spi.load import RunningLoad, Summary
 
 if TYPE_CHECKING:
@@ -98,12 +101,26 @@ class Load:
 
     # ---- evidence
 
-    def until(self, *, requests: int | None = None, seconds: float | None = None) -> None:
+    @overload
+    def until(self, *, requests: int | None = None, seconds: float | None = None) -> None: ...
+    @overload
+    def until(self, *, decided: Check, requests: int | None = None, seconds: float | None = None) -> Finding: ...
+    def until(
+        self, *, requests: int | None = None, seconds: float | None = None, decided: Check | None = None
+    ) -> Finding | None:
         """Wait for that many requests sent since the present step began (or the last change, if that was later), and
-        finished; or for that much time of load. Evidence, not a pause: it counts what the client saw."""
+        finished; or for that much time of load. Evidence, not a pause: it counts what the client saw.
+
+        `decided`: return as soon as this check, asked of those requests, says PASS or FAIL - or at the limit that
+        `requests` or `seconds` set, with what it says then. Only sequential checks (canary, split_sequential) may be
+        asked again and again without saying too often what is not true.
+        """
+        if decided is not None:
+            return until_decided(self, decided, requests=requests, seconds=seconds)
         if (requests is None) == (seconds is None):
             raise UsageError("load.until(...) takes either requests=N or seconds=S")
         self._running.wait(requests=requests, seconds=seconds, after=self._mesh.mark)
+        return None
 
     # ---- what came back
 

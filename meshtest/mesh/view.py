@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,8 +12,8 @@ from meshtest.checks.outages import Outage, outages
 from meshtest.checks.share import Share, shares
 from meshtest.errors import UsageError
 from meshtest.model.history import History
-from meshtest.model.record import PART_BITS
 from meshtest.model.request import Request, Requests
+from meshtest.model.settled import settled
 from meshtest.model.sightings import sightings
 from meshtest.model.tables import quantile
 
@@ -33,14 +32,7 @@ class View:
     def settled(cls, history: History, load: str) -> View:
         """Up to the first request that has not ended: of those behind it only the fast ones have, and they would tell
         a share or a latency that is not true."""
-        requests = history.requests.of_load(load)
-        ended = sorted(zip(requests.indices, range(len(requests)), strict=True))
-        whole: list[int] = []
-        for _, part in itertools.groupby(ended, key=lambda pair: pair[0] >> PART_BITS):
-            (first, position), *more = part
-            whole.append(position)
-            whole += [position for number, (index, position) in enumerate(more, 1) if index == first + number]
-        return cls(replace(history, requests=requests.pick(sorted(whole))))
+        return cls(replace(history, requests=settled(history.requests.of_load(load))))
 
     def __len__(self) -> int:
         return len(self.requests)

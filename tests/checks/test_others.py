@@ -8,6 +8,8 @@ import pytest
 
 from meshtest.checks import (
     CHECKS,
+    canary,
+    canary_latency,
     fault_bit,
     from_parameters,
     judge,
@@ -17,6 +19,8 @@ from meshtest.checks import (
     no_downtime,
     reached,
     split,
+    split_sequential,
+    trend,
 )  # fmt: skip
 from meshtest.errors import UsageError
 from meshtest.model.history import Event
@@ -150,6 +154,8 @@ class TestFaultBit:
 ALL: list[Check] = [
     no_downtime(budget=1), split(host="web", weights={"v1": 1}), latency(below=1.0), reached(host="web", only=("v1",)),
     mirrored(host="web", to="v2"), fault_bit(), masked(budget="1%"),
+    canary(host="web", canary="v2", allowed="0.1%"), canary_latency(host="web", canary="v2", baseline="v1"),
+    split_sequential(host="web", weights={"v1": 9, "v2": 1}, against={"v1": 8, "v2": 2}), trend(of="errors"),
 ]  # fmt: skip
 
 
