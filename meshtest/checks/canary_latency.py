@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from statistics import median
 from typing import Any, ClassVar
@@ -120,9 +121,14 @@ class _Compared:
         self.limit = quantile(sorted(self.theirs), check.tail)
         self.beyond = sum(value > self.limit for value in ours), sum(value > self.limit for value in self.theirs)
         self.bad = _bad(ours, check.slo), _bad(theirs, check.slo)
-        self.shift: Shift = shift(ours, theirs, CONFIDENCE)
+        self.raw = theirs
         self.p_values = holm(self._tests())
         self.slower = [name for name, p in self.p_values.items() if p < check.alpha]
+
+    @cached_property
+    def shift(self) -> Shift:
+        """Of the canary against the baseline as it is."""
+        return shift(self.ours, self.raw, CONFIDENCE)
 
     def _tests(self) -> dict[str, float]:
         stats = scipy_stats(self.check.name)
@@ -168,12 +174,12 @@ class _Compared:
     def _centre(self) -> str:
         sign = "more" if self.shift.estimate >= 0 else "less"
         bounds = f"{self.shift.low * 1e3:.3g} to {self.shift.high * 1e3:.3g} ms"
-        medians = f"{_told(self.own_median)} against {_told(self.median)}"
+        medians = f"{seconds(self.own_median)} against {seconds(self.median)}"
         return f"median {medians}, {abs(self.shift.estimate) * 1e3:.3g} ms {sign} ({bounds})"
 
     def _tail(self) -> str:
         own, other = self.beyond[0] / self.n, self.beyond[1] / self.m
-        return f"{percent(own)} beyond {_told(self.limit)}, where {self.check.baseline} has {percent(other)}"
+        return f"{percent(own)} beyond {seconds(self.limit)}, where {self.check.baseline} has {percent(other)}"
 
     def _slo(self) -> str:
         own, other = self.bad[0] / self.n, self.bad[1] / self.m
@@ -199,10 +205,6 @@ def _bad(values: Sequence[float], slo: float | None) -> int:
 
 def _ratio(counts: tuple[int, int], n: int, m: int) -> float | None:
     return counts[0] / n / (counts[1] / m) if counts[1] else None
-
-
-def _told(value: float) -> str:
-    return seconds(value)
 
 
 def _finite(value: float) -> float | None:
