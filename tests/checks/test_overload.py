@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from meshtest.checks import masked, no_downtime
+from meshtest.checks import latency, masked, no_downtime
 from meshtest.model.history import Event
 from meshtest.model.request import UNKNOWN_SERVER, Fate, Request
 from meshtest.model.verdict import Outcome
+from meshtest.spi.check import Check
 from tests.checks.histories import V1, every, history, hop, request
 
 SATURATED = Event(9.0, "load.end", "load", {"saturated": "the sender was 80 ms late"})
@@ -18,8 +19,8 @@ def lost(fate: Fate, **more: object) -> list[Request]:
     return [*every(0.01, [V1] * 50), request(50, 0.5, fate=fate, latency=1.0, **more)]
 
 
-@pytest.mark.parametrize("check", [no_downtime(), masked()])
-def test_a_saturated_generator_proves_nothing_good(check: no_downtime | masked) -> None:
+@pytest.mark.parametrize("check", [no_downtime(), masked(), latency(p=0.5, below=1.0)], ids=lambda check: check.name)
+def test_a_saturated_generator_proves_nothing_good(check: Check) -> None:
     past = history(every(0.01, [V1] * 50), [SATURATED])
     finding = check.judge(past)
     assert finding.outcome is Outcome.UNKNOWN
