@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from meshtest.checks import about as about
+    from meshtest.checks import canary as canary
+    from meshtest.checks import canary_latency as canary_latency
     from meshtest.checks import fault_bit as fault_bit
     from meshtest.checks import latency as latency
+    from meshtest.checks import masked as masked
+    from meshtest.checks import masked_outages as masked_outages
     from meshtest.checks import mirrored as mirrored
     from meshtest.checks import no_downtime as no_downtime
+    from meshtest.checks import outages as outages
     from meshtest.checks import reached as reached
     from meshtest.checks import split as split
+    from meshtest.checks import split_sequential as split_sequential
+    from meshtest.checks import trend as trend
     from meshtest.errors import ConfigRejected as ConfigRejected
     from meshtest.errors import ManifestError as ManifestError
     from meshtest.errors import MeshtestError as MeshtestError
@@ -28,6 +35,10 @@ if TYPE_CHECKING:
     from meshtest.model.verdict import Outcome as Outcome
     from meshtest.settings import Settings as Settings
 
+_CHECKS = (
+    "about", "canary", "canary_latency", "fault_bit", "latency", "masked", "masked_outages", "mirrored", "no_downtime",
+    "outages", "reached", "split", "split_sequential", "trend",
+)  # fmt: skip
 _HOME = {
     "Mesh": "mesh",
     "open_mesh": "mesh",
@@ -35,7 +46,7 @@ _HOME = {
     "TlsAsk": "loads.ask",
     "Settings": "settings",
     "Outcome": "model.verdict",
-    **dict.fromkeys(("about", "fault_bit", "latency", "mirrored", "no_downtime", "reached", "split"), "checks"),
+    **dict.fromkeys(_CHECKS, "checks"),
     **dict.fromkeys(
         ("ConfigRejected", "ManifestError", "MeshtestError", "ProviderError", "RolloutFailed", "UsageError"), "errors"
     ),

@@ -8,13 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from meshtest.checks.canary import Canary
+from meshtest.checks.canary_latency import CanaryLatency
+from meshtest.checks.certificate import Certificate, certificate
 from meshtest.checks.fault_bit import FaultBit
 from meshtest.checks.latency import Latency
+from meshtest.checks.masked import Masked, MaskedOutage, masked_outages
 from meshtest.checks.mirrored import Mirrored
 from meshtest.checks.no_downtime import NoDowntime
+from meshtest.checks.outages import Outage, outages
 from meshtest.checks.reached import Reached
 from meshtest.checks.share import About, Share, explain, shares
 from meshtest.checks.split import Split
+from meshtest.checks.split_sequential import SplitSequential
+from meshtest.checks.trend import Trend
 from meshtest.errors import UsageError
 from meshtest.model.history import History
 from meshtest.model.verdict import Finding, Outcome, Verdict
@@ -27,9 +34,29 @@ latency = Latency
 reached = Reached
 mirrored = Mirrored
 fault_bit = FaultBit
+masked = Masked
+canary = Canary
+split_sequential = SplitSequential
+canary_latency = CanaryLatency
+trend = Trend
 about = About
 
-CHECKS: Mapping[str, type[Any]] = {c.name: c for c in (NoDowntime, Split, Latency, Reached, Mirrored, FaultBit)}
+CHECKS: Mapping[str, type[Any]] = {
+    c.name: c
+    for c in (
+        NoDowntime,
+        Split,
+        Latency,
+        Reached,
+        Mirrored,
+        FaultBit,
+        Masked,
+        Canary,
+        CanaryLatency,
+        SplitSequential,
+        Trend,
+    )
+}
 
 
 def from_parameters(name: str, parameters: Mapping[str, Any]) -> Check:
@@ -59,6 +86,8 @@ def _cut_short(history: History) -> Finding:
 
 
 __all__ = [
-    "CHECKS", "About", "FaultBit", "Latency", "Mirrored", "NoDowntime", "Reached", "Share", "Split", "about", "explain",
-    "fault_bit", "from_parameters", "judge", "latency", "mirrored", "no_downtime", "reached", "shares", "split",
+    "CHECKS", "About", "Canary", "CanaryLatency", "Certificate", "FaultBit", "Latency", "Masked", "MaskedOutage",
+    "Mirrored", "NoDowntime", "Outage", "Reached", "Share", "Split", "SplitSequential", "Trend", "about", "canary",
+    "canary_latency", "certificate", "explain", "fault_bit", "from_parameters", "judge", "latency", "masked",
+    "masked_outages", "mirrored", "no_downtime", "outages", "reached", "shares", "split", "split_sequential", "trend",
 ]  # fmt: skip

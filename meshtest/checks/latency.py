@@ -8,6 +8,7 @@ from math import inf
 from typing import Any, ClassVar
 
 from meshtest.checks.base import BaseCheck
+from meshtest.checks.overload import saturated
 from meshtest.errors import UsageError
 from meshtest.lib.figures import seconds
 from meshtest.lib.stats import enough_for_quantile
@@ -49,8 +50,8 @@ class Latency(BaseCheck):
         ours = _of(by_version, self.version)
         label = f"p{self.p * 100:g}" + (f" of {self.version}" if self.version else "")
         short = self._too_few(ours, self.version, table)
-        if short:
-            return short
+        if short or saturated(history):
+            return short or self.finding(Outcome.UNKNOWN, saturated(history), versions=table, n=len(ours))
         value, outcome, texts = quantile(ours, self.p), Outcome.PASS, [f"{label} is {seconds(quantile(ours, self.p))}"]
         if self.below is not None:
             outcome = Outcome.PASS if value < self.below else Outcome.FAIL

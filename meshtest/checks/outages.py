@@ -1,141 +1,149 @@
-"""Failed requests told as a person would: which, why, when, after what; and how they cluster into outages."""
+"""Outages: failed requests as windows of time, each with its length and error, what was hit, and what happened then.
+
+What a length is worth is said in windows.py; what could have been missed altogether in certificate.py.
+"""
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from meshtest.lib.figures import seconds
-from meshtest.model import tables
-from meshtest.model.history import Event, History
-from meshtest.model.request import Fate, Request, Requests
+from meshtest.checks.failures import CAUSES, Failure, event_label, failures
+from meshtest.checks.windows import Window, find
+from meshtest.lib.figures import percent, seconds
+from meshtest.lib.words import listed
+from meshtest.model.history import History
+from meshtest.model.sends import stream_label
 
-JOIN = 0.1
-"""Seconds; failures nearer than this (or than five sends) are one outage: a pod that fails one request in three is."""
-NO_ROUTE = frozenset(("NR", "NC"))
-"""Envoy's flags for an answer of its own because no route, or no cluster, was there."""
-_CAUSES = ("config.", "pod.", "fault.", "step.")
+BEFORE = 1.0
+"""Seconds before an outage in which an event may have to do with it."""
+MOST = 4
+"""Events told before and during an outage, each; the last ones before, the first ones during."""
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A failed request and what the proxies said about it."""
-
-    position: int
-    request: Request
-    flags: tuple[str, ...]
-    culprit: str = ""
-    """Who failed first where that was not the service the user called: `reviews/v2 503`."""
+class Seen(Protocol):
+    """Something that has a history: a load, or a part of one."""
 
     @property
-    def kind(self) -> str:
-        """`503 UF`, `reset`, `404 NR`, `502 by reviews/v2 503`."""
-        word = str(self.request.status) if self.request.answered else self.request.fate.name.lower()
-        return " ".join((word, *self.flags, *([f"by {self.culprit}"] if self.culprit else [])))
+    def history(self) -> History: ...
 
 
 @dataclass(frozen=True)
 class Outage:
-    """Failures that belong together, in order of time."""
+    """Failures of one load that belong together, in the order of their sending."""
 
+    window: Window
     failures: Sequence[Failure]
-    seconds: float
-    """Best estimate: first to last failure, and one period of the load."""
-    at_most: float
-    """From the last good send before it to the first after it."""
+    around: Sequence[str] = ()
+    """What happened just before and during: `-12 ms config.ack 3`, relative to its first failure."""
+
+    @property
+    def load(self) -> str:
+        return self.window.load
 
     @property
     def start(self) -> float:
-        return self.failures[0].request.at
+        """When the first request that failed was sent."""
+        return self.window.first
+
+    @property
+    def begin(self) -> float:
+        """Best estimate."""
+        return self.window.begin
+
+    @property
+    def end(self) -> float:
+        return self.window.end
+
+    @property
+    def seconds(self) -> float:
+        """Best estimate of the length; the truth is between `at_least` and `at_most`."""
+        return self.window.seconds
+
+    @property
+    def at_least(self) -> float:
+        return self.window.at_least
+
+    @property
+    def at_most(self) -> float:
+        return self.window.at_most
+
+    @property
+    def lost(self) -> int:
+        return len(self.failures)
+
+    @property
+    def share(self) -> float:
+        """Of the load's traffic in this time."""
+        return self.window.share
 
     @property
     def kind(self) -> str:
         """What most of its failures are."""
         return Counter(f.kind for f in self.failures).most_common(1)[0][0]
 
+    @property
+    def kinds(self) -> dict[str, int]:
+        return dict(Counter(f.kind for f in self.failures).most_common())
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Of whom the failures were; "" is not known."""
+        return dict(Counter(f.request.version for f in self.failures).most_common())
+
+    @property
+    def fates(self) -> dict[str, int]:
+        return dict(Counter(f.request.fate.name.lower() for f in self.failures).most_common())
+
+    @property
+    def streams(self) -> list[str]:
+        """Lanes, targets and transports that were hit."""
+        return [stream_label(stream) for stream in self.window.streams]
+
     def as_data(self) -> dict[str, Any]:
-        kinds = dict(Counter(f.kind for f in self.failures).most_common())
         return {
-            "start": self.start, "seconds": self.seconds, "at_most": self.at_most,
-            "failed": len(self.failures), "kinds": kinds,
+            "load": self.load, "start": self.start, "begin": self.begin, "end": self.end, "seconds": self.seconds,
+            "at_least": self.at_least, "at_most": self.at_most, "open_start": self.window.open_start,
+            "open_end": self.window.open_end, "failed": self.lost, "share": self.share, "kinds": self.kinds,
+            "fates": self.fates, "versions": self.versions, "streams": self.streams, "around": list(self.around),
         }  # fmt: skip
 
     def __str__(self) -> str:
-        return f"t={self.start:.3f}s for {seconds(self.seconds)}: {len(self.failures)} failed ({self.kind})"
+        bounds = f"({seconds(self.at_least)} to {seconds(self.at_most)})"
+        part = "" if self.share == 1 else f", {percent(self.share)} of the traffic"
+        happened = f"; {listed(self.around)}" if self.around else ""
+        length = f"{seconds(self.seconds)} {bounds}"
+        return f"t={self.start:.3f}s for {length}: {self.lost} failed ({self.kind}){part}{happened}"
 
 
-def failures(history: History) -> list[Failure]:
-    """Requests that a user would call failed: no answer, 5xx, or 404 because the proxy knew no route."""
-    requests = history.requests
-    lost = set(tables.failures(requests))
-    strange = requests.where(lambda kind: kind.status == 404) if len(history.hops) else []
-    lost.update(i for i in strange if _routeless(history, requests[i]))
-    return [_failure(history, i) for i in sorted(lost) if requests.fates[i] != Fate.NOT_SENT]
+def outages(seen: History | Seen, *, load: str = "") -> list[Outage]:
+    """Of a history, or of a load (`outages(load)`): windows of failed requests, in order of time.
+
+    `load` picks one of several by name. Each load is looked at by itself: another rate, another sight.
+    """
+    history = seen if isinstance(seen, History) else seen.history
+    found = clustered(history, failures(history))
+    return [outage for outage in found if load in ("", outage.load)]
 
 
-def _failure(history: History, position: int) -> Failure:
-    request = history.requests[position]
-    return Failure(position, request, flags(history, request.id), culprit(history, request))
+def clustered(history: History, failed: Sequence[Failure]) -> list[Outage]:
+    """Outages of failures that are known already."""
+    known = {failure.position: failure for failure in failed}
+    return [_outage(history, window, known) for window in find(history.requests, known)]
 
 
-def culprit(history: History, request: Request) -> str:
-    """The failed hop furthest down the call graph, if it is not that of the service which the user called."""
-    failed = [hop for hop in history.hops_of(request.id) if hop.status >= 500 or hop.status == 0]
-    deepest = max(failed, key=lambda hop: hop.at, default=None)
-    if deepest is None or not deepest.server.service or deepest.server.service == request.server.service:
-        return ""
-    return f"{deepest.server.service}/{deepest.server.version} {deepest.status}"
+def _outage(history: History, window: Window, known: dict[int, Failure]) -> Outage:
+    return Outage(window, [known[position] for position in window.positions], around(history, window))
 
 
-def flags(history: History, request_id: str) -> tuple[str, ...]:
-    """Response flags of all hops of a request, each once."""
-    found = (flag for hop in history.hops_of(request_id) for flag in hop.flags.split(",") if flag not in ("-", ""))
-    return tuple(dict.fromkeys(found))
-
-
-def _routeless(history: History, request: Request) -> bool:
-    return not NO_ROUTE.isdisjoint(flags(history, request.id))
-
-
-def outages(requests: Requests, failed: Sequence[Failure]) -> list[Outage]:
-    """Clusters of failures."""
-    if not failed:
-        return []
-    period = _period(requests)
-    join = max(JOIN, 5 * period)
-    groups = [[failed[0]]]
-    for before, failure in itertools.pairwise(failed):
-        if failure.request.at - before.request.at > join:
-            groups.append([])
-        groups[-1].append(failure)
-    return [_outage(requests, group, period) for group in groups]
-
-
-def _period(requests: Requests) -> float:
-    """Mean time between sends."""
-    return (requests[-1].at - requests[0].at) / (len(requests) - 1) if len(requests) > 1 else 0.0
-
-
-def _outage(requests: Requests, group: list[Failure], period: float) -> Outage:
-    first, last = group[0], group[-1]
-    before = requests[first.position - 1].at if first.position else first.request.at
-    after = requests[last.position + 1].at if last.position + 1 < len(requests) else last.request.at
-    return Outage(group, last.request.at - first.request.at + period, after - before)
-
-
-def cause(history: History, at: float) -> str:
-    """`12 ms after config.ack 3`: the last thing that happened to the mesh before, or ""."""
-    before = [e for e in history.events if e.at <= at and e.kind.startswith(_CAUSES)]
-    if not before:
-        return ""
-    event = max(before, key=lambda e: e.at)
-    return f"{seconds(at - event.at)} after {event_label(event)}"
-
-
-def event_label(event: Event) -> str:
-    """`config.ack 3`, `pod.exit web-v1-1`, `step.start shift`."""
-    what = event.data.get("number") or event.subject or event.data.get("name") or event.data.get("id") or ""
-    return f"{event.kind} {what}".strip()
+def around(history: History, window: Window) -> list[str]:
+    """What happened just before a window and during it."""
+    told = [e for e in history.events if e.kind.startswith(CAUSES)]
+    before = [e for e in told if window.first - BEFORE <= e.at <= window.first]
+    during = [e for e in told if window.first < e.at <= window.latest]
+    return [
+        f"{'-' if e.at <= window.first else '+'}{seconds(abs(e.at - window.first))} {event_label(e)}"
+        for e in (*before[-MOST:], *during[:MOST])
+    ]

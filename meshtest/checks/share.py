@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from meshtest.lib.figures import percent
@@ -63,10 +64,22 @@ class Answer:
     reason: str
 
 
-def compare(share: Share, p: float, error: float, resolution: float | None = None) -> Answer:
-    """The exact two-sided binomial test, three-valued: a rejection counts at any n, an acceptance from `least` on."""
-    enough = least(p, error, resolution)
-    p_value = binomial_test(share.hits, share.n, p)
+def compare(
+    share: Share,
+    p: float,
+    error: float,
+    resolution: float | None = None,
+    *,
+    tests: int = 1,
+    adjusted: Callable[[float], float] = lambda p_value: p_value,
+) -> Answer:
+    """The exact two-sided binomial test, three-valued: a rejection counts at any n, an acceptance from `least` on.
+
+    Of several tests, `adjusted` makes the p-value of all of one; how many requests it takes is planned with the error
+    divided by their number, which is on the safe side.
+    """
+    enough = least(p, error / tests, resolution)
+    p_value = adjusted(binomial_test(share.hits, share.n, p))
     text = f"{share}, intended {percent(p)}"
     if p_value < error:
         chance = f"p = {p_value:.2g}" if 0 < p < 1 else "any stray is one too many"

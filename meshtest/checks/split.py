@@ -1,9 +1,11 @@
 """Did the versions get the shares they were meant to get?
 
-Two versions are one exact two-sided binomial test. More are one test a version, each at the error divided by their
-number (Bonferroni). A G-test would be one test for all, but its p-value is an approximation where a canary's 1 % makes
-expected counts small, and it cannot say which version is off; the price of Bonferroni is a few percent more requests.
+Two versions are one exact two-sided binomial test. More are a binomial test a version, whose p-values are made exact
+for all of them together by the multinomial distribution (lib/multinomial.py). A G-test would be one test for all, but
+its p-value is an approximation where a canary's 1 % makes expected counts small, and it cannot say which is off.
 The declared error is also divided among the windows between changes, so it holds for the whole finding.
+
+It is judged once, at its end; to look again and again until it is decided, ask split_sequential.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 from meshtest.checks.base import BaseCheck
 from meshtest.checks.share import SURE, Share, compare, fine
 from meshtest.errors import UsageError
-from meshtest.lib.stats import needed
+from meshtest.lib.multinomial import family_p
+from meshtest.lib.stats import interval, needed, power
 from meshtest.model.history import Event, History, same_host
 from meshtest.model.sightings import Sightings, sightings
 from meshtest.model.verdict import Finding, Outcome
@@ -89,8 +93,10 @@ class Split(BaseCheck):
         n, total = sum(counts.values()), sum(window.shares.values())
         intended = {version: weight / total for version, weight in window.shares.items()}
         tested = _tested(intended, counts)
+        positive = tuple(share for share in intended.values() if share > 0)
+        family = partial(family_p, n=n, shares=positive) if len(tested) > 1 else float
         answers = {
-            version: compare(Share(counts[version], n), p, error / len(tested), self.resolution)
+            version: compare(Share(counts[version], n), p, error, self.resolution, tests=len(tested), adjusted=family)
             for version, p in tested.items()
         }
         outcome = max(answer.outcome for answer in answers.values())
@@ -104,9 +110,16 @@ class Split(BaseCheck):
             "window": window.label.removesuffix(": "), "start": window.start, "end": min(window.end, seen.last),
             "n": n, "observed": dict(counts), "intended": dict(intended),
             "p_values": {v: a.p_value for v, a in answers.items()}, "enough": answer.enough, "sharp": sharp,
-            "outcome": outcome.name,
+            "effect": counts[version] / n - p, "interval": [bound - p for bound in interval(counts[version], n)],
+            "difference": fine(p), "power": _power(n, p, error / len(tested)), "outcome": outcome.name,
         }  # fmt: skip
         return outcome, text, figures
+
+
+def _power(n: int, p: float, error: float) -> float:
+    """How likely a difference worth telling (share.fine) would have been found; of the two directions the worse."""
+    others = [other for other in (p - fine(p), p + fine(p)) if 0 <= other <= 1]
+    return min(power(n, p, other, error) for other in others)
 
 
 def _counts(window: Window, seen: Sightings) -> Counter[str]:

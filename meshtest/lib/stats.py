@@ -96,12 +96,12 @@ def _solve(below: Callable[[float], bool]) -> float:
 @lru_cache(maxsize=4096)
 def power(n: int, p: float, other: float, error: float) -> float:
     """How likely binomial_test(k, n, p) < error is when the true share is `other`."""
-    low = _last(lambda k: binomial_test(k, n, p) < error, 0, int(n * p))
-    high = _last(lambda k: binomial_test(n - k, n, p) < error, 0, n - ceil(n * p))
+    low = last(lambda k: binomial_test(k, n, p) < error, 0, int(n * p))
+    high = last(lambda k: binomial_test(n - k, n, p) < error, 0, n - ceil(n * p))
     return lower_tail(low, n, other) + lower_tail(high, n, 1.0 - other)
 
 
-def _last(holds: Callable[[int], bool], first: int, last: int) -> int:
+def last(holds: Callable[[int], bool], first: int, last: int) -> int:
     """The last k in first..last for which a condition holds that holds up to some k; first - 1 if there is none."""
     low, high = first - 1, last
     while low < high:
@@ -124,7 +124,7 @@ def needed(p: float, delta: float, error: float = 0.001, sure: float = 0.99) -> 
 def _needed(p: float, other: float, error: float, sure: float) -> int:
     if p <= 0.0 or p >= 1.0:  # a single stray request tells
         return ceil(log1p(-sure) / log1p(-abs(p - other))) if abs(p - other) < 1 else 1
-    spread = _normal(1 - error / 2) * sqrt(p * (1 - p)) + _normal(sure) * sqrt(other * (1 - other))
+    spread = normal(1 - error / 2) * sqrt(p * (1 - p)) + normal(sure) * sqrt(other * (1 - other))
     low, high = 0, max(2, ceil((spread / (p - other)) ** 2))
     while power(high, p, other, error) < sure:
         low, high = high, high + high // 4 + 1
@@ -135,7 +135,7 @@ def _needed(p: float, other: float, error: float, sure: float) -> int:
     return high
 
 
-def _normal(p: float) -> float:
+def normal(p: float) -> float:
     """The quantile of the normal distribution (by bisection: `statistics` costs 25 ms to import)."""
     low, high = -9.0, 9.0
     for _ in range(60):

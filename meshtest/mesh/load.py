@@ -5,14 +5,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, overload
 
-from meshtest.checks.outages import Failure
+from meshtest.checks.certificate import Certificate
+from meshtest.checks.failures import Failure
+from meshtest.checks.masked import MaskedOutage
+from meshtest.checks.outages import Outage
 from meshtest.checks.share import Share
 from meshtest.errors import LoadError, MeshtestError, UsageError
 from meshtest.lib.wait import until
+from meshtest.mesh.decide import until_decided
 from meshtest.mesh.view import View
+from meshtest.model.history import History
 from meshtest.model.request import Request, Requests
+from meshtest.model.verdict import Finding
+from meshtest.spi.check import Check
 from meshtest.spi.load import RunningLoad, Summary
 
 if TYPE_CHECKING:
@@ -30,6 +37,7 @@ class Load:
     def __init__(self, mesh: Mesh, running: RunningLoad) -> None:
         self._mesh, self._running = mesh, running
         self.name = running.name
+        self._watched_out = False
         self.summary: Summary | None = None
         """What the load generator says of itself; set when the load has ended."""
 
@@ -38,16 +46,26 @@ class Load:
     def start(self) -> Self:
         self._running.start()
         self._mesh.loads.append(self)
+        if self._mesh.strain:
+            self._mesh.strain.begin()
         return self
 
     def stop(self) -> Summary:
         """Nothing more is sent; returns when every request has its fate, and the proxies' word on it is on disk."""
         if self.summary is None:
-            self.summary = self._running.stop()
+            self.summary = self._stop_sending()
             if not any(load.sending for load in self._mesh.loads):
                 self._mesh.provider.settle()
             self._mesh.flush()
         return self.summary
+
+    def _stop_sending(self) -> Summary:
+        try:
+            return self._running.stop()
+        finally:
+            if self._mesh.strain and not self._watched_out:
+                self._watched_out = True
+                self._mesh.strain.end()
 
     def run(self) -> Self:
         """Send all of it: needs `requests` or `seconds`."""
@@ -83,12 +101,26 @@ class Load:
 
     # ---- evidence
 
-    def until(self, *, requests: int | None = None, seconds: float | None = None) -> None:
+    @overload
+    def until(self, *, requests: int | None = None, seconds: float | None = None) -> None: ...
+    @overload
+    def until(self, *, decided: Check, requests: int | None = None, seconds: float | None = None) -> Finding: ...
+    def until(
+        self, *, requests: int | None = None, seconds: float | None = None, decided: Check | None = None
+    ) -> Finding | None:
         """Wait for that many requests sent since the present step began (or the last change, if that was later), and
-        finished; or for that much time of load. Evidence, not a pause: it counts what the client saw."""
+        finished; or for that much time of load. Evidence, not a pause: it counts what the client saw.
+
+        `decided`: return as soon as this check, asked of those requests, says PASS or FAIL - or at the limit that
+        `requests` or `seconds` set, with what it says then. Only sequential checks (canary, split_sequential) may be
+        asked again and again without saying too often what is not true.
+        """
+        if decided is not None:
+            return until_decided(self, decided, requests=requests, seconds=seconds)
         if (requests is None) == (seconds is None):
             raise UsageError("load.until(...) takes either requests=N or seconds=S")
         self._running.wait(requests=requests, seconds=seconds, after=self._mesh.mark)
+        return None
 
     # ---- what came back
 
@@ -110,6 +142,23 @@ class Load:
     @property
     def failures(self) -> Sequence[Failure]:
         return self.all.failures
+
+    @property
+    def history(self) -> History:
+        """Everything recorded so far, and of requests those of this load: what `outages(load)` looks at."""
+        return self.all.history
+
+    @property
+    def outages(self) -> Sequence[Outage]:
+        return self.all.outages
+
+    @property
+    def masked_outages(self) -> Sequence[MaskedOutage]:
+        return self.all.masked_outages
+
+    @property
+    def certificate(self) -> Certificate:
+        return self.all.certificate
 
     @property
     def versions(self) -> set[str]:

@@ -36,6 +36,7 @@ from meshtest.mesh import conditions, engines
 from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
 from meshtest.mesh.service import ServiceHandle, VersionHandle
+from meshtest.mesh.strain import Strain
 from meshtest.model.diagnostic import Diagnostic
 from meshtest.model.document import Document, Documents
 from meshtest.model.history import History, Hop
@@ -50,7 +51,7 @@ from meshtest.settings import Settings
 from meshtest.spi.check import Check
 from meshtest.spi.dialect import TrafficDialect
 from meshtest.spi.load import Place
-from meshtest.spi.provider import Context, Provider
+from meshtest.spi.provider import Context, Provider, TellsProxyCpu
 
 if TYPE_CHECKING:
     from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk
@@ -81,6 +82,8 @@ class Mesh:
         self._ask_numbers = itertools.count(1)
         self._asked: list[str] = []
         """Asks that a proxy says it has served, whose hops are not known to be on disk."""
+        self.strain = Strain(provider.proxy_cpu, self.record) if isinstance(provider, TellsProxyCpu) else None
+        """Watches, while a load runs, whether the proxies have a CPU."""
         self._number = 0
         self._flushed = 0
         self._owns_provider = owns_provider

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from meshtest.checks.outages import Failure, failures
+from meshtest.checks.certificate import Certificate, certificate
+from meshtest.checks.failures import Failure, failures
+from meshtest.checks.masked import MaskedOutage, masked_outages
+from meshtest.checks.outages import Outage, outages
 from meshtest.checks.share import Share, shares
 from meshtest.errors import UsageError
 from meshtest.model.history import History
-from meshtest.model.record import PART_BITS
 from meshtest.model.request import Request, Requests
+from meshtest.model.settled import settled
 from meshtest.model.sightings import sightings
 from meshtest.model.tables import quantile
 
@@ -30,14 +32,7 @@ class View:
     def settled(cls, history: History, load: str) -> View:
         """Up to the first request that has not ended: of those behind it only the fast ones have, and they would tell
         a share or a latency that is not true."""
-        requests = history.requests.of_load(load)
-        ended = sorted(zip(requests.indices, range(len(requests)), strict=True))
-        whole: list[int] = []
-        for _, part in itertools.groupby(ended, key=lambda pair: pair[0] >> PART_BITS):
-            (first, position), *more = part
-            whole.append(position)
-            whole += [position for number, (index, position) in enumerate(more, 1) if index == first + number]
-        return cls(replace(history, requests=requests.pick(sorted(whole))))
+        return cls(replace(history, requests=settled(history.requests.of_load(load))))
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -50,6 +45,21 @@ class View:
     def failures(self) -> Sequence[Failure]:
         """Requests users would call failed, in order, each with its cause in the proxies' words."""
         return failures(self.history)
+
+    @property
+    def outages(self) -> Sequence[Outage]:
+        """Windows of failed requests: length with its error, what was hit, what happened just before and during."""
+        return outages(self.history)
+
+    @property
+    def masked_outages(self) -> Sequence[MaskedOutage]:
+        """Windows in which only a retry saved requests, or they were held up as if it had."""
+        return masked_outages(self.history)
+
+    @property
+    def certificate(self) -> Certificate:
+        """What could have been missed."""
+        return certificate(self.history)
 
     @property
     def versions(self) -> set[str]:

@@ -28,8 +28,10 @@ class Event:
     step.start, step.end     name
     load.start, load.rate, load.end     load, target, source, rate, sent ...; of other engines than the prober also
                   engine, open_loop (bool; false: its users wait for answers, so their silence proves nothing)
+    proxy.starved   seconds, ran, waited; for so long, up to now, the proxies had no CPU to spare
     load.waiting  load, workers (how many), command (to start one)
     load.worker   load, what (joined, lost, left, returned), part, pid, host, local; clock_error (seconds), exit
+    proxy.starved   seconds, ran, waited; for so long, up to now, the proxies had no CPU to spare
     undo.failed     text; what could not be put back
     certificates.rotated   identities, seconds
     note            text
@@ -125,6 +127,11 @@ class Hops(Sequence[Hop]):
         for position, line in enumerate(self._lines):
             index.setdefault(line.split("\t", ID_FIELD + 1)[ID_FIELD], []).append(position)
         return index
+
+    def retried(self) -> set[str]:
+        """Ids of the requests that some proxy tried more than once."""
+        several = (line for line in self._lines if line.rsplit("\t", 3)[1] not in ("0", "1", "-"))
+        return {line.split("\t", ID_FIELD + 1)[ID_FIELD] for line in several}
 
     def of(self, request_id: str) -> list[Hop]:
         """The hops of one request, in order of their lines."""

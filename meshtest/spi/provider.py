@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from meshtest.model.feature import Feature
 from meshtest.model.topology import Topology
@@ -52,6 +52,22 @@ class Entrance:
     port: int
     proxy: bool
     """True: the listener of a caller's own proxy; the request names any host (as with `http_proxy`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyCpu:
+    """Seconds since it started, of the proxy thread that had the most to do."""
+
+    ran: float
+    waited: float
+    """For a CPU, ready to run."""
+
+
+@runtime_checkable
+class TellsProxyCpu(Protocol):
+    """A provider may also tell this: then time-outs of proxies that had no CPU are not held against the mesh."""
+
+    def proxy_cpu(self) -> ProxyCpu: ...
 
 
 class Provider(Protocol):

@@ -24,8 +24,8 @@ from meshtest.model.route import Door
 from meshtest.model.service import Workload
 from meshtest.model.topology import Topology, key
 from meshtest.settings import Settings
-from meshtest.spi.provider import Context, Entrance, Pod
-from meshtest_envoy import envoy
+from meshtest.spi.provider import Context, Entrance, Pod, ProxyCpu
+from meshtest_envoy import cpu, envoy
 from meshtest_envoy.examination import examine
 from meshtest_envoy.fleet import Fleet, Running
 from meshtest_envoy.hops import HopLog
@@ -265,6 +265,10 @@ class EnvoyProvider:
 
     def counters(self, pattern: str) -> Mapping[str, int]:
         return self._plane.admin.counters(pattern)
+
+    def proxy_cpu(self) -> ProxyCpu:
+        """Of Envoy's busiest worker."""
+        return cpu.of_workers(self.envoy_pid)
 
     def flush(self, request_ids: Sequence[str]) -> None:
         self._hops.flush(request_ids)

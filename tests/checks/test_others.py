@@ -6,7 +6,22 @@ from typing import Any
 
 import pytest
 
-from meshtest.checks import CHECKS, fault_bit, from_parameters, judge, latency, mirrored, no_downtime, reached, split
+from meshtest.checks import (
+    CHECKS,
+    canary,
+    canary_latency,
+    fault_bit,
+    from_parameters,
+    judge,
+    latency,
+    masked,
+    mirrored,
+    no_downtime,
+    reached,
+    split,
+    split_sequential,
+    trend,
+)  # fmt: skip
 from meshtest.errors import UsageError
 from meshtest.model.history import Event
 from meshtest.model.request import Fate
@@ -138,7 +153,9 @@ class TestFaultBit:
 
 ALL: list[Check] = [
     no_downtime(budget=1), split(host="web", weights={"v1": 1}), latency(below=1.0), reached(host="web", only=("v1",)),
-    mirrored(host="web", to="v2"), fault_bit(),
+    mirrored(host="web", to="v2"), fault_bit(), masked(budget="1%"),
+    canary(host="web", canary="v2", allowed="0.1%"), canary_latency(host="web", canary="v2", baseline="v1"),
+    split_sequential(host="web", weights={"v1": 9, "v2": 1}, against={"v1": 8, "v2": 2}), trend(of="errors"),
 ]  # fmt: skip
 
 

@@ -1,0 +1,85 @@
+"""The requests of each load in the order in which they really left, and which of them travel alike.
+
+Certificates and outages are told from this order: the plan (`intended`) says what should have been observed, `began`
+what was.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from weakref import WeakKeyDictionary
+
+from meshtest.model.record import NOT_SENT
+from meshtest.model.request import Lane, Requests, Transport
+
+Stream = tuple[int, int, int]
+"""Lane, target, transport: what breaks one stream (new connections, one target) may leave the others whole."""
+
+
+@dataclass(frozen=True)
+class Sends:
+    """Of one load. Requests that never left are not among them."""
+
+    load: str
+    positions: Sequence[int]
+    """In the history's requests."""
+    times: Sequence[int]
+    """ns at which each began to leave, ascending."""
+
+
+_known: WeakKeyDictionary[Requests, list[Sends]] = WeakKeyDictionary()
+"""Several checks ask for the same requests."""
+
+
+def of_loads(requests: Requests) -> list[Sends]:
+    """Each load that has sent anything."""
+    if requests not in _known:
+        _known[requests] = _of_loads(requests)
+    return _known[requests]
+
+
+def _of_loads(requests: Requests) -> list[Sends]:
+    began = requests.began
+    sends = []
+    for load, positions in _by_load(requests).items():
+        times = began.tolist() if isinstance(positions, range) else [began[position] for position in positions]
+        if not all(map(operator.le, times, islice(times, 1, None))):
+            positions = sorted(positions, key=began.__getitem__)
+            times = list(map(began.__getitem__, positions))
+        sends.append(Sends(load, positions, times))
+    return sends
+
+
+def _by_load(requests: Requests) -> dict[str, Sequence[int]]:
+    fates = requests.fates
+    if len(requests.loads) == 1 and NOT_SENT not in fates:
+        return {requests.loads[0]: range(len(requests))} if len(requests) else {}
+    groups: dict[str, list[int]] = {}
+    names = [load for load, _ in requests.origins]
+    for position, origin in enumerate(requests.served):
+        if fates[position] != NOT_SENT:
+            groups.setdefault(names[origin], []).append(position)
+    return dict(groups)
+
+
+def lanes(requests: Requests) -> bytes:
+    """A column, as those of Requests."""
+    return bytes(memoryview(requests.raw)[29::40])
+
+
+def streams(requests: Requests) -> list[Stream]:
+    """Of each request."""
+    raw = memoryview(requests.raw)
+    return list(zip(lanes(requests), raw.cast("H")[18::20], bytes(raw[38::40]), strict=True))
+
+
+def stream_label(stream: Stream) -> str:
+    """`fresh`, `keepalive target 1`, `held websocket`."""
+    lane, target, transport = stream
+    words = [Lane(lane).name.lower()]
+    words += [f"target {target}"] * bool(target)
+    words += [Transport(transport).name.lower().replace("_", "-")] * bool(transport)
+    return " ".join(words)
