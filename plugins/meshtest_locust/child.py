@@ -22,7 +22,7 @@ from locust.main import main as run_locust
 
 from meshtest.model.record import RECORD
 from meshtest_locust import fast_user, http_user, selftest
-from meshtest_locust.cluster import Master, Member, Usage, default_host, sheet
+from meshtest_locust.cluster import UNWRITABLE, Master, Member, Usage, default_host, sheet
 from meshtest_locust.journal import Journal
 from meshtest_locust.link import Link
 from meshtest_locust.voice import Voice, hear, take_stdin, watch
@@ -188,7 +188,7 @@ def be_worker(link: Link, pipe: int | None, arguments: list[str], host: str, por
         watch(pipe, lambda _: None)
 
     def on_init(environment: Any, runner: Any, **_: Any) -> None:
-        link.journal.unwritable = lambda _: os._exit(FAILED)
+        link.journal.unwritable = lambda _: os._exit(UNWRITABLE)
         gevent.spawn(flush_always, link.journal)
         Member(runner, link, records).join()
 

@@ -39,6 +39,8 @@ from meshtest_locust.voice import Voice
 HELLO, ORDER, PING, PONG, BEGAN, ROWS, STOP, STOPPED = (
     f"meshtest.{word}" for word in ("hello", "order", "ping", "pong", "began", "rows", "stop", "stopped")
 )
+UNWRITABLE = 5
+"""Exit code of a local worker that could not write (disk full)."""
 MOST_WORKERS = (1 << 32 - PART_BITS) - 1
 PINGS = 8
 _TICK = 0.05
@@ -198,6 +200,8 @@ class Master:
         for client_id, worker in self.workers.items():
             if worker.local and worker.pid == pid:
                 worker.dead = True
+                if code == UNWRITABLE:
+                    self._link.journal.unwritable(OSError(f"worker {worker.part} could not write its records"))
                 self._tell(worker, "lost", exit=code)
                 if client := self._runner.clients.get(client_id):
                     client.heartbeat = -1  # so that Locust gives its users to others with its next beat
