@@ -27,7 +27,8 @@ class Event:
     fault.end       id, evidence {counter: count}
     step.start, step.end     name
     load.start, load.rate, load.end     load, target, source, rate, sent ...; of other engines than the prober also
-                  engine, open_loop (bool; false: its users wait for answers, so their silence proves nothing)
+                  engine, open_loop (bool; false: its users wait for answers, so their silence proves nothing);
+                  unseen: requests that its users reported and nobody recorded (other protocols than HTTP)
     load.waiting  load, workers (how many), command (to start one)
     load.worker   load, what (joined, lost, left, returned), part, pid, host, local; clock_error (seconds), exit
     undo.failed     text; what could not be put back

@@ -8,7 +8,7 @@ Everything travels in messages of Locust's own channel between master and worker
     BEGAN ────────────────────────────────────►                           with its first request
     ROWS names, records, offset ──────────────► requests/NAME+k.bin       (workers here write it themselves)
     ◄────────────────────────────────────────── STOP                      let the tasks end, send no more
-    STOPPED seconds of CPU ───────────────────►                           after its last row
+    STOPPED share of a core it used ──────────►                           after its last row
 
 Not here: how Locust divides users among workers, and notices that one is missing (its heartbeat).
 """
@@ -77,6 +77,7 @@ class Worker:
     missing_blocks: int = 0
     cpu: float | None = None
     """Share of a core it used; known when it has stopped."""
+    unseen: int = 0
     dead: bool = False
     """Its process has ended; only of a local one is that known."""
 
@@ -230,7 +231,7 @@ class Master:
 
     def _stopped(self, msg: Any, **_: Any) -> None:
         if worker := self.workers.get(msg.node_id):
-            worker.cpu = msg.data["cpu"]
+            worker.cpu, worker.unseen = msg.data["cpu"], msg.data["unseen"]
 
 
 class Member:
@@ -311,7 +312,7 @@ class Member:
         self._stopped = True
         self._runner.stop()
         self._link.journal.close()
-        self._runner.send_message(STOPPED, {"cpu": self._usage.share})
+        self._runner.send_message(STOPPED, {"cpu": self._usage.share, "unseen": self._link.journal.unseen})
 
 
 def default_host(environment: Any, link: Link) -> None:
