@@ -27,8 +27,8 @@ class Event:
     fault.end       id, evidence {counter: count}
     step.start, step.end     name
     load.start, load.rate, load.end     load, target, source, rate, sent ...; of other engines than the prober also
-                  engine, open_loop (bool; false: its users wait for answers, so their silence proves nothing)
-    proxy.starved   seconds, ran, waited; for so long, up to now, the proxies had no CPU to spare
+                  engine, open_loop (bool; false: its users wait for answers, so their silence proves nothing);
+                  unseen: requests that its users reported and nobody recorded (other protocols than HTTP)
     load.waiting  load, workers (how many), command (to start one)
     load.worker   load, what (joined, lost, left, returned), part, pid, host, local; clock_error (seconds), exit
     proxy.starved   seconds, ran, waited; for so long, up to now, the proxies had no CPU to spare

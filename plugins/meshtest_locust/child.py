@@ -13,16 +13,19 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gevent
 import locust  # before requests: it replaces the sockets of what is imported after it
+import requests
+from geventhttpclient.useragent import CompatResponse
 from locust.main import main as run_locust
 
 from meshtest.model.record import RECORD
 from meshtest_locust import fast_user, http_user, selftest
-from meshtest_locust.cluster import Master, Member, Usage, default_host, sheet
+from meshtest_locust.cluster import UNWRITABLE, Master, Member, Usage, default_host, sheet
 from meshtest_locust.journal import Journal
 from meshtest_locust.link import Link
 from meshtest_locust.voice import Voice, hear, take_stdin, watch
@@ -62,17 +65,17 @@ class Child:
             if self._environment is None:
                 self._fail("said", code=exit.code)
             self.link.journal.close()
-            self._voice.say(end={"exit_code": exit.code, "cpu": self._cpu()})
+            self._voice.say(end={"exit_code": exit.code, "cpu": self._cpu(), "unseen": self._unseen()})
         except Exception as error:
             self._fail("raised", text=where(error, self._order["folder"]))
 
     def _prepare(self) -> None:
         try:
-            requests = prepare(self.link)
+            sent = prepare(self.link)
         except selftest.Dishonest as error:
             self._fail("dishonest", text=str(error))
         else:
-            self._voice.say(tested={"requests": requests, "versions": selftest.versions()})
+            self._voice.say(tested={"requests": sent, "versions": selftest.versions()})
 
     def _fail(self, kind: str, **data: Any) -> None:
         self._voice.say(error={"kind": kind, **data})
@@ -83,6 +86,10 @@ class Child:
         if not self._master:
             return [self._usage.share]
         return [worker.cpu for worker in self._master.workers.values() if worker.cpu is not None]
+
+    def _unseen(self) -> int:
+        workers = self._master.workers.values() if self._master else ()
+        return self.link.journal.unseen + sum(worker.unseen for worker in workers)
 
     # ---- local workers
 
@@ -110,6 +117,7 @@ class Child:
         journal.unwritable = self._unwritable
         journal.began = self._began
         gevent.spawn(flush_always, journal)
+        environment.events.request.add_listener(counting_unseen(journal))
         if self._order["distributed"]:
             self._gather(runner)
         if self._order["requests"]:
@@ -188,13 +196,24 @@ def be_worker(link: Link, pipe: int | None, arguments: list[str], host: str, por
         watch(pipe, lambda _: None)
 
     def on_init(environment: Any, runner: Any, **_: Any) -> None:
-        link.journal.unwritable = lambda _: os._exit(FAILED)
+        link.journal.unwritable = lambda _: os._exit(UNWRITABLE)
         gevent.spawn(flush_always, link.journal)
+        environment.events.request.add_listener(counting_unseen(link.journal))
         Member(runner, link, records).join()
 
     locust.events.init.add_listener(on_init)
     sys.argv = ["locust", *arguments, "--worker", "--master-host", host, "--master-port", str(port)]
     run_locust()
+
+
+def counting_unseen(journal: Journal) -> Callable[..., None]:
+    """A listener for Locust's request event: users that speak no HTTP report requests of which we have no record."""
+
+    def reported(response: Any = None, **_: Any) -> None:
+        if not isinstance(response, requests.Response | CompatResponse):
+            journal.unseen += 1
+
+    return reported
 
 
 def flush_always(journal: Journal) -> None:

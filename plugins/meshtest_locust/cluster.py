@@ -8,7 +8,7 @@ Everything travels in messages of Locust's own channel between master and worker
     BEGAN ────────────────────────────────────►                           with its first request
     ROWS names, records, offset ──────────────► requests/NAME+k.bin       (workers here write it themselves)
     ◄────────────────────────────────────────── STOP                      let the tasks end, send no more
-    STOPPED seconds of CPU ───────────────────►                           after its last row
+    STOPPED share of a core it used ──────────►                           after its last row
 
 Not here: how Locust divides users among workers, and notices that one is missing (its heartbeat).
 """
@@ -39,6 +39,8 @@ from meshtest_locust.voice import Voice
 HELLO, ORDER, PING, PONG, BEGAN, ROWS, STOP, STOPPED = (
     f"meshtest.{word}" for word in ("hello", "order", "ping", "pong", "began", "rows", "stop", "stopped")
 )
+UNWRITABLE = 5
+"""Exit code of a local worker that could not write (disk full)."""
 MOST_WORKERS = (1 << 32 - PART_BITS) - 1
 PINGS = 8
 _TICK = 0.05
@@ -75,6 +77,7 @@ class Worker:
     missing_blocks: int = 0
     cpu: float | None = None
     """Share of a core it used; known when it has stopped."""
+    unseen: int = 0
     dead: bool = False
     """Its process has ended; only of a local one is that known."""
 
@@ -198,6 +201,8 @@ class Master:
         for client_id, worker in self.workers.items():
             if worker.local and worker.pid == pid:
                 worker.dead = True
+                if code == UNWRITABLE:
+                    self._link.journal.unwritable(OSError(f"worker {worker.part} could not write its records"))
                 self._tell(worker, "lost", exit=code)
                 if client := self._runner.clients.get(client_id):
                     client.heartbeat = -1  # so that Locust gives its users to others with its next beat
@@ -226,7 +231,7 @@ class Master:
 
     def _stopped(self, msg: Any, **_: Any) -> None:
         if worker := self.workers.get(msg.node_id):
-            worker.cpu = msg.data["cpu"]
+            worker.cpu, worker.unseen = msg.data["cpu"], msg.data["unseen"]
 
 
 class Member:
@@ -307,7 +312,7 @@ class Member:
         self._stopped = True
         self._runner.stop()
         self._link.journal.close()
-        self._runner.send_message(STOPPED, {"cpu": self._usage.share})
+        self._runner.send_message(STOPPED, {"cpu": self._usage.share, "unseen": self._link.journal.unseen})
 
 
 def default_host(environment: Any, link: Link) -> None:

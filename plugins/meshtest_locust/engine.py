@@ -229,8 +229,8 @@ class LocustLoad(RecordedLoad):
         trouble = self._trouble()
         end = self._said.get("end", {})
         self.summary = summary = self._summed(str(trouble or ""), end.get("cpu", ()))
-        exit_code = {"exit_code": end["exit_code"]} if end.get("exit_code") else {}
-        self.place.record("load.end", self.name, load=self.name, **summary.as_data(), **exit_code)
+        more = {name: end[name] for name in ("exit_code", "unseen") if end.get(name)}
+        self.place.record("load.end", self.name, load=self.name, **summary.as_data(), **more)
         if trouble:
             raise trouble
         return summary

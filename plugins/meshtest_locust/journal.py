@@ -78,6 +78,8 @@ class Journal:
         """Returns when the journal has been opened: a worker may be told to start before it knows its number."""
         self.unwritable: Callable[[OSError], None] = lambda _: None
         """Called when a row could not be written (disk full)."""
+        self.unseen = 0
+        """Requests that a user class made by other means than Locust's HTTP clients, and reported: not on record."""
         self._base = 0
         self._sink: Sink | None = None
         self._timeout = timeout

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -36,8 +35,12 @@ class Worker:
             with client:
                 while client.recv(4096):
                     after, text = next(self._answers)
-                    time.sleep(after)
+                    self._busy(after)
                     client.sendall(f"HTTP/1.1 200 OK\r\ncontent-length: {len(text)}\r\n\r\n{text}".encode())
+
+    @staticmethod
+    def _busy(seconds: float) -> None:
+        threading.Event().wait(seconds)
 
     def close(self) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)

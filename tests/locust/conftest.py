@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +91,3 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.write()
     yield made
     made.close()
-
-
-Start = Callable[..., LocustLoad]

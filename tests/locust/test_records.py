@@ -49,7 +49,7 @@ def begin(environment, **_):
 
 @events.request.add_listener
 def seen(request_type, name, response, **_):
-    print("SEEN", name, response.status_code)
+    print("SEEN", name, getattr(response, "status_code", None))
 
 class Shape(LoadTestShape):
     def tick(self):
@@ -69,6 +69,11 @@ class Shopper(HttpUser):
     @task
     def look(self):
         self.client.get("/look")
+
+    def on_start(self):
+        self.environment.events.request.fire(
+            request_type="MQTT", name="publish", response_time=1, response_length=0, response=None, exception=None
+        )
 
 class Unused(FastHttpUser):
     @tag("buy")
@@ -99,3 +104,4 @@ def test_what_a_locustfile_brings_works_as_it_does_without_us(bench: Bench) -> N
     assert (started["engine"], started["open_loop"]) == ("locust", False)
     assert started["self_test"]["requests"] > 0
     assert ended["sent"] == len(server.log)
+    assert ended["unseen"] == 2, "what its users sent by other means is told, as there is no record of it"
