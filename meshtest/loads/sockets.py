@@ -11,7 +11,7 @@ import select
 import struct
 import sys
 
-from meshtest.model.record import NOT_SENT, REFUSED, RESET, TIMEOUT
+from meshtest.model.record import NOT_SENT, REFUSED, RESET, TIMEOUT, TLS
 
 LINUX = sys.platform == "linux"
 READ, WRITE = 1, 4
@@ -31,12 +31,23 @@ _FATES = {
 }  # fmt: skip
 
 
+class WantRead(BlockingIOError):
+    """A link cannot send before it has read something (a TLS handshake): to wait until it can be written to would not
+    wait."""
+
+
+class TlsFailed(OSError):
+    """The handshake failed, or the peer refused our certificate."""
+
+
 def fate_of(error: OSError) -> int:
-    """What an error of the kernel says about the request."""
+    """What an error of the kernel, or of TLS, says about the request."""
+    if isinstance(error, TlsFailed):
+        return TLS
     return _FATES.get(error.errno or 0, RESET)
 
 
-class Target:
+class Peer:
     """Where to connect, and from which addresses."""
 
     def __init__(self, address: str, port: int) -> None:

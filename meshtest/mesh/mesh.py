@@ -276,7 +276,7 @@ class Mesh:
         spec = LoadSpec.of(
             request,
             name=name or f"load{next(self._load_numbers)}",
-            rate=None if concurrency else (rps or 100.0),
+            rate=rps,
             concurrency=concurrency,
             requests=requests,
             seconds=seconds,

@@ -20,6 +20,7 @@ import pytest
 from meshtest.errors import HistoryError, LoadError, UsageError
 from meshtest.lib.wait import until
 from meshtest.loads import Load, LoadSpec, Summary
+from meshtest.model.choices import salt, trace
 from meshtest.model.record import RECORD
 from meshtest.model.request import Fate, Lane, Request, Requests
 from meshtest.spi.load import Place
@@ -75,8 +76,8 @@ def test_lanes_share_the_requests_evenly(tmp_path: Path) -> None:
 def test_a_port_where_no_one_listens_refuses(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    summary = run(LoadSpec.of("http://web/", rate=500, requests=20), at(port, tmp_path))
-    assert summary.fates == {Fate.REFUSED: 20}
+    spec = LoadSpec.of("http://web/", rate=500, requests=20, unreachable="record")
+    assert run(spec, at(port, tmp_path)).fates == {Fate.REFUSED: 20}
 
 
 def test_who_served_and_how_many_tries_are_read_whatever_the_case(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_what_goes_over_the_wire(tmp_path: Path) -> None:
     assert server.bodies == [b"hello"] * 2
     assert sorted(server.heads)[0].decode().split("\r\n") == [
         "POST http://web:9080/a?b=c HTTP/1.1", "host: web:9080", "x-user: 7%d", "content-length: 5",
-        "x-meshtest-id: x-0", "",
+        "x-meshtest-id: x-0", f"traceparent: {_traceparent('x', 0)}-00", "",
     ]  # fmt: skip
 
 
@@ -195,7 +196,7 @@ def test_a_prober_that_dies_is_an_error_with_its_words(tmp_path: Path) -> None:
     (tmp_path / "requests").mkdir()
     (tmp_path / "requests" / "load.names").touch()  # someone else's: the prober refuses to write over it
     load = Load(LoadSpec.of("http://web/", rate=500), at(1, tmp_path))
-    with pytest.raises(LoadError, match=r"(?s)died \(exit code 1\).*FileExistsError"):
+    with pytest.raises(LoadError, match=r"(?s)died \(exit code 1.*FileExistsError"):
         load.start()
 
 
@@ -252,6 +253,11 @@ def test_the_prober_dies_with_its_runner(tmp_path: Path) -> None:
             assert _alive(prober)
             runner.kill()
         until(lambda: not _alive(prober), within=10, what=lambda: "the prober lives on")
+
+
+def _traceparent(load: str, index: int) -> str:
+    lower, span = trace(salt(0, load, "trace"), index)
+    return f"00-{salt(0, load, 'trace'):016x}{lower:016x}-{span:016x}"
 
 
 def _alive(pid: int) -> bool:

@@ -8,20 +8,24 @@ import pytest
 
 from meshtest.errors import UsageError
 from meshtest.loads import LoadSpec
-from meshtest.loads.spec import parse_headers, parse_request
+from meshtest.loads.http1 import request_parts
+from meshtest.loads.spec import Target, parse_headers, parse_request
 from meshtest.model.request import Lane
 
 
 @pytest.mark.parametrize(
     ("text", "parsed"),
     [
-        ("GET http://web:9080/path?x=1#top", ("GET", "web:9080", "/path?x=1")),
-        ("http://web", ("GET", "web", "/")),
-        ("post http://web:80/a", ("POST", "web", "/a")),
-        ("http://[::1]:8080/", ("GET", "[::1]:8080", "/")),
+        ("GET http://web:9080/path?x=1#top", ("GET", "http", "web:9080", "/path?x=1")),
+        ("http://web", ("GET", "http", "web", "/")),
+        ("post http://web:80/a", ("POST", "http", "web", "/a")),
+        ("http://[::1]:8080/", ("GET", "http", "[::1]:8080", "/")),
+        ("https://web:443/", ("GET", "https", "web", "/")),
+        ("grpc://web:9000/pkg.Service/Method", ("POST", "grpc", "web:9000", "/pkg.Service/Method")),
+        ("tcp://db:5432", ("GET", "tcp", "db:5432", "/")),
     ],
 )
-def test_a_request_is_method_and_url(text: str, parsed: tuple[str, str, str]) -> None:
+def test_a_request_is_method_and_url(text: str, parsed: tuple[str, str, str, str]) -> None:
     assert parse_request(text) == parsed
 
 
@@ -31,8 +35,8 @@ def test_a_request_is_method_and_url(text: str, parsed: tuple[str, str, str]) ->
         ("", "write `GET http://host:port/path`"),
         ("web:9080", "write `GET http://host:port/path`"),
         ("GET now http://web/", "write `GET http://host:port/path`"),
-        ("GET https://web/", "TLS is not supported yet"),
-        ("GET grpc://web/", "only http:// is"),
+        ("GET ftp://web/", "scheme 'ftp' is none of http, https"),
+        ("tcp://db", "has no usual port"),
         ("http://web:99999/", "[Pp]ort"),
         ("http:///path", "a URL has a host"),
         ("http://me@web/", "no user"),
@@ -54,7 +58,7 @@ def test_a_bad_request_says_what_is_meant(text: str, why: str) -> None:
         ({"seconds": -1}, "seconds is -1"),
         ({"timeout": 0}, "timeout is 0"),
         ({"connections": 0}, "connections is 0"),
-        ({"rate": None}, "needs a rate .* or a concurrency"),
+        ({"rate": 10, "concurrency": 3}, "one pace; rate and concurrency were given"),
         ({"name": "a/b"}, "load name 'a/b'"),
         ({"lanes": []}, "one or more of keepalive, fresh"),
         ({"lanes": ["quick"]}, "one or more of keepalive, fresh"),
@@ -78,5 +82,6 @@ def test_lanes_have_names() -> None:
 
 
 def test_a_given_host_header_wins() -> None:
-    before, _ = LoadSpec.of("http://10.0.0.1/", headers={"Host": "shop.example"}).wire(proxy=False)
-    assert before == b"GET / HTTP/1.1\r\nHost: shop.example\r\nx-meshtest-id: load-"
+    target = Target("http://10.0.0.1/", headers={"Host": "shop.example"})
+    before, _ = request_parts(target.order("10.0.0.1", 80, proxy=False))  # type: ignore[arg-type]
+    assert before == b"GET / HTTP/1.1\r\nHost: shop.example\r\n"
