@@ -10,11 +10,25 @@ Light imports (part of the prober's process). Not here: when to send (prober.py)
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 
 from meshtest.loads.sockets import EpollPoller, Peer, PollPoller
 from meshtest.loads.stamp import Stamp
-from meshtest.model.record import HTTP1, MOST_SIZE, NEVER, NO_CODE, NOT_SENT, REFUSED, TICK_NS
+from meshtest.model.record import (
+    GRPC,
+    GRPC_STREAM,
+    HTTP1,
+    HTTP2,
+    MOST_SIZE,
+    NEVER,
+    NO_CODE,
+    NOT_SENT,
+    REFUSED,
+    TICK_NS,
+    TCP,
+    WEBSOCKET,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,10 +58,17 @@ if TYPE_CHECKING:
         path: str
         headers: list[tuple[str, str]]
         body: bytes
+        libraries: list[str]
+        """Folders in which to find what the transport needs."""
 
 
 MODULES: dict[int, tuple[str, str]] = {
     HTTP1: ("http1", "Http1"),
+    HTTP2: ("http2", "Http2"),
+    GRPC: ("grpc", "Grpc"),
+    WEBSOCKET: ("websocket", "WebSocket"),
+    TCP: ("tcp", "Tcp"),
+    GRPC_STREAM: ("grpc_stream", "GrpcStream"),
 }
 """Transport: the module of this package that speaks it, and the Exchange in it. Imported when a target asks for it."""
 
@@ -195,6 +216,7 @@ def _peer(target: TargetOrder) -> Peer:
 
 def exchange_for(stage: Stage, target: TargetOrder, number: int) -> Exchange:
     """The exchange that speaks the target's protocol."""
+    sys.path += [folder for folder in target["libraries"] if folder not in sys.path]
     exchange: Exchange = _named(*MODULES[target["transport"]])(stage, target, number)
     return exchange
 

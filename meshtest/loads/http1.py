@@ -16,7 +16,7 @@ from collections import deque
 from time import monotonic_ns
 
 from meshtest.loads.exchange import Exchange, Stage
-from meshtest.loads.sockets import READ, WRITE, WantRead, fate_of, is_open
+from meshtest.loads.sockets import READ, WRITE, TlsFailed, WantRead, fate_of, is_open
 from meshtest.loads.wire import Answer, Garbled
 from meshtest.model.choices import trace
 from meshtest.model.record import (
@@ -243,7 +243,8 @@ class Http1(Exchange):
             if not isinstance(error, BlockingIOError):
                 self._idle_end(connection)
         elif connection.error or not isinstance(error, BlockingIOError):
-            self._finish(connection, fate_of(connection.error or error))
+            told = error if isinstance(error, TlsFailed) else connection.error or error
+            self._finish(connection, fate_of(told))
 
     def heard(self, connection: Connection, data: bytes, now: int) -> None:
         """A piece of an answer, or its end."""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from meshtest.errors import UsageError
 from meshtest.loads.exchange import MODULES
+from meshtest.loads.libraries import folders
 from meshtest.loads.shape import Stage, check_shape, length
 from meshtest.model.choices import salt
 from meshtest.model.record import PART_BITS
@@ -135,6 +136,7 @@ class Target:
             "path": path,
             "headers": list(self.fields),
             "body": self.payload,
+            "libraries": folders(self.transport),
         }
 
     def _tls(self) -> dict[str, Any]:

@@ -238,7 +238,7 @@ def goes_away(talk: Talk, number: int) -> None:
 
 
 def refuses_with_goaway(talk: Talk, number: int) -> None:
-    _goaway(talk, number - 2)
+    _goaway(talk, max(number - 2, 0))
 
 
 def goes_away_in_error(talk: Talk, number: int) -> None:

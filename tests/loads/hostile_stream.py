@@ -29,16 +29,13 @@ from meshtest.loads.http2_fields import literal
 from meshtest.loads.http2_session import frame
 from meshtest.model.request import Fate
 from tests.loads import hostile_http2 as http2
+from tests.loads.hostile_http2 import Gone
 from tests.loads.listening import ABORT, Server
 
 Verdict = tuple[Fate, int]
 """Fate, and status if it was answered: of a refusal. 0 is what the protocol says of an echo."""
 ECHOED, LOST = (Fate.ANSWERED, 0), (Fate.CLOSED, 0)
 RESET, TIMEOUT, GARBLED, REFUSED = (Fate.RESET, 0), (Fate.TIMEOUT, 0), (Fate.GARBLED, 0), (Fate.ANSWERED, 503)
-
-
-class Gone(Exception):
-    """The connection is over."""
 
 
 class Channel:
