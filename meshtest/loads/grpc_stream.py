@@ -1,8 +1,8 @@
 """Streams of gRPC as long-lived connections: bidirectional, one on each held connection, a message for a message.
 
 The n-th message that comes back answers the n-th that was said, whatever it contains. If the server ends the stream in
-order (trailers), what waits is CLOSED, with the status of gRPC; by RST_STREAM it is RESET. A stream that is refused (a
-status and no message) has answered its first message with that status.
+order (trailers), what waits is CLOSED, with the status of gRPC; by RST_STREAM it is RESET. A stream that is refused
+(trailers only) has answered its first message with that status.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from meshtest.loads.exchange import Stage, TargetOrder
 
 _HEAD = 5
+_OK = 200
 
 
 class GrpcStream(Held):
@@ -60,40 +61,42 @@ class Conversation(Talk):
         self._session.send(self._stream, message.text)
         self._collect()
 
-    def feed(self, data: bytes, now: int) -> list[Message]:
-        over = self._session.feed(data, now)
-        self._collect()
+    def feed(self, data: bytes, now: int) -> None:
         stream = self._stream
-        self.status, self.served_by, self.attempts = stream.status, stream.served_by, stream.attempts
-        answered = self._answered(now)
+        try:
+            over = self._session.feed(data, now)
+        finally:
+            self.status, self.served_by, self.attempts = _OK, stream.served_by, stream.attempts
+            self._take_messages(now)
+            self._collect()
         if over:
             self._take_end(stream)
-        return answered
 
-    def _answered(self, now: int) -> list[Message]:
+    def _take_messages(self, now: int) -> None:
         """Whole messages that have come, each for the one that has waited longest."""
-        data, answered = self._stream.messages, []
+        data = self._stream.messages
         assert data is not None
         while len(data) >= _HEAD and len(data) >= (end := _HEAD + int.from_bytes(data[1:_HEAD], "big")):
             if not self.waiting:
                 raise Garbled("more messages than were said")
             message = self.waiting.pop(0)
             message.first, message.size = message.first or now, end
-            answered.append(message)
+            self.answered.append(message)
             del data[:end]
         if data and self.waiting:
             self.waiting[0].first = self.waiting[0].first or now
-        return answered
 
     def _take_end(self, stream: Stream) -> None:
-        """A status in place of the first message is the answer: it is how a proxy refuses a stream."""
+        """A status alone is an answer: it is how a proxy refuses a stream."""
         self.over = stream.fate
         if stream.fate != ANSWERED:
             return
         self.code = stream.code
         if stream.messages:
             self.over = GARBLED
-        elif stream.size or not stream.code:
+        elif stream.bare and stream.code:
+            self.status = stream.status
+        else:
             self.over = CLOSED
 
     def end(self) -> int:

@@ -44,11 +44,13 @@ class Talk:
         self.out: list[bytes] = []
         self.waiting: list[Message] = []
         """In the order in which they were said; of those given up too, whose answer may still come."""
+        self.answered: list[Message] = []
+        """Taken out of `waiting` by feed(), for its caller to take."""
         self.over = -1
         """The fate of what waits, once the peer has ended the talk."""
         self.code = NO_CODE
         self.status = 0
-        """Recorded for what is answered."""
+        """Recorded for what is answered: while the talk goes on, or in its place."""
         self.served_by = b""
         self.attempts = 0
 
@@ -56,8 +58,8 @@ class Talk:
         """Send it, as soon as the peer has accepted the connection."""
         raise NotImplementedError
 
-    def feed(self, data: bytes, now: int) -> list[Message]:
-        """The messages that are answered by it, taken out of `waiting`. Raises Garbled."""
+    def feed(self, data: bytes, now: int) -> None:
+        """Raises Garbled; what was answered before that is in `answered` all the same."""
         raise NotImplementedError
 
     def end(self) -> int:
@@ -188,13 +190,13 @@ class Held(Exchange):
     def _feed(self, line: Line, data: bytes, now: int) -> None:
         talk = line.talk
         try:
-            answered = talk.feed(data, now)
+            talk.feed(data, now)
         except Garbled:
-            self._end(line, GARBLED, now)
-            return
+            talk.over = GARBLED
+        answered, talk.answered = talk.answered, []
         for message in answered:
             if message.index >= 0:
-                self._finish(message, ANSWERED, now, talk.code)
+                self._finish(message, ANSWERED, now)
         if talk.out and not line.error:
             self._push(line)
         if talk.over >= 0:

@@ -59,6 +59,7 @@ class Stream:
 
     __slots__ = (
         "attempts",
+        "bare",
         "code",
         "cookies",
         "fate",
@@ -89,6 +90,8 @@ class Stream:
         self.first = 0
         """When the first frame of the answer came; 0 if none has."""
         self.status = self.attempts = self.size = 0
+        self.bare = False
+        """The answer was a head alone: of gRPC, trailers only."""
         self.code = NO_CODE
         self.served_by = b""
         self.cookies: tuple[bytes, ...] = ()
@@ -296,6 +299,7 @@ class Session:
         elif fields.grpc_status is not None:
             stream.code = fields.grpc_status
         if ends:
+            stream.bare = True
             self._complete(stream)
 
     def _take_trailers(self, stream: Stream, fields: Fields, ends: int) -> None:

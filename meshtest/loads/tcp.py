@@ -58,18 +58,23 @@ class Lines(Talk):
         self.waiting.append(message)
         self.out.append(message.text)
 
-    def feed(self, data: bytes, now: int) -> list[Message]:
+    def feed(self, data: bytes, now: int) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(lines) > len(self.waiting) or len(self._rest) > _LONGEST_LINE:
-            raise Garbled("more lines than were asked for, or one without end")
-        answered, self.waiting = self.waiting[: len(lines)], self.waiting[len(lines) :]
-        for message, line in zip(answered, lines, strict=True):
-            message.first, message.size = message.first or now, len(line) + 1
-            if self._asks and line != self._who:
-                self._who, self.served_by = line, who(line)
+        for line in lines:
+            self._take(line, now)
+        if len(self._rest) > _LONGEST_LINE:
+            raise Garbled("a line without end")
         if self._rest and self.waiting:
             self.waiting[0].first = self.waiting[0].first or now
-        return answered
+
+    def _take(self, line: bytes, now: int) -> None:
+        if not self.waiting:
+            raise Garbled("more lines than were asked for")
+        message = self.waiting.pop(0)
+        message.first, message.size = message.first or now, len(line) + 1
+        if self._asks and line != self._who:
+            self._who, self.served_by = line, who(line)
+        self.answered.append(message)
 
     def end(self) -> int:
         return CLOSED
@@ -86,23 +91,22 @@ class Echo(Talk):
         self.waiting.append(message)
         self.out.append(message.text)
 
-    def feed(self, data: bytes, now: int) -> list[Message]:
+    def feed(self, data: bytes, now: int) -> None:
         data = self._rest + data
-        answered = []
         while data:
             if not self.waiting:
                 raise Garbled("more than was said")
             message = self.waiting[0]
+            text = message.text
             message.first = message.first or now
-            if len(data) < len(message.text):
-                break
-            if not data.startswith(message.text):
+            if not text.startswith(data[: len(text)]):
                 raise Garbled("not what was said")
-            data = data[len(message.text) :]
-            message.size = len(message.text)
-            answered.append(self.waiting.pop(0))
+            if len(data) < len(text):
+                break
+            data = data[len(text) :]
+            message.size = len(text)
+            self.answered.append(self.waiting.pop(0))
         self._rest = data
-        return answered
 
     def end(self) -> int:
         return CLOSED

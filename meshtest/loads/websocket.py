@@ -69,14 +69,15 @@ class Frames(Talk):
         if self._answer is None:
             self.out.append(self._frames.send(_framed(message.text)))
 
-    def feed(self, data: bytes, now: int) -> list[Message]:
+    def feed(self, data: bytes, now: int) -> None:
         if self._answer is not None:
             data = self._open(self._answer, data)
             if not data:
-                return []
+                return
         try:
             self._frames.receive_data(data)
-            return [m for event in self._frames.events() for m in self._take(event, now)]
+            for event in self._frames.events():
+                self._take(event, now)
         except (RemoteProtocolError, LocalProtocolError) as error:
             raise Garbled(str(error)) from None
 
@@ -87,28 +88,30 @@ class Frames(Talk):
             return ANSWERED
         return CLOSED
 
-    def _take(self, event: object, now: int) -> list[Message]:
+    def _take(self, event: object, now: int) -> None:
         if isinstance(event, TextMessage | BytesMessage):
             self._parts.append(event.data.encode() if isinstance(event.data, str) else bytes(event.data))
             if event.message_finished:
-                whole = b"".join(self._parts)
+                self._hear(b"".join(self._parts), now)
                 self._parts.clear()
-                return self._answered(whole, now)
         elif isinstance(event, Ping):
             self.out.append(self._frames.send(event.response()))
         elif isinstance(event, CloseConnection):
             self._closed(event)
-        return []
 
-    def _answered(self, text: bytes, now: int) -> list[Message]:
+    def _hear(self, text: bytes, now: int) -> None:
+        """The answer to the message with this text, if there is one that waits."""
         for place, message in enumerate(self.waiting):
             if message.text == text:
                 del self.waiting[place]
                 message.first, message.size = now, len(text)
-                return [message]
-        return []
+                self.answered.append(message)
+                return
 
     def _closed(self, event: CloseConnection) -> None:
+        """A close frame - or wsproto's word for frames that are none, by which the state does not change."""
+        if self._frames.state is ConnectionState.OPEN:
+            raise Garbled(f"frames that are none: {event.reason}")
         code = int(event.code) - _LEAST_CODE
         self.code = code if 0 <= code < _CODES else NO_CODE
         self.over = CLOSED

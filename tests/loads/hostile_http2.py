@@ -18,7 +18,7 @@ from hpack import Decoder
 from meshtest.loads.http2_fields import literal
 from meshtest.loads.http2_session import PREFACE, frame
 from meshtest.model.request import Fate
-from tests.loads.listening import ABORT, Server
+from tests.loads.listening import Server, reset_on_close
 
 DATA, HEADERS, _, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, END_HEADERS, PADDED, ACK = 1, 4, 8, 1
@@ -288,7 +288,7 @@ def resets(talk: Talk, number: int) -> None:
     talk.end_all(RESET)
     for _, index in talk.todo:
         talk.book[index] = RESET
-    talk.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+    reset_on_close(talk.sock)
     raise Gone
 
 

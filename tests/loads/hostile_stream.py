@@ -30,7 +30,7 @@ from meshtest.loads.http2_session import frame
 from meshtest.model.request import Fate
 from tests.loads import hostile_http2 as http2
 from tests.loads.hostile_http2 import Gone
-from tests.loads.listening import ABORT, Server
+from tests.loads.listening import Server, reset_on_close
 
 Verdict = tuple[Fate, int]
 """Fate, and status if it was answered: of a refusal. 0 is what the protocol says of an echo."""
@@ -250,7 +250,7 @@ def says_farewell(channel: Channel, text: bytes) -> None:
 
 def resets(channel: Channel, text: bytes) -> None:
     channel.doom = RESET
-    channel.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
+    reset_on_close(channel.sock)
     raise Gone
 
 

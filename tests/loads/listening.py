@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import socket
 import ssl
 import struct
+import sys
 import threading
+import time
 from typing import Any, Self
 
-ABORT = struct.pack("ii", 1, 0)
-"""SO_LINGER: a close is a reset."""
+
+_UNSENT = 0x894B
+"""SIOCOUTQNSD"""
+
+
+def reset_on_close(sock: socket.socket) -> None:
+    """Once all that was said has left: a reset throws away what the kernel still holds (it corks small writes)."""
+    while int.from_bytes(fcntl.ioctl(sock, _UNSENT, bytes(4)), sys.byteorder):
+        time.sleep(0.0005)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class Server:

@@ -45,12 +45,13 @@ def run(server: Server, folder: Path, url: str, **more: Any) -> tuple[Summary, l
 
 
 def against(book: dict[int, tuple[Fate, int]], found: list[Request], echo: int = 200) -> list[str]:
-    """What the two sides say differently. What never arrived was on a connection that the server ended just then."""
+    """What the two sides say differently. What never arrived was on a connection that the server just then ended, or
+    refused to open."""
     wrong = []
     for r in found:
         fate, status = book.get(r.index, (None, 0))
         if fate is None:
-            agreed = r.fate in (Fate.RESET, Fate.CLOSED)
+            agreed = r.fate in (Fate.RESET, Fate.CLOSED) or r.status == 503
         else:
             agreed = r.fate is fate and r.status == (status or (echo if fate is Fate.ANSWERED else 0))
         if not agreed:
