@@ -42,6 +42,7 @@ def summary(parts: Sequence[Figures], *, asked: float | None, gap: float | None 
         late_p50=quantile(late, 0.5),
         late_p99=quantile(late, 0.99),
         rate=(sent - 1) * 1e9 / (last - first) if last > first else 0.0,
+        troubles=dict(sum((Counter(part["troubles"]) for part in parts), Counter())),
         error=next((part["error"] for part in parts if part["error"]), ""),
         saturated=saturated(parts, asked=asked),
     )

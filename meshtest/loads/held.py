@@ -104,6 +104,10 @@ class Held(Exchange):
         body, name = self.target["body"], self.stamp.id(index)
         return body.replace(PLACE, name) if body else name
 
+    def lose(self, index: int, intended: int, now: int, lane: int, fate: int) -> None:
+        """Whatever the lanes of the load are, all messages are held."""
+        super().lose(index, intended, now, HELD, fate)
+
     # Sending.
 
     def begin(self, index: int, intended: int, now: int, lane: int) -> None:
@@ -175,6 +179,7 @@ class Held(Exchange):
                     self._end(line, fate_of(line.error), now)
                 return
             except TlsFailed as error:
+                self.stage.tally.trouble(error.strerror)
                 self._end(line, fate_of(error), now)
                 return
             except OSError as error:
@@ -191,7 +196,8 @@ class Held(Exchange):
         talk = line.talk
         try:
             talk.feed(data, now)
-        except Garbled:
+        except Garbled as error:
+            self.stage.tally.trouble(str(error))
             talk.over = GARBLED
         answered, talk.answered = talk.answered, []
         for message in answered:

@@ -243,8 +243,10 @@ class Http1(Exchange):
             if not isinstance(error, BlockingIOError):
                 self._idle_end(connection)
         elif connection.error or not isinstance(error, BlockingIOError):
-            told = error if isinstance(error, TlsFailed) else connection.error or error
-            self._finish(connection, fate_of(told))
+            if isinstance(error, TlsFailed):
+                self.stage.tally.trouble(error.strerror)
+                connection.error = error
+            self._finish(connection, fate_of(connection.error or error))
 
     def heard(self, connection: Connection, data: bytes, now: int) -> None:
         """A piece of an answer, or its end."""

@@ -176,6 +176,7 @@ class Http2(Exchange):
                     self._end(connection, fate_of(connection.error), now)
                 return
             except TlsFailed as error:
+                self.stage.tally.trouble(error.strerror)
                 self._end(connection, fate_of(error), now)
                 return
             except OSError as error:
@@ -193,7 +194,8 @@ class Http2(Exchange):
         connection.heard = now
         try:
             over = session.feed(data, now)
-        except Garbled:
+        except Garbled as error:
+            self.stage.tally.trouble(str(error))
             self._finish_all(session.taken(), now)
             session.out.append(session.farewell())
             self._say_last(connection)

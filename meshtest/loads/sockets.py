@@ -37,7 +37,9 @@ class WantRead(BlockingIOError):
 
 
 class TlsFailed(OSError):
-    """The handshake failed, or the peer refused our certificate."""
+    """The handshake failed, or the peer refused our certificate. `strerror` says why."""
+
+    strerror: str
 
 
 def fate_of(error: OSError) -> int:

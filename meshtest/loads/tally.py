@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         """Time it was ready to run and another process had the CPU."""
         unsent: str
         """Why a request got no socket, if one did not."""
+        troubles: dict[str, int]
+        """What was wrong with a handshake or with what came, in words, and how often."""
         error: str
 
 
@@ -38,6 +40,10 @@ _EXACT = 4096
 """Ticks (0.4 ms) up to which a lateness is counted as it is; above, 7 bits of it are kept: 1 % precision, and a few
 thousand buckets whatever the length of the run."""
 _PRECISION = 7
+
+
+_MOST_TROUBLES = 20
+"""Different ones; more would tell no more."""
 
 
 class Tally:
@@ -48,6 +54,7 @@ class Tally:
         self.idle_closed = 0
         self.sent = 0
         self.unsent = ""
+        self.troubles: dict[str, int] = {}
         self._first = 0
         self._last = 0
         self._gap = 0
@@ -77,6 +84,11 @@ class Tally:
         else:
             self._first = now
 
+    def trouble(self, words: str) -> None:
+        """A connection failed, and it is known why."""
+        if words in self.troubles or len(self.troubles) < _MOST_TROUBLES:
+            self.troubles[words] = self.troubles.get(words, 0) + 1
+
     def figures(self) -> Figures:
         wall, cpu, queued = (now - then for now, then in zip(_clocks(), self._began, strict=True))
         return {
@@ -91,6 +103,7 @@ class Tally:
             "cpu": cpu,
             "queued": queued,
             "unsent": self.unsent,
+            "troubles": self.troubles,
             "error": "",
         }
 

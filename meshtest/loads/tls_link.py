@@ -119,7 +119,8 @@ class TlsLink:
         self._in, self._out = _ssl.MemoryBIO(), _ssl.MemoryBIO()
         self._tls = context._wrap_bio(self._in, self._out, server_side=False, server_hostname=sni)
         self._open = self._ended = False
-        self._failed: TlsFailed | None = None
+        self._failed: OSError | None = None
+        """Why nothing goes on; asked again, the kernel and OpenSSL would give other reasons."""
         self._cipher = b""
         """What has been encrypted and not sent yet."""
         self._promised = 0
@@ -131,12 +132,16 @@ class TlsLink:
         if not self._open:
             self._shake_hands(WantRead)
         if not self._promised:
-            part = data[: _RECORD * 4]
-            self._tls.write(part)
-            self._promised = len(part)
+            self._promised = self._encrypt(data[: _RECORD * 4])
         self._flush()
         sent, self._promised = self._promised, 0
         return sent
+
+    def _encrypt(self, data: bytes) -> int:
+        try:
+            return int(self._tls.write(data))
+        except _ssl.SSLError as error:
+            raise TlsFailed(errno.EPROTO, words(error)) from None
 
     def recv(self, size: int) -> bytes:
         """All that can be decrypted of what has come: nothing stays behind where no poller would see it."""
@@ -150,17 +155,28 @@ class TlsLink:
 
     def _shake_hands(self, wait: type[BlockingIOError]) -> None:
         """As far as it goes; `wait` is raised when it is the peer's turn."""
-        while not self._open:
-            try:
-                self._tls.do_handshake()
-                self._open = True
-            except _ssl.SSLWantReadError:
-                self._flush()
-                self._hear(wait)
-            except _ssl.SSLError as error:
-                self._say_why()
-                raise TlsFailed(errno.EPROTO, words(error)) from None
-        self._flush()
+        if self._failed:
+            raise self._failed
+        try:
+            while not self._open:
+                self._step(wait)
+            self._flush()
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            self._failed = error
+            raise
+
+    def _step(self, wait: type[BlockingIOError]) -> None:
+        try:
+            self._tls.do_handshake()
+            self._open = True
+        except _ssl.SSLWantReadError:
+            self._flush()
+            self._hear(wait)
+        except _ssl.SSLError as error:
+            self._say_why()
+            raise TlsFailed(errno.EPROTO, words(error)) from None
 
     def _hear(self, wait: type[BlockingIOError]) -> None:
         try:

@@ -6,9 +6,9 @@ The book is of fates: an act that ends a connection decides the fate of whatever
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from hpack import Decoder
 from meshtest.loads.http2_fields import literal
 from meshtest.loads.http2_session import PREFACE, frame
 from meshtest.model.request import Fate
-from tests.loads.listening import Server, reset_on_close
+from tests.loads.listening import Gone, Server, half_close, reset_on_close
 
 DATA, HEADERS, _, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, END_HEADERS, PADDED, ACK = 1, 4, 8, 1
@@ -32,10 +32,6 @@ Verdict = tuple[Fate, int]
 """Fate and status."""
 FINE, LOST = (Fate.ANSWERED, 200), (Fate.CLOSED, 0)
 RESET, TIMEOUT, GARBLED = (Fate.RESET, 0), (Fate.TIMEOUT, 0), (Fate.GARBLED, 0)
-
-
-class Gone(Exception):
-    """The connection is over."""
 
 
 @dataclass
@@ -61,6 +57,9 @@ class Talk:
     windows: dict[int, int] = field(default_factory=dict)
     pongs: int = 0
     bodies: list[bytes] = field(default_factory=list)
+    reads_bodies: bool = True
+    complete: set[int] = field(default_factory=set)
+    """Streams on which the client has said everything."""
 
     def begin(self) -> None:
         self._exactly(len(PREFACE))
@@ -108,6 +107,8 @@ class Talk:
         head = self._exactly(9)
         size, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
         number, payload = int.from_bytes(head[5:], "big"), self._exactly(size)
+        if kind in (DATA, HEADERS) and flags & END_STREAM:
+            self.complete.add(number)
         if kind == HEADERS:
             assert flags & END_HEADERS
             told = dict(self.decoder.decode(payload, raw=True))
@@ -117,7 +118,7 @@ class Talk:
             self.todo.append((number, int(found[1])))
         elif kind == DATA:
             self.bodies.append(payload)
-            if payload:
+            if payload and self.reads_bodies:
                 for one in (0, number):
                     self.send(WINDOW_UPDATE, 0, one, len(payload).to_bytes(4, "big"))
         elif kind == SETTINGS and not flags & ACK:
@@ -228,6 +229,19 @@ def big(talk: Talk, number: int) -> None:
         talk.send(DATA, 0 if left else END_STREAM, number, bytes(room))
 
 
+def big_after_all(talk: Talk, number: int) -> None:
+    """Once the whole request has come."""
+    while number not in talk.complete:
+        talk.pump()
+    big(talk, number)
+
+
+def early_ok(talk: Talk, number: int) -> None:
+    """While the client waits for room for its body; who does not want the rest says so (RFC 9113, 8.1)."""
+    ok(talk, number)
+    ends_stream(talk, number)
+
+
 def goes_away(talk: Talk, number: int) -> None:
     """Gracefully: this one is still served."""
     _goaway(talk, number)
@@ -244,7 +258,7 @@ def refuses_with_goaway(talk: Talk, number: int) -> None:
 def goes_away_in_error(talk: Talk, number: int) -> None:
     talk.end_all(LOST)
     talk.send(GOAWAY, 0, 0, struct.pack(">II", number, 2))
-    talk.sock.shutdown(socket.SHUT_WR)
+    half_close(talk.sock)
 
 
 def _goaway(talk: Talk, last: int) -> None:
@@ -270,7 +284,7 @@ def resets_stream_in_body(talk: Talk, number: int) -> None:
 
 def closes(talk: Talk, number: int) -> None:
     talk.end_all(LOST)
-    talk.sock.shutdown(socket.SHUT_WR)
+    half_close(talk.sock)
 
 
 def closes_in_body(talk: Talk, number: int) -> None:
@@ -438,19 +452,24 @@ GRPC: dict[Act, Verdict] = {
     call_cut_short: GARBLED,
     **{act: verdict for act, verdict in LOSSES.items() if act is not goes_away},
 }
-ACTS = {**HTTP2, **GRPC, big: FINE}
+ACTS = {**HTTP2, **GRPC, big: FINE, big_after_all: FINE, early_ok: FINE}
 """What the client must say of each."""
 
 
 class Http2Server(Server):
     """Request number i gets script[i % len(script)]; `book` has the fate of each that arrived."""
 
-    def __init__(self, script: list[Act], **more: object) -> None:
-        super().__init__(**more)
-        self.script = script
+    def __init__(self, script: list[Act], *, reads_bodies: bool = True, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls)
+        self.script, self.reads_bodies = script, reads_bodies
         self.book: dict[int, Verdict] = {}
         self.received: list[int] = []
+        self.sizes: list[int] = []
+        """Of request bodies, by connection."""
 
     def serve(self, sock: socket.socket) -> None:
-        with contextlib.suppress(Gone):
-            Talk(sock, self.book, self.script, self.received).serve()
+        talk = Talk(sock, self.book, self.script, self.received, reads_bodies=self.reads_bodies)
+        try:
+            talk.serve()
+        finally:
+            self.sizes.append(sum(map(len, talk.bodies)))

@@ -1,10 +1,9 @@
-"""Servers of held connections: lines of TCP, a WebSocket, a stream of gRPC. Each does to a message what its script says
+"""Servers of held connections: plain TCP, a WebSocket, a stream of gRPC. Each does to a message what its script says
 and keeps book. A message contains its request's id; one that never came is in no book.
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -29,8 +28,7 @@ from meshtest.loads.http2_fields import literal
 from meshtest.loads.http2_session import frame
 from meshtest.model.request import Fate
 from tests.loads import hostile_http2 as http2
-from tests.loads.hostile_http2 import Gone
-from tests.loads.listening import Server, reset_on_close
+from tests.loads.listening import Gone, Server, half_close, reset_on_close
 
 Verdict = tuple[Fate, int]
 """Fate, and status if it was answered: of a refusal. 0 is what the protocol says of an echo."""
@@ -83,20 +81,20 @@ class Channel:
         return data
 
 
-class Lines(Channel):
-    """TCP."""
+class Bytes(Channel):
+    """TCP. A message ends with a semicolon."""
 
     def texts(self) -> Iterator[bytes]:
         rest = b""
         while True:
-            *lines, rest = (rest + self.receive()).split(b"\n")
-            yield from lines
+            *texts, rest = (rest + self.receive()).split(b";")
+            yield from texts
 
     def framed(self, text: bytes) -> bytes:
-        return text + b"\n"
+        return text + b";"
 
     def garbage(self) -> bytes:
-        return b"one\ntwo\nthree\nfour\n" * 20
+        return b"one;two;three;"
 
 
 class Frames(Channel):
@@ -232,7 +230,7 @@ def stalls(channel: Channel, text: bytes) -> None:
 
 def closes(channel: Channel, text: bytes) -> None:
     channel.doom = LOST
-    channel.sock.shutdown(socket.SHUT_WR)
+    half_close(channel.sock)
 
 
 def closes_in_message(channel: Channel, text: bytes) -> None:
@@ -269,10 +267,10 @@ def refuses(channel: Channel, text: bytes) -> None:
     echoes(channel, text)
 
 
-def closes_idle(channel: Channel, text: bytes) -> None:
-    """The message after it is lost, and not sent."""
+def leaves(channel: Channel, text: bytes) -> None:
+    """In order, while nothing is under way: the message after it is lost, and not sent."""
     echoes(channel, text)
-    closes(channel, text)
+    says_farewell(channel, text)
 
 
 ACTS: dict[Act, Verdict] = {
@@ -290,7 +288,7 @@ ACTS: dict[Act, Verdict] = {
     resets_in_message: RESET,
     garbles: GARBLED,
 }
-"""What the client must say of each; `closes_idle` is for tests that look at the message after it."""
+"""What the client must say of each; `leaves` is for tests that look at the message after it."""
 
 
 class StreamServer(Server):
@@ -307,14 +305,13 @@ class StreamServer(Server):
 
     def serve(self, sock: socket.socket) -> None:
         channel = self.channel(sock)
-        with contextlib.suppress(Gone):
-            refused = channel.open(lambda index: self._act(index) is refuses)
-            if refused is not None:
-                self.received.append(refused)
-                self.book[refused] = REFUSED
-                channel.doom = REFUSED
-            for text in channel.texts():
-                self._take(channel, text)
+        refused = channel.open(lambda index: self._act(index) is refuses)
+        if refused is not None:
+            self.received.append(refused)
+            self.book[refused] = REFUSED
+            channel.doom = REFUSED
+        for text in channel.texts():
+            self._take(channel, text)
 
     def _take(self, channel: Channel, text: bytes) -> None:
         found = re.search(rb"-(\d+)", text)
@@ -328,6 +325,6 @@ class StreamServer(Server):
             self._act(index)(channel, text)
 
 
-TcpServer = partial(StreamServer, Lines)
+TcpServer = partial(StreamServer, Bytes)
 WebSocketServer = partial(StreamServer, Frames)
 GrpcStreamServer = partial(StreamServer, Calls)

@@ -24,6 +24,15 @@ def reset_on_close(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+def half_close(sock: socket.socket) -> None:
+    """FIN, and go on reading. An SSLSocket's own shutdown would take the TLS off and read ciphertext."""
+    socket.socket.shutdown(sock, socket.SHUT_WR)
+
+
+class Gone(Exception):
+    """What serves a connection has ended it."""
+
+
 class Server:
     """Subclasses serve one connection; it is closed when they return."""
 
@@ -67,7 +76,7 @@ class Server:
 
     def _run(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with contextlib.suppress(OSError), contextlib.closing(sock):
+        with contextlib.suppress(OSError, Gone), contextlib.closing(sock):
             if self.tls is None:
                 self.serve(sock)
             else:
