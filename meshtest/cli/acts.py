@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from meshtest.errors import UsageError
@@ -61,9 +61,22 @@ def fault(
     yield {"target": target, "off": False, "fault": injection.describe()}
 
 
-def load(mesh: Mesh, request: str, seconds: float, **more: Any) -> Answers:
+def load(
+    mesh: Mesh,
+    request: str | Sequence[str],
+    weights: str = "",
+    shape: Sequence[str] = (),
+    headers: Sequence[str] = (),
+    body: str = "",
+    protocol: Any = "",
+    **more: Any,
+) -> Answers:
     """A line about twice a second, then the summary."""
-    with mesh.load(request, seconds=seconds, **more) as running:
+    from meshtest.loads.shape import parse_stage
+    from meshtest.loads.spec import parse_targets
+
+    targets = parse_targets(request, weights, headers=headers, body=body, protocol=protocol)
+    with mesh.load(targets, shape=[parse_stage(stage) for stage in shape], **more) as running:
         yield {"load": running.name, "started": True}
         while running.sending:
             running.wait_end(within=0.5)
@@ -71,7 +84,9 @@ def load(mesh: Mesh, request: str, seconds: float, **more: Any) -> Answers:
             yield {"requests": len(view), "failed": len(view.failures), "versions": _counts(view)}
     view = running.all
     times = {"p50": view.p50(), "p99": view.p99()} if view.versions else {}
-    yield {"done": True, "requests": len(view), "failed": len(view.failures), "versions": _counts(view), **times}
+    saturated = {"saturated": running.summary.saturated} if running.summary and running.summary.saturated else {}
+    counts = {"requests": len(view), "failed": len(view.failures), "versions": _counts(view)}
+    yield {"done": True, **counts, **times, **saturated}
 
 
 def explain(mesh: Mesh, **request: Any) -> Answers:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 
-from meshtest.loads.sockets import EpollPoller, Peer, PollPoller
+from meshtest.loads.sockets import EpollPoller, Peer, PollPoller, fate_of
 from meshtest.loads.stamp import Stamp
 from meshtest.model.record import (
     GRPC,
@@ -103,6 +103,8 @@ class Stage:
         self.turn: Callable[[], int] | None = None
         """In a closed loop that may: the index of the request to send at once in place of one that has ended, -1 for
         none."""
+        self.under_way = 0
+        """Requests that have begun and not ended, over all targets."""
         self.stamp = stamp
         self.jars: dict[tuple[int, str], Jar] = {}
 
@@ -117,7 +119,6 @@ class Exchange:
         self.peer = _peer(target)
         self.stamp = Stamp(stage.stamp, target["host"], target["path"], stage.jars)
         self.timeout, self.connections = stage.timeout, stage.connections
-        self.under_way = 0
         self._deadlines: deque[tuple[int, int, Any]] = deque()
 
     def begin(self, index: int, intended: int, now: int, lane: int) -> None:
@@ -133,7 +134,7 @@ class Exchange:
     def started(self, thing: Any, index: int, intended: int, now: int) -> int:
         """A request begins to leave. `thing` has its `index` as long as it is under way. Returns how late it is."""
         late = (now - intended) // TICK_NS
-        self.under_way += 1
+        self.stage.under_way += 1
         self._deadlines.append((now + self.timeout, index, thing))
         self.stage.tally.count_send(now, late)
         return late
@@ -155,7 +156,7 @@ class Exchange:
         code: int = NO_CODE,
     ) -> None:
         """The one fate of what was started. `sent` and `first` are ticks after intended."""
-        self.under_way -= 1
+        self.stage.under_way -= 1
         self._note(
             now,
             served_by,
@@ -177,6 +178,13 @@ class Exchange:
             b"",
             (intended, index, late, NEVER, took, 0, fate, lane, 0, 0, 0, self.number, self.transport, NO_CODE),
         )
+
+    def no_socket(self, index: int, intended: int, now: int, lane: int, error: OSError) -> None:
+        """lose(), by what the kernel said to a new connection."""
+        fate = fate_of(error)
+        if fate == NOT_SENT:
+            self.stage.tally.unsent = error.strerror or str(error)
+        self.lose(index, intended, now, lane, fate)
 
     def _note(self, now: int, served_by: bytes, row: tuple[int, ...]) -> None:
         fates = self.stage.tally.fates

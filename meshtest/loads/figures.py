@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from meshtest.loads.tally import Figures
 
 TAIL_LATE, MANY_LATE = 0.1, 0.02
-"""Seconds. A load was saturated if 1 % of its sends were later than the first, or 10 % later than the second: the pauses
-that a busy machine makes (5 to 20 ms where two processes share a core) are no shortfall, and are on record as lateness."""
+"""Seconds. A load was saturated if 1 % of its sends were later than the first, or 10 % later than the second: the
+pauses of a busy machine (5 to 20 ms where two processes share a core) are no shortfall, and are on record as
+lateness."""
 _FEW = 5
 """Sends that must be so late: one of a short load is 1 % of it."""
 _STARVED = 0.5
@@ -29,7 +30,7 @@ _STARVED = 0.5
 
 
 def summary(parts: Sequence[Figures], *, asked: float | None, gap: float | None = None) -> Summary:
-    """`asked`: requests a second, if the load was one of an even rate. `gap`: the largest over all parts, of several."""
+    """`asked`: requests a second, if that was constant. `gap`: the largest over all parts, of several."""
     sent = sum(part["sent"] for part in parts)
     first = min((part["first"] for part in parts if part["sent"]), default=0)
     last = max(part["last"] for part in parts)

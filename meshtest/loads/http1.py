@@ -1,10 +1,10 @@
 """HTTP/1.1: kept connections and fresh ones, a request on each at a time, from the first byte until its one fate.
 
-Why it looks as it does: `Connection.ready` and `Connection.send` are run for every request of every load, at up to 50,000
-a second, and each attribute, call and object costs a thousandth of the time there is. So the usual case - a kept
-connection, a request that leaves whole, an answer that comes whole and whose head is, byte for byte, one that was seen
-before - is one straight line in each, without an object of its own: nothing is parsed, and of the RECORD only the times
-are packed. Whatever is unusual leaves that line at once for the plain code below it, which takes every case.
+Why it looks as it does: `Connection.ready` and `Connection.send` are run for every request of every load, at up to
+50,000 a second, and each attribute, call and object costs a thousandth of the time there is. So the usual case - a
+kept connection, a request that leaves whole, an answer that comes whole and whose head is, byte for byte, one that was
+seen before - is one straight line in each, without an object of its own: nothing is parsed, and of the RECORD only the
+times are packed. Whatever is unusual leaves that line at once for the plain code below it, which takes every case.
 
 Not here: when to send (prober.py), what the bytes of an answer mean (wire.py).
 """
@@ -33,7 +33,6 @@ from meshtest.model.record import (
     TICK_NS,
     TIMEOUT,
 )  # fmt: skip
-from meshtest.spi.sheet import FLUSH_NS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ if TYPE_CHECKING:
     from meshtest.loads.exchange import TargetOrder
 
 _CHUNK = 65536
+_SMALL = 16384
+"""What the usual answer fits into; a larger buffer costs more to get than it saves."""
 _IDLE = -1
 BODILESS = ("GET", "HEAD", "DELETE", "OPTIONS", "TRACE")
 _VARIABLE = 24
@@ -102,7 +103,7 @@ class Connection:
             owner.resume(self, events)
             return
         try:
-            data = self._recv(_CHUNK)
+            data = self._recv(_SMALL)
         except OSError as error:
             owner.broken(self, error)
             return
@@ -112,11 +113,8 @@ class Connection:
             owner.heard(self, data, now)
             return
         done = (now - self.intended) // TICK_NS
-        sheet = owner.sheet
-        sheet.rows.append(_TIMES(self.intended, self.index, self.sent, done, done) + known[1])
-        if not sheet.flush_at:
-            sheet.flush_at = now + FLUSH_NS
-        owner.under_way -= 1
+        owner.sheet.rows.append(_TIMES(self.intended, self.index, self.sent, done, done) + known[1])
+        owner.stage.under_way -= 1
         owner.fates[ANSWERED] += 1
         if owner.turn and (index := owner.turn()) >= 0:
             self.send(index, now, now)
@@ -139,19 +137,19 @@ class Http1(Exchange):
         """Heads of answers seen on a kept connection: the length of head and body, and the RECORD without its times."""
         self._kept = 0
         self._head_only = target["method"] == "HEAD"
-        self._before, after = request_parts(target)
-        self._body = after
-        literal = self._before + b"%b: %b-" % (REQUEST_ID.encode(), self.stamp.name)
-        self._template = literal.replace(b"%", b"%%") + b"%d\r\ntraceparent: %b%016x-%016x-%b\r\n\r\n%b"
+        self._before, self._body = request_parts(target)
+        stamp = self.stamp
+        literal = self._before + b"%b: %b-" % (REQUEST_ID.encode(), stamp.name)
+        self._template = literal.replace(b"%", b"%%") + b"%d\r\ntraceparent: " + stamp.upper + b"%b-%b-%b\r\n\r\n%b"
 
     def request(self, index: int) -> bytes:
         """What goes over the wire."""
         stamp = self.stamp
         if not stamp.plain:
             return b"%b%b\r\n%b" % (self._before, stamp.lines(index), self._body)
-        lower, span = trace(stamp.salt, index)
-        flag = b"01" if lower < stamp.sampled_below else b"00"
-        return self._template % (index, stamp.upper, lower, span, flag, self._body)
+        lower = trace(stamp.salt, index)
+        span = b"%016x" % lower
+        return self._template % (index, span, span, b"01" if lower < stamp.sampled_below else b"00", self._body)
 
     # Sending.
 
@@ -160,7 +158,7 @@ class Http1(Exchange):
         try:
             connection = self._open(True) if lane == FRESH else self._take()
         except OSError as error:
-            self.lose(index, intended, now, lane, fate_of(error))
+            self.no_socket(index, intended, now, lane, error)
         else:
             connection.send(index, intended, now)
 

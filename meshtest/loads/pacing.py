@@ -1,8 +1,8 @@
 """When each request is to be sent: intended times as a pure function of the shape of a load. No clock, no socket.
 
-A load's requests have *positions*: 0, 1, 2 … when evenly spaced; sums of exponential gaps of mean 1 when Poisson. A stage
-with a rate r(t) has its request at position n when the integral of r reaches n, solved exactly, so no step adds up an
-error and a ramp made of stages is one even flow. Part k of N processes takes every N-th position, from k.
+A load's requests have *positions*: 0, 1, 2 … when evenly spaced; sums of exponential gaps of mean 1 when Poisson. A
+stage with a rate r(t) has its request at position n when the integral of r reaches n, solved exactly, so no step adds
+up an error and a ramp made of stages is one even flow. Part k of N processes takes every N-th position, from k.
 
 Part of the prober's process: light imports. Not here: what a person writes (shape.py).
 """
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     Stage = tuple[str, float, float, float | None]
-    """("rate", from, to, seconds): requests a second, changing linearly; ("burst", requests, every, seconds): so many at
-    once, again after each `every` seconds (0: once). Seconds None: until the load ends."""
+    """("rate", from, to, seconds): requests a second, changing linearly; ("burst", requests, every, seconds): so many
+    at once, again after each `every` seconds (0: once). Seconds None: until the load ends."""
 
 _SECOND = 1e9
 

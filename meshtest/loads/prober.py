@@ -1,13 +1,13 @@
 """The prober: a process that sends requests when they are due and writes down what became of each one.
 
-    stdin   length (4 bytes), order (marshal); then lines `go NS`, `stop`, `rate N NS`; its end means that the runner died
+    stdin   length (4 bytes), order (marshal); then lines `go NS`, `stop`, `rate N NS`; its end means: the runner died
     stdout  `ready`, then `started NS` with the first request; at the end one line of JSON, the figures
     files   RECORDs and names, see spi/sheet.py
 
 Open loop: request k is intended at origin + its time (pacing.py), whatever happened to those before. A late one is sent
 late and recorded as late; one that finds all connections busy opens another; none is ever sent twice. Closed loop (no
-pace): a new request whenever one has ended. Several processes share a load by the origin that `go` names: each sends every
-N-th request of one grid.
+pace): a new request whenever one has ended. Several processes share a load by the origin that `go` names: each sends
+every N-th request of one grid.
 
 Imports only what costs next to nothing (`json`, `socket`, `dataclasses` cost 10 to 40 ms each): a load must be able to
 start in the middle of a test.
@@ -26,7 +26,7 @@ from meshtest.loads.sockets import READ, EpollPoller, Poller, PollPoller
 from meshtest.loads.tally import Tally
 from meshtest.model.choices import target_of
 from meshtest.model.record import KEEPALIVE, NOT_SENT, PART_BITS
-from meshtest.spi.sheet import Sheet
+from meshtest.spi.sheet import FLUSH_NS, Sheet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from meshtest.loads.stamp import StampOrder
 
     class Order(TypedDict):
-        """What load.py asks one process for. Exactly one of `pace` and `concurrency`; None elsewhere means "no limit"."""
+        """What load.py asks one process for. One of `pace` and `concurrency`; None elsewhere means "no limit"."""
 
         part: int
         parts: int
@@ -72,6 +72,10 @@ _WATCH_NS = 500_000_000
 """How often to look whether the parent still lives, for the case that another process holds our stdin open."""
 _GRACE_NS = 1_000_000_000
 """After a stop, to send what was due before it."""
+_TRIAL_NS = 2_000_000_000
+"""After that much time a load that lags by half of it is more than this machine can send."""
+_BUSY = 0.8
+"""Share of its time that a prober uses or waits for a CPU when that is what it lacks."""
 _CHUNK = 65536
 _MOST = 1 << PART_BITS
 
@@ -92,7 +96,7 @@ class Prober:
             connections=order["connections"],
             must_listen=order["must_listen"],
         )
-        self._wakes = stage.wakes
+        self._stage = stage
         if order["pace"] is None and len(order["targets"]) == 1 and self._lanes == [KEEPALIVE]:
             stage.turn = self._turn
         self._exchanges = [exchange_for(stage, target, number) for number, target in enumerate(order["targets"])]
@@ -100,34 +104,40 @@ class Prober:
         self._next = 0
         """Number of the next request of this process."""
         self._last = min(_MOST if order["requests"] is None else order["requests"], _MOST)
-        self._end = 0
+        self._origin = self._end = 0
         self._open = order["pace"] is not None
         self._times: Iterator[int] = iter(())
         self._due = _FAR
+        self._lacks = order["concurrency"] or 0
+        """Requests that are to be under way in a closed loop."""
         self._sending = True
         self._give_up = _FAR
         self._parent = os.getppid()
         self._watch_at = 0
 
-    @property
-    def _under_way(self) -> int:
-        return sum(exchange.under_way for exchange in self._exchanges)
-
     def run(self, origin: int) -> None:
         """Send until told to stop, or done; then wait for what is under way."""
         self._begin(origin)
-        self._send(monotonic_ns())
+        stage, wakes, wait = self._stage, self._stage.wakes, self._poller.wait
+        self._fill(self._send(monotonic_ns()))
         os.write(1, b"started %d\n" % origin)
-        wakes, wait = self._wakes, self._poller.wait
-        while self._sending or self._under_way:
+        chores = 0
+        while self._sending or stage.under_way:
             now = monotonic_ns()
-            if self._sending:
-                self._send(now)
-            self._housekeeping(now)
-            for fd, events in wait(self._pause()):
+            if self._due <= now:
+                now = self._send(now)
+            elif stage.under_way < self._lacks:
+                self._fill(now)
+            if chores <= now:
+                chores = self._chores(now)
+            until = self._due if self._due < chores else chores
+            ready = wait((until - monotonic_ns()) / 1e9)
+            for fd, events in ready:
                 wake = wakes.get(fd)  # it may have been closed by what came before it
                 if wake:
                     wake(events)
+            if ready and chores > now + FLUSH_NS:
+                chores = now + FLUSH_NS
         self.flush()
 
     def flush(self) -> None:
@@ -136,8 +146,9 @@ class Prober:
 
     def _begin(self, origin: int) -> None:
         self._poller.register(0, READ)
-        self._wakes[0] = lambda _: self._obey(os.read(0, _CHUNK))
+        self._stage.wakes[0] = lambda _: self._obey(os.read(0, _CHUNK))
         seconds = self._order["seconds"]
+        self._origin = origin
         self._end = _FAR if seconds is None else origin + round(seconds * 1e9)
         if self._open:
             self._pace(origin, self._order["pace"] or [])
@@ -154,40 +165,35 @@ class Prober:
         """To the next request's time."""
         due = next(self._times, None)
         if due is None:
-            self._sending = False
+            self._cease()
         else:
             self._due = due
 
-    def _pause(self) -> float:
-        """Seconds until something must be done. The answer to a closed loop wakes us by itself."""
-        until = self._watch_at
-        if self._sending and self._due < until:
-            until = self._due
-        if 0 < self._sheet.flush_at < until:
-            until = self._sheet.flush_at
-        for exchange in self._exchanges:
-            if 0 < exchange.deadline < until:
-                until = exchange.deadline
-        return (until - monotonic_ns()) / 1e9
+    def _cease(self) -> None:
+        """Nothing more is to be sent."""
+        self._sending, self._due, self._lacks = False, _FAR, 0
 
     # Sending.
 
-    def _send(self, now: int) -> None:
-        if self._open:
-            for _ in range(_BATCH):
-                if now < self._due or not self._more(self._due):
-                    return
-                self._launch(self._due, now)
-                self._advance()
-                now = monotonic_ns()
-        else:
-            while self._under_way < (self._order["concurrency"] or 1) and self._more(now):
-                self._launch(now, now)
-                now = monotonic_ns()
+    def _send(self, now: int) -> int:
+        """What is due; returns the time."""
+        for _ in range(_BATCH):
+            if now < self._due or not self._more(self._due):
+                break
+            self._launch(self._due, now)
+            self._advance()
+            now = monotonic_ns()
+        return now
+
+    def _fill(self, now: int) -> None:
+        """What a closed loop lacks."""
+        while self._stage.under_way < self._lacks and self._more(now):
+            self._launch(now, now)
+            now = monotonic_ns()
 
     def _more(self, intended: int) -> bool:
         if self._next >= self._last or intended >= self._end:
-            self._sending = False
+            self._cease()
             if self._next >= _MOST:
                 raise Trouble(f"a process of a load numbers at most {_MOST:,} requests; use more processes")
         return self._sending
@@ -213,17 +219,33 @@ class Prober:
 
     # Time, and the runner.
 
-    def _housekeeping(self, now: int) -> None:
+    def _chores(self, now: int) -> int:
+        """What need not be done for every request; returns when there is something to do again."""
         for exchange in self._exchanges:
             exchange.expire(now)
         if self._sending and now >= self._give_up:
             self._abandon(now)
-        if self._sheet.flush_at and now >= self._sheet.flush_at:
+        elif self._sending and now - self._due > (now - self._origin) / 2 and now - self._origin > _TRIAL_NS:
+            self._despair(now)
+        if self._sheet.rows:
             self._sheet.flush()
         if now >= self._watch_at:
             self._watch_at = now + _WATCH_NS
             if os.getppid() != self._parent:
                 self._orphaned()
+        deadlines = (exchange.deadline for exchange in self._exchanges if exchange.deadline)
+        return min(self._watch_at, self._give_up, *deadlines)
+
+    def _despair(self, now: int) -> None:
+        """Give up a load whose rate is beyond this machine, rather than fill the disk with what was not sent."""
+        seconds = (now - self._origin) / 1e9
+        if self.tally.busy() < _BUSY:
+            return  # something else keeps us from sending, and may stop to
+        raise Trouble(
+            f"the rate is more than this machine can send: in the first {seconds:.1f} s one prober sent "
+            f"{self.tally.sent / seconds:,.0f} requests a second and fell behind by {(now - self._due) / 1e9:.1f} s; "
+            "lower the rate, or share it between `processes`, each with a CPU of its own"
+        )
 
     def _obey(self, text: bytes) -> None:
         """Commands are short lines, written whole by the runner."""
@@ -251,7 +273,8 @@ class Prober:
         self._poller.unregister(0)
         self._end = min(self._end, now)
         self._give_up = now + _GRACE_NS
-        self._sending = self._sending and self._open and self._due < self._end
+        if not self._open or self._due >= self._end:
+            self._cease()
 
     def _abandon(self, now: int) -> None:
         """The load was more than this machine can send: what was due and has not left is on record as not sent."""

@@ -50,7 +50,7 @@ sampled would measure the collector."""
 
 @dataclass(frozen=True)
 class Target:
-    """One kind of request of a load: `Target("POST http://web/cart", weight=2, headers={"x-user": "7"}, body="@cart.json")`."""
+    """One kind of request of a load: `Target("POST http://web/cart", weight=2, body="@cart.json")`."""
 
     request: str
     """`GET http://web:9080/path`; the method may be left out."""
@@ -166,7 +166,7 @@ class LoadSpec:
     """For each request, from when it begins to leave."""
     processes: int = 1
     users: int = 0
-    """Virtual users, in turn, each with a session of its own: it sends the cookies that it was given. 0: no sessions."""
+    """Virtual users, in turn, each with a session of its own: the cookies that it was given. 0: no sessions."""
     fault_headers: tuple[tuple[str, str, float], ...] = ()
     """(name, value, share of the requests that carry it)."""
     sampled: float = SAMPLED
@@ -343,6 +343,18 @@ def parse_request(text: str) -> tuple[str, str, str, str]:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     authority = f"{host}:{port}" if port not in (None, default) else host
     return "POST" if protocol == "grpc" else method.upper() or "GET", parts.scheme, authority, path
+
+
+def parse_targets(requests: str | Sequence[str], weights: str = "", **more: Any) -> list[Target]:
+    """From a command line: requests, and `9,1` as their weights."""
+    texts = [requests] if isinstance(requests, str) else list(requests)
+    try:
+        numbers = [float(word) for word in weights.split(",")] if weights else [1.0] * len(texts)
+    except ValueError:
+        raise UsageError(f"weights {weights!r}: numbers, as 9,1") from None
+    if len(numbers) != len(texts):
+        raise UsageError(f"weights {weights!r}: {len(numbers)} for {len(texts)} request(s)")
+    return [Target(text, weight=number, **more) for text, number in zip(texts, numbers, strict=True)]
 
 
 def parse_headers(headers: Headers) -> tuple[tuple[str, str], ...]:

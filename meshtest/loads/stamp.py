@@ -56,9 +56,9 @@ class Stamp:
 
     def pairs(self, index: int) -> list[tuple[bytes, bytes]]:
         """Names in lower case."""
-        lower, span = trace(self.salt, index)
+        lower = trace(self.salt, index)
         flag = b"01" if lower < self.sampled_below else b"00"
-        fields = [(_ID, self.id(index)), (_TRACE, b"%b%016x-%016x-%b" % (self.upper, lower, span, flag))]
+        fields = [(_ID, self.id(index)), (_TRACE, b"%b%016x-%016x-%b" % (self.upper, lower, lower, flag))]
         fields += [(name, value) for name, value, below, salt in self._faults if mixed(salt, index) < below]
         if self.sessions and (cookie := self._cookie(index)):
             fields.append((_COOKIE, cookie))

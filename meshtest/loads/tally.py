@@ -6,6 +6,7 @@ Figures are numbers that several processes of a load can be merged by; what foll
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 
 from meshtest.model.record import FATES
 
@@ -58,7 +59,7 @@ class Tally:
         self._first = 0
         self._last = 0
         self._gap = 0
-        self._late: dict[int, int] = {}
+        self._late: defaultdict[int, int] = defaultdict(int)
         self._began = (0, 0, 0)
 
     def begin(self) -> None:
@@ -69,20 +70,21 @@ class Tally:
         """A request has begun to leave at `now`, `late` ticks after its intended time."""
         gap = now - self._last
         if gap > self._gap:
-            self._count_gap(now, gap)
+            if self.sent:
+                self._gap = gap
+            else:
+                self._first = now
         self._last = now
         self.sent += 1
         if late > _EXACT:
             shift = late.bit_length() - _PRECISION
             late = late >> shift << shift
-        counts = self._late
-        counts[late] = counts.get(late, 0) + 1
+        self._late[late] += 1
 
-    def _count_gap(self, now: int, gap: int) -> None:
-        if self.sent:
-            self._gap = gap
-        else:
-            self._first = now
+    def busy(self) -> float:
+        """Share of the time since the beginning in which it used a CPU, or waited for one."""
+        wall, cpu, queued = (now - then for now, then in zip(_clocks(), self._began, strict=True))
+        return (cpu + queued) / wall if wall else 0.0
 
     def trouble(self, words: str) -> None:
         """A connection failed, and it is known why."""

@@ -28,7 +28,8 @@ class Answer:
     """The state of one answer. `keep`: the connection can carry another request."""
 
     __slots__ = (
-        "_head_only", "_left", "_rest", "_state", "attempts", "cookies", "keep", "length", "served_by", "size", "status",
+        "_head_only", "_left", "_rest", "_state", "attempts", "cookies", "keep", "length", "served_by", "size",
+        "status",
     )  # fmt: skip
 
     def __init__(self, head_only: bool = False) -> None:

@@ -22,7 +22,8 @@ from meshtest.checks import About, FaultBit, NoDowntime, Split
 from meshtest.errors import ConfigRejected, FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
 from meshtest.lib.words import listed, nearest
 from meshtest.loads.load import Load as Prober
-from meshtest.loads.spec import Headers, LoadSpec
+from meshtest.loads.shape import Stage
+from meshtest.loads.spec import SAMPLED, Arrivals, Headers, LoadSpec, Protocol, Target
 from meshtest.manifests.compiler import compile_or_raise
 from meshtest.manifests.culprit import culprits
 from meshtest.manifests.diff import diff
@@ -253,7 +254,7 @@ class Mesh:
 
     def load(
         self,
-        request: str,
+        request: str | Target | Sequence[str | Target],
         *,
         rps: float | None = None,
         requests: int | None = None,
@@ -266,8 +267,23 @@ class Mesh:
         concurrency: int | None = None,
         timeout: float | None = None,
         name: str = "",
+        protocol: Protocol = "",
+        tls: TlsAsk | None = None,
+        shape: Sequence[Stage] = (),
+        arrivals: Arrivals = "even",
+        processes: int = 1,
+        users: int = 0,
+        fault_headers: Mapping[str, float] | None = None,
+        sampled: float = SAMPLED,
+        unreachable: Literal["error", "record"] = "error",
     ) -> Load:
         """Requests like `GET http://web/path`, evenly spaced at `rps` (default 100) whatever the answers do.
+
+        Several requests, or `Target`s with weights, headers and bodies of their own, share one load. `shape` makes the
+        rate follow `Ramp`, `Hold` and `Burst` instead; `arrivals="poisson"` makes it random. `users=50` are as many
+        sessions that keep their cookies. `fault_headers={"x-fault": 0.1}` puts that header on a share of the requests,
+        chosen by the run's seed; `sampled` is the share whose `traceparent` asks to be traced. `processes`: more than
+        one core's worth of load. `unreachable="record"`: that nobody listens at the start is no mistake.
 
         `source`: who sends them. A workload or service of the mesh sends through its own proxy; `ingress` (or
         `ingress/PORT`) comes in through the gateway; `outside` is a client that has no proxy and no identity. Left out:
@@ -284,10 +300,29 @@ class Mesh:
             body=body,
             lanes=lanes,
             connections=connections,
-            timeout=timeout or self.settings.request_timeout,
+            timeout=self.settings.request_timeout if timeout is None else timeout,
+            protocol=protocol,
+            tls=tls,
+            shape=shape,
+            arrivals=arrivals,
+            processes=processes,
+            users=users,
+            fault_headers=fault_headers,
+            sampled=sampled,
+            unreachable=unreachable,
         )
-        place = self._place(spec.name, self.source_for(spec.authority) if source is None else source)
+        place = self._place(spec.name, self._source_of(spec) if source is None else source)
         return Load(self, Prober(spec, place))
+
+    def _source_of(self, spec: LoadSpec) -> str:
+        """Where a load enters when nobody says: all of it at one place."""
+        sources = {target.authority: self.source_for(target.authority) for target in spec.targets}
+        if len(set(sources.values())) > 1:
+            where = ", ".join(f"{host} {'by the ingress' if source else 'inside'}" for host, source in sources.items())
+            raise UsageError(
+                f"the targets of load {spec.name!r} enter the mesh at different places ({where}); say `source`"
+            )
+        return next(iter(sources.values()))
 
     def _place(self, load: str, source: str) -> Place:
         """Where a load of that name runs."""

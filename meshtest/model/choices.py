@@ -65,7 +65,6 @@ def user_of(index: int, users: int, parts: int = 1) -> int:
     return part + parts * (number % ((users - part + parts - 1) // parts))
 
 
-def trace(salt: int, index: int) -> tuple[int, int]:
-    """The lower half of a request's trace id, and its span id. The upper half is the salt."""
-    word = (salt + (index + 1) * _GOLDEN) & _WORD
-    return word, word ^ 0x5DEECE66D5DEECE6
+def trace(salt: int, index: int) -> int:
+    """The lower half of a request's trace id, which is also the id of its span. The upper half is the salt."""
+    return (salt + (index + 1) * _GOLDEN) & _WORD

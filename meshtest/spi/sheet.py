@@ -20,7 +20,7 @@ class Sheet:
         self._names = os.open(names, flags, 0o644)
         self._known: dict[bytes, int] = {b"": 0}
         self.rows: list[bytes] = []
-        """Whole RECORDs for the next flush. Who appends to it also sets `flush_at` if that is 0."""
+        """Whole RECORDs for the next flush. Who appends here instead of by `add` sees to it that they are flushed."""
         self._flushed = 0
         self.flush_at = 0
         """When the oldest row must be written (ns); 0 if there is none."""
