@@ -118,13 +118,14 @@ class Talk:
             self.todo.append((number, int(found[1])))
         elif kind == DATA:
             self.bodies.append(payload)
-            if payload and self.reads_bodies:
+            if payload and self.reads_bodies and self.doom is None:
                 for one in (0, number):
                     self.send(WINDOW_UPDATE, 0, one, len(payload).to_bytes(4, "big"))
         elif kind == SETTINGS and not flags & ACK:
             for key, value in struct.iter_unpack(">HI", payload):
                 self.first_window = value if key == 4 else self.first_window
-            self.send(SETTINGS, ACK, 0)
+            if self.doom is None:
+                self.send(SETTINGS, ACK, 0)
         elif kind == PING:
             self.pongs += flags & ACK
         elif kind == WINDOW_UPDATE:
