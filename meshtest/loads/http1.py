@@ -73,7 +73,7 @@ class Connection:
         """The straight line may be taken: kept, used before, a request under way that has left, nothing heard yet."""
         self.reused = 0
         self.first = NEVER
-        self.unsent = b""
+        self.unsent: bytes | memoryview = b""
         self.interest = READ
         self.answer: Answer | None = None
         """Of an answer that is not taken on the straight line."""
@@ -94,7 +94,7 @@ class Connection:
         if gone == len(request):
             self.plain = self.reused == 1
         else:
-            owner.held_up(self, request[gone:])
+            owner.held_up(self, memoryview(request)[gone:])
 
     def ready(self, events: int) -> None:
         """Something can be read, or the rest can be sent."""
@@ -179,7 +179,7 @@ class Http1(Exchange):
         self._kept += not fresh
         return connection
 
-    def held_up(self, connection: Connection, unsent: bytes, error: OSError | None = None) -> None:
+    def held_up(self, connection: Connection, unsent: bytes | memoryview, error: OSError | None = None) -> None:
         """The kernel took nothing, or not all."""
         connection.answer = Answer(self._head_only)
         connection.unsent = unsent
@@ -192,7 +192,7 @@ class Http1(Exchange):
         """Send as much as the kernel takes; on loopback a connection stands before connect() has returned."""
         wanted = READ | WRITE
         try:
-            connection.unsent = connection.unsent[connection.sock.send(connection.unsent) :]
+            connection.unsent = memoryview(connection.unsent)[connection.sock.send(connection.unsent) :]
         except WantRead:
             wanted = READ
         except BlockingIOError:

@@ -39,12 +39,14 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
         self._stderr: IO[bytes] | None = None
         self._figures: Figures | None = None
+        self._said = b""
         self._words = ""
 
     def start(self) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _BOOT, _ROOT],
+            bufsize=0,  # communicate() does not know what a buffer holds
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -75,14 +77,15 @@ class Process:
         """Block until it says something: True if that begins with `word`, False if it is something else, or dead."""
         assert self._process
         assert self._process.stdout
-        return self._process.stdout.readline().startswith(word)
+        self._said = self._process.stdout.readline()
+        return self._said.startswith(word)
 
     def tell(self, data: bytes) -> None:
         assert self._process
         assert self._process.stdin
         try:
-            self._process.stdin.write(data)
-            self._process.stdin.flush()
+            while data:
+                data = data[self._process.stdin.write(data) or 0 :]
         except (BrokenPipeError, ValueError):
             return  # it has ended; whoever asks next hears why
 
@@ -96,6 +99,7 @@ class Process:
         assert self._process
         if self._figures is None and self._process.stdout and not self._process.stdout.closed:
             out, _ = self._process.communicate(timeout=timeout)
+            out = out or self._said
             if self._process.returncode in (0, FAILED, GAVE_UP) and out:
                 self._figures = json.loads(out.splitlines()[-1])
         return self._figures
@@ -113,6 +117,8 @@ class Process:
 
     def close(self) -> None:
         assert self._process
+        if not self.running:
+            self.last_words()
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             if stream:
                 _close_quietly(stream)

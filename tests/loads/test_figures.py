@@ -65,7 +65,10 @@ class TestSaturated:
         )
 
     def test_many_that_left_a_little_late_are(self) -> None:
-        assert "200 requests of 1000 left more than 20 ms late" in summary([figures([(0, 800), (25, 200)])], asked=None).saturated
+        assert (
+            "200 requests of 1000 left more than 20 ms late"
+            in summary([figures([(0, 800), (25, 200)])], asked=None).saturated
+        )
 
     def test_what_was_never_sent_is_with_the_reason(self) -> None:
         fates = [100, 0, 0, 0, 0, 0, 3, 0]
@@ -87,7 +90,10 @@ def test_a_tally_keeps_lateness_to_one_percent() -> None:
         tally.count_send(1000 + number * 500, late)
     known = tally.figures()
     assert [count for _, count in known["late"]] == [1] * 4
-    assert [abs(kept - late) / late < 0.01 for (kept, _), late in zip(known["late"], (3, 4000, 123_456, 4_000_000_000), strict=True)] == [True] * 4
+    assert [
+        abs(kept - late) / late < 0.01
+        for (kept, _), late in zip(known["late"], (3, 4000, 123_456, 4_000_000_000), strict=True)
+    ] == [True] * 4
     assert (known["gap"], known["sent"], known["first"], known["last"]) == (500, 4, 1000, 2500)
 
 
