@@ -39,7 +39,7 @@ from meshtest.mesh.service import ServiceHandle, VersionHandle
 from meshtest.model.diagnostic import Diagnostic
 from meshtest.model.document import Document, Documents
 from meshtest.model.history import History, Hop
-from meshtest.model.request import SERVED_BY
+from meshtest.model.request import SERVED_BY, Lane
 from meshtest.model.route import Fault
 from meshtest.model.service import Workload
 from meshtest.model.status import Status
@@ -315,8 +315,8 @@ class Mesh:
         return Load(self, Prober(spec, place))
 
     def _source_of(self, spec: LoadSpec) -> str:
-        """Where a load enters when nobody says: all of it at one place."""
-        sources = {target.authority: self.source_for(target.authority) for target in spec.targets}
+        """Where a load enters when nobody says: all of it at one place, from outside at the port of the URL."""
+        sources = {target.authority: self._way_of(target) for target in spec.targets}
         if len(set(sources.values())) > 1:
             where = ", ".join(f"{host} {'by the ingress' if source else 'inside'}" for host, source in sources.items())
             raise UsageError(
@@ -371,7 +371,7 @@ class Mesh:
         self.record("ask", what.id, request=str(what), protocol=reply.protocol, **seen)
         return reply
 
-    def _way_of(self, what: Ask) -> str:
+    def _way_of(self, what: Ask | Target) -> str:
         """Through the gateway's port that the URL says, or from inside."""
         way = self.source_for(what.authority)
         return f"{way}/{what.port}" if way and what.port != 80 else way
@@ -428,12 +428,13 @@ class Mesh:
         self.run.record(kind, subject, **data)
 
     def flush(self) -> None:
-        """Return when what the proxies know of finished requests is on disk."""
+        """Return when what the proxies know of finished requests is on disk. A message on a held connection is none to
+        them: they write a line when the connection ends, with the id of the message that opened it."""
         requests = self.run.history().requests
         if self._asked:  # a load settles when it ends; the hop of an ask's last proxy may still be under way
             self.provider.settle()
         if len(requests) > self._flushed or self._asked:
-            self.provider.flush([*(r.id for r in requests if r.answered), *self._asked])
+            self.provider.flush([*(r.id for r in requests if r.answered and r.lane is not Lane.HELD), *self._asked])
             self._flushed = len(requests)
             self._asked.clear()
 
