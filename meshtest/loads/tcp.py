@@ -5,7 +5,8 @@
  other bytes       the same bytes: an echo
  none              the question `meshtest\n`, by which a stand-in tells who it is: a line of JSON
 
-Only the last tells versions apart: there is no header on plain TCP.
+Only the last tells versions apart: there is no header on plain TCP. Nor is there a status: an answer counts as 200, so
+that whoever judges by statuses need not know of TCP.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 QUESTION = b"meshtest\n"
 _LONGEST_LINE = 1 << 20
+_OK = 200
 
 
 class Tcp(Held):
@@ -50,6 +52,7 @@ class Lines(Talk):
 
     def __init__(self, *, asks: bool) -> None:
         super().__init__()
+        self.status = _OK
         self._asks = asks
         self._rest = b""
         self._who = b""
@@ -85,6 +88,7 @@ class Echo(Talk):
 
     def __init__(self) -> None:
         super().__init__()
+        self.status = _OK
         self._rest = b""
 
     def say(self, message: Message) -> None:

@@ -127,8 +127,8 @@ def test_an_answer_before_the_body_has_left_is_an_answer(tmp_path: Path) -> None
 # Held connections.
 
 HELD = {
-    "tcp": (TcpServer, "tcp://web:1/", 0, {"body": "{id};"}),
-    "tls": (TcpServer, "tls://web:1/", 0, {"body": "{id};"}),
+    "tcp": (TcpServer, "tcp://web:1/", 200, {"body": "{id};"}),
+    "tls": (TcpServer, "tls://web:1/", 200, {"body": "{id};"}),
     "websocket": (WebSocketServer, "ws://web/", 101, {}),
     "grpc_stream": (GrpcStreamServer, STREAM_URL, 200, {"protocol": "grpc_stream"}),
 }
