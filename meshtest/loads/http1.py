@@ -219,8 +219,8 @@ class Http1(Exchange):
         """What has become possible on a connection that is not on the straight line."""
         if connection.unsent:
             self._push(connection)
-            if connection.unsent or not events & READ or connection.index == _IDLE:
-                return
+            if not events & READ or connection.index == _IDLE:
+                return  # else the peer may have answered before it has read all
         self._receive(connection)
 
     def _receive(self, connection: Connection) -> None:

@@ -25,7 +25,7 @@ from meshtest.model.record import RECORD
 from meshtest.model.request import Fate, Lane, Request, Requests
 from meshtest.spi.load import Place
 from meshtest.spi.provider import Entrance
-from tests.loads.hostile import FATES, HostileServer, closes, drip, ok, stalls
+from tests.loads.hostile import EARLY, FATES, HostileServer, closes, drip, ok, stalls
 
 LANES = [[Lane.KEEPALIVE], [Lane.FRESH], [Lane.KEEPALIVE, Lane.FRESH]]
 SHORT = 1.0
@@ -65,6 +65,17 @@ def test_each_request_has_the_fate_that_the_server_dealt_it_and_none_is_sent_twi
     assert wrong == []
     assert summary.fates == Counter(r.fate for r in recorded)
     assert {r.lane for r in recorded} == set(lanes)
+
+
+@pytest.mark.parametrize("lanes", LANES[:2], ids=["keepalive", "fresh"])
+def test_an_answer_may_come_before_the_body_has_left(tmp_path: Path, lanes: list[Lane]) -> None:
+    script = list(EARLY)
+    with HostileServer(script, early=True) as server:
+        spec = LoadSpec.of("POST http://web/", body=b"x" * 3_000_000, rate=50, requests=8, lanes=lanes, timeout=SHORT)
+        run(spec, at(server.port, tmp_path))
+    assert {(r.index % 2, r.fate, r.status) for r in requests(tmp_path)} == {
+        (number, *EARLY[act]) for number, act in enumerate(script)
+    }
 
 
 def test_lanes_share_the_requests_evenly(tmp_path: Path) -> None:

@@ -206,7 +206,8 @@ class TestSaturation:
         with HostileServer() as server, Load(LoadSpec.of("http://web/", rate=200), at(server.port, tmp_path)) as load:
             load.wait(requests=20)
             os.kill(load.pid, signal.SIGSTOP)
-            time.sleep(0.4)
+            resumed = time.monotonic() + 0.4
+            until(lambda: time.monotonic() >= resumed, within=1, what=str)
             os.kill(load.pid, signal.SIGCONT)
             load.wait(requests=100, after=0)
             told = load.stop().saturated
