@@ -25,8 +25,8 @@ from meshtest.model.record import (
     NO_CODE,
     NOT_SENT,
     REFUSED,
-    TICK_NS,
     TCP,
+    TICK_NS,
     WEBSOCKET,
 )
 
@@ -216,9 +216,13 @@ class Exchange:
 
 
 def _peer(target: TargetOrder) -> Peer:
-    if target["tls"] is None:
-        return Peer(target["address"], target["port"])
-    peer: Peer = _named("tls_link", "TlsPeer")(target)  # with _ssl: 10 ms that only TLS pays
+    peer: Peer
+    if target["tls"] is not None:
+        peer = _named("tls_link", "TlsPeer")(target)  # with _ssl: 10 ms that only TLS pays
+    elif target["proxy"] and target["transport"] == TCP:
+        peer = _named("tunnel", "TunnelPeer")(target)
+    else:
+        peer = Peer(target["address"], target["port"])
     return peer
 
 

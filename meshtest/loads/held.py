@@ -30,7 +30,7 @@ _CHUNK = 65_536
 class Message:
     """One request: what was said, and when."""
 
-    __slots__ = ("index", "intended", "line", "over", "reused", "sent", "size", "text", "first")
+    __slots__ = ("first", "index", "intended", "line", "over", "reused", "sent", "size", "text")
 
     def __init__(self, line: Line, index: int, intended: int, text: bytes) -> None:
         self.line, self.index, self.intended, self.text = line, index, intended, text

@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 
 from meshtest.loads.grpc_status import code_of, http_of
-from meshtest.loads.http2_fields import Broken, Fields, FieldReader
+from meshtest.loads.http2_fields import Broken, FieldReader, Fields
 from meshtest.loads.wire import LONGEST_HEAD, Garbled
 from meshtest.model.record import ANSWERED, CLOSED, GARBLED, NO_CODE, RESET
 

@@ -11,14 +11,9 @@ that whoever judges by statuses need not know of TCP.
 
 from __future__ import annotations
 
-from meshtest.loads.exchange import Stage
 from meshtest.loads.held import Held, Message, Talk
 from meshtest.loads.wire import Garbled
 from meshtest.model.record import CLOSED, TCP
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from meshtest.loads.exchange import TargetOrder
 
 QUESTION = b"meshtest\n"
 _LONGEST_LINE = 1 << 20
@@ -29,15 +24,6 @@ class Tcp(Held):
     """All messages of a target."""
 
     transport = TCP
-
-    def __init__(self, stage: Stage, target: TargetOrder, number: int) -> None:
-        if target["proxy"] and not target["tls"]:
-            from meshtest.loads.tls_link import TunnelPeer
-
-            super().__init__(stage, target, number)
-            self.peer = TunnelPeer(target)
-        else:
-            super().__init__(stage, target, number)
 
     def talk(self, index: int) -> Talk:
         body = self.target["body"]

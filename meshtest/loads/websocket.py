@@ -136,7 +136,7 @@ class Frames(Talk):
             self._head = b""
             return self._open(answer, rest)
         over = answer.feed(head + b"\r\n\r\n")
-        if answer.status != 101:
+        if head[9:12] != b"101":
             if over or (rest and answer.feed(rest)):
                 self._refused(answer)
             return b""

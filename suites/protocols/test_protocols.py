@@ -1,4 +1,4 @@
-"""A rollout under everything but plain HTTP/1.1: gRPC, streams, WebSockets, TCP, HTTPS and certificates of both sides."""
+"""A rollout under everything but plain HTTP/1.1: gRPC, streams, WebSockets, TCP, HTTPS, client certificates."""
 
 from __future__ import annotations
 

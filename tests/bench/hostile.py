@@ -1,8 +1,8 @@
 """The prober against servers that misbehave: each of 100,000 requests has exactly the fate that the server dealt it.
 
-A case is one transport on one lane. Its server does to request i what its script says and keeps book; the load's records
-are then compared with the book, request by request. What the server never saw must be on record as lost on a connection
-that it had ended.
+A case is one transport on one lane. Its server does to request i what its script says and keeps book; the load's
+records are then compared with the book, request by request. What the server never saw must be on record as lost on a
+connection that it had ended.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from meshtest.loads import Load, LoadSpec
-from meshtest.model.request import Fate, Request, Requests
+from meshtest.model.request import Fate, Lane, Request, Requests, Transport
 from meshtest.spi.load import Place
 from meshtest.spi.provider import Entrance
-from tests.loads import hostile
+from tests.loads import hostile, hostile_http2, hostile_stream
 
 TOTAL = 100_000
 RATE = 1_000.0
@@ -42,10 +42,28 @@ class Case:
     """Of LoadSpec.of."""
     requests: int = 0
     """0: an even share of TOTAL."""
+    script: Sequence[Any] = ()
+    """Left out: every act in turn."""
+    echo: int = 200
+    """Status of what a server of held connections sends back."""
 
 
 def early(script: Sequence[hostile.Act]) -> hostile.HostileServer:
     return hostile.HostileServer(script, early=True)
+
+
+Http2 = hostile_http2.Http2Server
+HTTP2 = {"protocol": "http2", "rate": 500.0}
+_HELD = [act for act in hostile_stream.ACTS if act is not hostile_stream.stalls]
+HELD = [*_HELD * 20, hostile_stream.stalls]
+"""One in 240: a connection that stalls takes all its messages with it until the first is given up."""
+
+
+def held(name: str, server: Any, request: str, *, echo: int = 200, **options: Any) -> Case:
+    """Connections that stay open; each message contains its request's id."""
+    options = {"connections": 64, "rate": 500.0, "timeout": 1.0} | options
+    acts = hostile_stream.ACTS
+    return Case(name=name, fates=acts, server=server, request=request, options=options, script=HELD, echo=echo)
 
 
 CASES = [
@@ -60,12 +78,18 @@ CASES = [
         options={"body": b"x" * 1_000_000, "rate": 50.0},
         requests=1_000,
     ),
+    Case(name="http2 streams", fates=hostile_http2.HTTP2, server=Http2, options=HTTP2 | {"lanes": ["keepalive"]}),
+    Case(name="http2 fresh", fates=hostile_http2.HTTP2, server=Http2, options=HTTP2 | {"lanes": ["fresh"]}),
+    Case(name="grpc", fates=hostile_http2.GRPC, server=Http2, request="grpc://web/a.B/C", options={"rate": 500.0}),
+    held("websocket", hostile_stream.WebSocketServer, "ws://web/", echo=101),
+    held("tcp", hostile_stream.TcpServer, "tcp://web:1/", body="{id};"),
+    held("grpc streams", hostile_stream.GrpcStreamServer, "grpc://web/a.B/C", protocol="grpc_stream"),
 ]
 
 
 def judge(case: Case, requests: int) -> tuple[Counter[Fate], list[str]]:
     """How many of each fate there were, and what differs from the server's book."""
-    script = list(case.fates)
+    script = list(case.script or case.fates)
     with tempfile.TemporaryDirectory() as directory:
         with case.server(script) as server:
             options = {"rate": RATE, "timeout": TIMEOUT} | dict(case.options)
@@ -77,22 +101,38 @@ def judge(case: Case, requests: int) -> tuple[Counter[Fate], list[str]]:
                 time.sleep(0.2)
             load.stop()
         recorded = list(_requests(Path(directory)))
-    return Counter(r.fate for r in recorded), [*differences(case, script, dict(server.log), recorded, requests)]
+    return Counter(r.fate for r in recorded), differences(script, _book(case, server), recorded, requests)
+
+
+def _book(case: Case, server: Any) -> Mapping[int, tuple[Fate, int]]:
+    """Fate and status of each request that the server saw. A server that ends connections under other requests keeps it
+    itself; of one that does not, the acts say it."""
+    if not hasattr(server, "book"):
+        return {index: case.fates[act] for index, act in server.log}
+    echo = (Fate.ANSWERED, case.echo)
+    return {index: echo if dealt == hostile_stream.ECHOED else dealt for index, dealt in server.book.items()}
 
 
 def differences(
-    case: Case, script: Sequence[Any], dealt: Mapping[int, Any], recorded: Sequence[Request], requests: int
+    script: Sequence[Any], dealt: Mapping[int, tuple[Fate, int]], recorded: Sequence[Request], requests: int
 ) -> list[str]:
     found = []
     if sorted(r.index for r in recorded) != list(range(requests)):
         found.append(f"{len(recorded)} records of {requests} requests")
     for r in recorded:
         if r.index not in dealt:
-            if not (r.reused and r.fate in (Fate.RESET, Fate.CLOSED)):
+            if not _lost_unseen(r):
                 found.append(f"{r.index}: the server never saw it, recorded {r.fate.name}")
-        elif (r.fate, r.status) != case.fates[dealt[r.index]]:
-            found.append(f"{r.index}: {dealt[r.index].__name__} recorded as {r.fate.name} {r.status}")
+        elif (r.fate, r.status) != dealt[r.index]:
+            found.append(f"{r.index}: {script[r.index % len(script)].__name__} recorded as {r.fate.name} {r.status}")
     return found
+
+
+def _lost_unseen(r: Request) -> bool:
+    """It was under way, or about to be, on a connection that the server ended; or waited for one that was refused."""
+    if r.transport is Transport.HTTP1:
+        return r.reused and r.fate in (Fate.RESET, Fate.CLOSED)
+    return r.fate in (Fate.RESET, Fate.CLOSED, Fate.GARBLED) or (r.lane is Lane.HELD and r.status == 503)
 
 
 def _requests(folder: Path) -> Requests:

@@ -12,7 +12,6 @@ import threading
 import time
 from typing import Any, Self
 
-
 _UNSENT = 0x894B
 """SIOCOUTQNSD"""
 

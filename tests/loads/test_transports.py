@@ -1,5 +1,5 @@
-"""Every transport of the prober against servers that misbehave: each request has exactly the fate that the server's book
-says, and none is sent twice."""
+"""Every transport of the prober against servers that misbehave: each request has exactly the fate that is in the
+server's book, and none is sent twice."""
 
 from __future__ import annotations
 
