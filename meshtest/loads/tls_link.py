@@ -1,5 +1,5 @@
-"""TLS on a link, which is a link itself: it has the methods of a non-blocking socket. The handshake happens inside `send`
-and `recv`, as far as it goes.
+"""TLS on a link, which is a link itself: it has the methods of a non-blocking socket. The handshake happens inside its
+`send` and `recv`, as far as it goes.
 
      http1.py, http2.py ... ─► TlsLink ─► Tunnel (tunnel.py) ─► socket          each but the last only where asked for
 
