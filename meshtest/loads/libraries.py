@@ -14,7 +14,6 @@ _NEEDED = {
     Transport.HTTP2: ("hpack",),
     Transport.GRPC: ("hpack",),
     Transport.GRPC_STREAM: ("hpack",),
-    Transport.WEBSOCKET: ("wsproto", "h11"),
 }
 
 

@@ -77,6 +77,10 @@ class Target:
             )
         if self.tls and bool(self.tls.certificate) != bool(self.tls.key):
             raise UsageError("a client certificate needs its key, and the key its certificate")
+        if self.tls and (self.tls.ca or self.tls.certificate):
+            from meshtest.loads.line import tls_context  # with ssl; and for its UsageError, now and not in the prober
+
+            tls_context(self.tls.ca, self.tls.certificate, self.tls.key, (), "")
         _ = self.payload, self.fields
 
     @cached_property

@@ -1,4 +1,4 @@
-"""WebSockets of a load: held connections on which a server sends every message back. Frames: `wsproto`.
+"""WebSockets of a load: held connections on which a server sends every message back. Frames: websocket_frames.py.
 
 A message is answered by its own text, whatever else the server says in between. If the server closes the WebSocket,
 what waits is CLOSED, with the code of its close frame. An upgrade that is refused is an answer, with its status.
@@ -6,18 +6,24 @@ what waits is CLOSED, with the code of its close frame. An upgrade that is refus
 
 from __future__ import annotations
 
-from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError, generate_accept_token, generate_nonce
+import os
+from binascii import b2a_base64
 
 from meshtest.loads.held import Held, Message, Talk
+from meshtest.loads.websocket_frames import BINARY, CLOSE, PING, PONG, TEXT, FrameReader, close_code, frame
 from meshtest.loads.wire import LONGEST_HEAD, Answer, Garbled
 from meshtest.model.record import ANSWERED, CLOSED, NO_CODE, WEBSOCKET
+
+try:
+    from _sha1 import sha1  # `hashlib` costs 5 ms
+except ImportError:  # an interpreter that has OpenSSL's only
+    from hashlib import sha1
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from meshtest.loads.exchange import Stage, TargetOrder
 
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _LEAST_CODE, _CODES = 1000, 255
 """A record has one byte for the code of a close."""
 
@@ -32,9 +38,9 @@ class WebSocket(Held):
         self._before = _upgrade(target)
 
     def talk(self, index: int) -> Talk:
-        key = generate_nonce()
+        key = b2a_base64(os.urandom(16), newline=False)
         head = self._before + b"sec-websocket-key: " + key + b"\r\n" + self.stamp.lines(index) + b"\r\n"
-        return Frames(head, generate_accept_token(key))
+        return Frames(head, accept(key))
 
 
 def _upgrade(target: TargetOrder) -> bytes:
@@ -49,6 +55,11 @@ def _upgrade(target: TargetOrder) -> bytes:
     return "\r\n".join(lines).encode("latin-1")
 
 
+def accept(key: bytes) -> bytes:
+    """What a server makes of the key (RFC 6455, 4.2.2)."""
+    return b2a_base64(sha1(key + _GUID).digest(), newline=False)
+
+
 class Frames(Talk):
     """One WebSocket, from the request for it to its close."""
 
@@ -59,15 +70,14 @@ class Frames(Talk):
         self._answer: Answer | None = Answer()
         """To the request; None once it is accepted."""
         self._head = b""
-        self._frames = Connection(ConnectionType.CLIENT)
-        self._parts: list[bytes] = []
+        self._reader = FrameReader()
 
     # Messages.
 
     def say(self, message: Message) -> None:
         self.waiting.append(message)
         if self._answer is None:
-            self.out.append(self._frames.send(_framed(message.text)))
+            self.out.append(_framed(message.text))
 
     def feed(self, data: bytes, now: int) -> None:
         if self._answer is not None:
@@ -75,11 +85,10 @@ class Frames(Talk):
             if not data:
                 return
         try:
-            self._frames.receive_data(data)
-            for event in self._frames.events():
-                self._take(event, now)
-        except (RemoteProtocolError, LocalProtocolError) as error:
-            raise Garbled(str(error)) from None
+            self._reader.read(data)
+        finally:
+            for kind, payload in self._reader.found:
+                self._take(kind, payload, now)
 
     def end(self) -> int:
         """Of a refusal, the end of the connection may be the end of the answer."""
@@ -88,16 +97,13 @@ class Frames(Talk):
             return ANSWERED
         return CLOSED
 
-    def _take(self, event: object, now: int) -> None:
-        if isinstance(event, TextMessage | BytesMessage):
-            self._parts.append(event.data.encode() if isinstance(event.data, str) else bytes(event.data))
-            if event.message_finished:
-                self._hear(b"".join(self._parts), now)
-                self._parts.clear()
-        elif isinstance(event, Ping):
-            self.out.append(self._frames.send(event.response()))
-        elif isinstance(event, CloseConnection):
-            self._closed(event)
+    def _take(self, kind: int, payload: bytes, now: int) -> None:
+        if kind in (TEXT, BINARY):
+            self._hear(payload, now)
+        elif kind == PING:
+            self.out.append(frame(PONG, payload))
+        elif kind == CLOSE and self.over < 0:
+            self._closed(payload)
 
     def _hear(self, text: bytes, now: int) -> None:
         """The answer to the message with this text, if there is one that waits."""
@@ -108,15 +114,12 @@ class Frames(Talk):
                 self.answered.append(message)
                 return
 
-    def _closed(self, event: CloseConnection) -> None:
-        """A close frame - or wsproto's word for frames that are none, by which the state does not change."""
-        if self._frames.state is ConnectionState.OPEN:
-            raise Garbled(f"frames that are none: {event.reason}")
-        code = int(event.code) - _LEAST_CODE
-        self.code = code if 0 <= code < _CODES else NO_CODE
+    def _closed(self, payload: bytes) -> None:
+        """Answered in kind: the closing handshake (RFC 6455, 5.5.1)."""
+        code = close_code(payload) - _LEAST_CODE
+        self.code = code if code < _CODES else NO_CODE
         self.over = CLOSED
-        if self._frames.state is ConnectionState.REMOTE_CLOSING:
-            self.out.append(self._frames.send(event.response()))
+        self.out.append(frame(CLOSE, payload[:2]))
 
     # The opening.
 
@@ -148,16 +151,17 @@ class Frames(Talk):
             raise Garbled("another WebSocket is accepted than was asked for")
         self.status, self.served_by, self.attempts = answer.status, answer.served_by, answer.attempts
         self._answer = None
-        self.out += [self._frames.send(_framed(message.text)) for message in self.waiting]
+        self.out += [_framed(message.text) for message in self.waiting]
 
     def _refused(self, answer: Answer) -> None:
         self.status, self.served_by, self.attempts = answer.status, answer.served_by, answer.attempts
         self.over = ANSWERED
 
 
-def _framed(text: bytes) -> TextMessage | BytesMessage:
+def _framed(text: bytes) -> bytes:
     """Text if it is some."""
     try:
-        return TextMessage(text.decode())
+        text.decode()
     except UnicodeDecodeError:
-        return BytesMessage(text)
+        return frame(BINARY, text)
+    return frame(TEXT, text)

@@ -1,6 +1,6 @@
 """The client's side of WebSocket frames: bytes in, messages and control frames out. Pure; part of the prober.
 
-By hand and not by `wsproto`, whose import alone takes longer than a load may take to start (it brings h11 and half of the
+By hand and not by `wsproto`, whose import takes longer than the rest of a load's start (it brings h11 and half of the
 standard library), and whose messages cost twice the CPU; tests hold the two against each other. Source: RFC 6455, whose
 section is named where a rule comes from. No extension is ever offered, so none is understood.
 """
@@ -60,10 +60,11 @@ class FrameReader:
         self._parts: list[bytes] = []
         self._kind = 0
         """Of the message that has begun; 0 if none has."""
+        self.found: list[tuple[int, bytes]] = []
 
     def read(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Raises Garbled; what came before that is taken by `found`."""
-        self.found: list[tuple[int, bytes]] = []
+        """Raises Garbled; what came before that is in `found` all the same."""
+        self.found = []
         self._rest += data
         while self._step():
             pass

@@ -78,9 +78,8 @@ def envoy(pair: Pair) -> Iterator[tuple[int, int, int]]:
 def measure(name: str, port: int, request: str, **options: Any) -> None:
     """Print one line."""
     with tempfile.TemporaryDirectory() as directory:
-        spec = LoadSpec.of(
-            request, name="load", concurrency=CONNECTIONS, connections=CONNECTIONS, **{"lanes": ["keepalive"], **options}
-        )
+        options = {"lanes": ["keepalive"], "concurrency": CONNECTIONS, "connections": CONNECTIONS} | options
+        spec = LoadSpec.of(request, **options)
         load = Load(spec, Place(name="load", entrance=Entrance("127.0.0.1", port, False), directory=Path(directory)))
         load.start()
         pin(load.pid, 1)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from meshtest.errors import UsageError
 from meshtest.loads import Load, LoadSpec, Summary
 from meshtest.loads.ask import TlsAsk
 from meshtest.model.request import Fate, Lane, Request, Requests, Transport
@@ -279,3 +280,8 @@ def test_a_proxy_that_refuses_to_connect_refuses(tmp_path: Path) -> None:
     with Proxy() as server:
         summary, _ = run(server, tmp_path, "tcp://db:5432/", proxy=True, requests=4)
     assert summary.fates == {Fate.REFUSED: 4}
+
+
+def test_a_certificate_that_is_none_is_said_before_anything_starts() -> None:
+    with pytest.raises(UsageError, match="tls: certificate, key or CA cannot be used"):
+        LoadSpec.of("https://web/", tls=TlsAsk(ca="no PEM"))
