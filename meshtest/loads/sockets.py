@@ -104,6 +104,8 @@ class EpollPoller:
         self.register = self._poll.register
         self.modify = self._poll.modify
         self.unregister = self._poll.unregister
+        self.rest = self._poll.poll
+        """Wait so many seconds (above 0), or up to a millisecond longer: one system call where there is no hurry."""
         self._busy = False
         _sharpen_timers()
 
@@ -134,6 +136,8 @@ class PollPoller:
 
     def wait(self, seconds: float) -> list[tuple[int, int]]:
         return self._poll.poll(max(seconds, 0.0) * 1000)
+
+    rest = wait
 
 
 Poller = EpollPoller if LINUX else PollPoller
