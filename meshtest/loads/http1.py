@@ -117,8 +117,8 @@ class Connection:
             return
         done = (now - self.intended) // TICK_NS
         owner.sheet.rows.append(_TIMES(self.intended, self.index, self.sent, done, done) + known[1])
-        owner.stage.under_way -= 1
         owner.fates[ANSWERED] += 1
+        owner.stage.under_way -= 1
         if owner.turn and (index := owner.turn()) >= 0:
             self.send(index, now, now)
             return

@@ -42,6 +42,9 @@ SCHEMES: dict[str, tuple[str, bool, int]] = {
 }  # fmt: skip
 """URL scheme: the protocol unless another is asked for, whether inside TLS, and the port (0: it must be written)."""
 
+LONGEST = 300.0
+"""Seconds of a request's timeout: its end is recorded as 32 bits of 100 ns after its intended time."""
+
 SAMPLED = 0.01
 """Share of the requests whose traceparent asks for a sample: what Istio does by default. A load that had all of them
 sampled would measure the collector."""
@@ -236,6 +239,8 @@ class LoadSpec:
         return spec
 
     def _check(self) -> None:
+        if self.timeout > LONGEST:
+            raise UsageError(f"timeout is {self.timeout!r}; at most {LONGEST:g} seconds, or a record could not hold it")
         if not 0 <= self.sampled <= 1:
             raise UsageError(f"sampled is {self.sampled!r}; it is a share, from 0 to 1")
         if self.unreachable not in ("error", "record"):

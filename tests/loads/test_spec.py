@@ -59,6 +59,7 @@ def test_a_bad_request_says_what_is_meant(text: str, why: str) -> None:
         ({"requests": 0}, "requests is 0"),
         ({"seconds": -1}, "seconds is -1"),
         ({"timeout": 0}, "timeout is 0"),
+        ({"timeout": 400}, "timeout is 400; at most 300 seconds"),
         ({"connections": 0}, "connections is 0"),
         ({"rate": 10, "concurrency": 3}, "one pace; rate and concurrency were given"),
         ({"name": "a/b"}, "load name 'a/b'"),
