@@ -69,14 +69,18 @@ def load(
     headers: Sequence[str] = (),
     body: str = "",
     protocol: Any = "",
+    seconds: float | None = None,
     **more: Any,
 ) -> Answers:
     """A line about twice a second, then the summary."""
-    from meshtest.loads.shape import parse_stage
+    from meshtest.loads.shape import length, parse_stage
     from meshtest.loads.spec import parse_targets
 
     targets = parse_targets(request, weights, headers=headers, body=body, protocol=protocol)
-    with mesh.load(targets, shape=[parse_stage(stage) for stage in shape], **more) as running:
+    stages = [parse_stage(stage) for stage in shape]
+    if stages and length(stages[-1]) is None and not more.get("requests"):
+        seconds = seconds or sum(length(stage) or 0.0 for stage in stages) + 10.0
+    with mesh.load(targets, shape=stages, seconds=seconds, **more) as running:
         yield {"load": running.name, "started": True}
         while running.sending:
             running.wait_end(within=0.5)

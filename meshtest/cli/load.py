@@ -26,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         dest="shape",
+        metavar="STAGE",
         help="instead of --rps, one after the other: `ramp 50 500 10` (s), `hold 500 20`, `burst 100 every 1 for 10`",
     )
     parser.add_argument("--poisson", action="store_true", help="random arrivals by the run's seed, not evenly spaced")
@@ -35,9 +36,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", help="who sends them: a workload, `ingress`, `ingress/PORT` (default: by the host)")
     parser.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'")
     parser.add_argument("--body", default="", help="text, or @FILE")
-    parser.add_argument(
-        "--protocol", default="", choices=["", *PROTOCOLS], help="instead of what the URL's scheme says"
-    )
+    spoken = ", ".join(PROTOCOLS)
+    parser.add_argument("--protocol", default="", metavar="NAME", help=f"{spoken} (default: as the URL's scheme says)")
     parser.add_argument("--lane", action="append", choices=["keepalive", "fresh"], help="default: both in turn")
     parser.add_argument("--connections", type=int, default=16, help="kept connections of each target (default: 16)")
     parser.add_argument("--timeout", type=float, help="seconds for one request (default: the setting request_timeout)")

@@ -84,7 +84,10 @@ class Connection:
         """Begin a request here."""
         owner = self.owner
         self.index, self.intended = index, intended
-        self.sent = owner.started(self, index, intended, now)
+        self.sent = late = (now - intended) // TICK_NS
+        owner.count_send(now, late)  # this line and the next two are started()
+        owner.stage.under_way += 1
+        owner.deadlines.append((now + owner.timeout, index, self))
         request = owner.request(index)
         try:
             gone = self._send(request)
@@ -114,8 +117,8 @@ class Connection:
             return
         done = (now - self.intended) // TICK_NS
         owner.sheet.rows.append(_TIMES(self.intended, self.index, self.sent, done, done) + known[1])
-        owner.stage.under_way -= 1
         owner.fates[ANSWERED] += 1
+        owner.stage.under_way -= 1
         if owner.turn and (index := owner.turn()) >= 0:
             self.send(index, now, now)
             return
@@ -132,6 +135,7 @@ class Http1(Exchange):
     def __init__(self, stage: Stage, target: TargetOrder, number: int) -> None:
         super().__init__(stage, target, number)
         self.sheet, self.fates, self.turn = stage.sheet, stage.tally.fates, stage.turn
+        self.count_send = stage.tally.count_send
         self.idle: deque[Connection] = deque()
         self.heads: dict[bytes, tuple[int, bytes]] = {}
         """Heads of answers seen on a kept connection: the length of head and body, and the RECORD without its times."""
@@ -139,17 +143,17 @@ class Http1(Exchange):
         self._head_only = target["method"] == "HEAD"
         self._before, self._body = request_parts(target)
         stamp = self.stamp
+        self._plain, self._salt, self._sampled_below = stamp.plain, stamp.salt, stamp.sampled_below
         literal = self._before + b"%b: %b-" % (REQUEST_ID.encode(), stamp.name)
         self._template = literal.replace(b"%", b"%%") + b"%d\r\ntraceparent: " + stamp.upper + b"%b-%b-%b\r\n\r\n%b"
 
     def request(self, index: int) -> bytes:
         """What goes over the wire."""
-        stamp = self.stamp
-        if not stamp.plain:
-            return b"%b%b\r\n%b" % (self._before, stamp.lines(index), self._body)
-        lower = trace(stamp.salt, index)
+        if not self._plain:
+            return b"%b%b\r\n%b" % (self._before, self.stamp.lines(index), self._body)
+        lower = trace(self._salt, index)
         span = b"%016x" % lower
-        return self._template % (index, span, span, b"01" if lower < stamp.sampled_below else b"00", self._body)
+        return self._template % (index, span, span, b"01" if lower < self._sampled_below else b"00", self._body)
 
     # Sending.
 

@@ -124,11 +124,7 @@ class Load(RecordedLoad):
 
     def time_for(self, requests: int) -> float:
         """The longest that so many requests take when all time out."""
-        spec = self.spec
-        if spec.shape:
-            return spec.timeout + (spec.lasts or 0.0)
-        at_a_time = spec.concurrency or 1
-        return spec.timeout + (requests / self.rate if self.rate else requests * spec.timeout / at_a_time)
+        return self.spec.timeout + self.spec.due_in(requests, self.rate)
 
     def ended(self) -> Exception | None:
         return next((self._died(process) for process in self._processes if process.failed), None)
@@ -138,8 +134,7 @@ class Load(RecordedLoad):
         spec = self.spec
         if spec.requests is None and spec.lasts is None:
             raise UsageError("mesh.load(...).run() needs an end: give requests=N or seconds=S, or use it with `with`")
-        rate = spec.rate or (spec.concurrency or 1) / spec.timeout
-        return (spec.lasts or (spec.requests or 0) / rate) + spec.timeout + PATIENCE
+        return (spec.lasts or spec.due_in(spec.requests or 0, spec.rate)) + spec.timeout + PATIENCE
 
     # ---- end
 

@@ -71,7 +71,7 @@ _BATCH = 8
 _WATCH_NS = 500_000_000
 """How often to look whether the parent still lives, for the case that another process holds our stdin open."""
 _GRACE_NS = 1_000_000_000
-"""After a stop, to send what was due before it."""
+"""After a stop, or its last second, to send what was due before."""
 _TRIAL_NS = 2_000_000_000
 """After that much time a load that lags by half of it is more than this machine can send."""
 _BUSY = 0.8
@@ -118,7 +118,8 @@ class Prober:
     def run(self, origin: int) -> None:
         """Send until told to stop, or done; then wait for what is under way."""
         self._begin(origin)
-        stage, wakes, wait = self._stage, self._stage.wakes, self._poller.wait
+        stage, wakes = self._stage, self._stage.wakes
+        wait, rest = self._poller.wait, self._poller.rest
         self._fill(self._send(monotonic_ns()))
         os.write(1, b"started %d\n" % origin)
         chores = 0
@@ -127,11 +128,10 @@ class Prober:
             if self._due <= now:
                 now = self._send(now)
             elif stage.under_way < self._lacks:
-                self._fill(now)
+                now = self._fill(now)
             if chores <= now:
                 chores = self._chores(now)
-            until = self._due if self._due < chores else chores
-            ready = wait((until - monotonic_ns()) / 1e9)
+            ready = wait((self._due - now) / 1e9) if self._due < chores else rest((chores - now) / 1e9)
             for fd, events in ready:
                 wake = wakes.get(fd)  # it may have been closed by what came before it
                 if wake:
@@ -149,7 +149,11 @@ class Prober:
         self._stage.wakes[0] = lambda _: self._obey(os.read(0, _CHUNK))
         seconds = self._order["seconds"]
         self._origin = origin
-        self._end = _FAR if seconds is None else origin + round(seconds * 1e9)
+        if seconds is None:
+            self._end = _FAR
+        else:
+            self._end = origin + round(seconds * 1e9)
+            self._give_up = self._end + _GRACE_NS
         if self._open:
             self._pace(origin, self._order["pace"] or [])
             self._advance()
@@ -171,7 +175,7 @@ class Prober:
 
     def _cease(self) -> None:
         """Nothing more is to be sent."""
-        self._sending, self._due, self._lacks = False, _FAR, 0
+        self._sending, self._due, self._lacks, self._give_up = False, _FAR, 0, _FAR
 
     # Sending.
 
@@ -185,11 +189,12 @@ class Prober:
             now = monotonic_ns()
         return now
 
-    def _fill(self, now: int) -> None:
-        """What a closed loop lacks."""
+    def _fill(self, now: int) -> int:
+        """What a closed loop lacks; returns the time."""
         while self._stage.under_way < self._lacks and self._more(now):
             self._launch(now, now)
             now = monotonic_ns()
+        return now
 
     def _more(self, intended: int) -> bool:
         if self._next >= self._last or intended >= self._end:
@@ -223,7 +228,7 @@ class Prober:
         """What need not be done for every request; returns when there is something to do again."""
         for exchange in self._exchanges:
             exchange.expire(now)
-        if self._sending and now >= self._give_up:
+        if now >= self._give_up:
             self._abandon(now)
         elif self._sending and now - self._due > (now - self._origin) / 2 and now - self._origin > _TRIAL_NS:
             self._despair(now)
@@ -261,6 +266,8 @@ class Prober:
 
     def _change(self, rate: float, origin: int) -> None:
         """Another rate from that moment on, at which all processes of the load begin a new grid."""
+        if not self._sending:
+            return
         before = self._times
         self._pace(origin, [("rate", rate, rate, None)])
         if self._due < origin:

@@ -107,6 +107,8 @@ def _wrong(stage: Stage) -> str:
         if not 0 < stage.requests < inf or stage.requests != int(stage.requests):
             return f"requests is {stage.requests!r}; it must be a whole number above 0"
         return "" if 0 <= stage.every < inf else f"every is {stage.every!r}; it must be above 0"
+    if isinstance(stage, Hold) and not stage.rate and stage.seconds is None:
+        return "a pause needs an end; give it `seconds`"
     rates = (stage.rate,) if isinstance(stage, Hold) else (stage.start, stage.end)
     if not all(0 <= rate < inf for rate in rates):
         return "a rate is 0 or above"

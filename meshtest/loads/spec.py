@@ -15,7 +15,7 @@ from meshtest.loads.exchange import MODULES
 from meshtest.loads.libraries import folders
 from meshtest.loads.shape import Stage, check_shape, length
 from meshtest.model.choices import salt
-from meshtest.model.record import PART_BITS
+from meshtest.model.record import PART_BITS, REQUEST_ID
 from meshtest.model.request import Lane, Transport
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ SCHEMES: dict[str, tuple[str, bool, int]] = {
     "tcp": ("tcp", False, 0), "tls": ("tcp", True, 443),
 }  # fmt: skip
 """URL scheme: the protocol unless another is asked for, whether inside TLS, and the port (0: it must be written)."""
+
+LONGEST = 300.0
+"""Seconds of a request's timeout: its end is recorded as 32 bits of 100 ns after its intended time."""
 
 SAMPLED = 0.01
 """Share of the requests whose traceparent asks for a sample: what Istio does by default. A load that had all of them
@@ -242,6 +245,8 @@ class LoadSpec:
         return spec
 
     def _check(self) -> None:
+        if self.timeout > LONGEST:
+            raise UsageError(f"timeout is {self.timeout!r}; at most {LONGEST:g} seconds, or a record could not hold it")
         if not 0 <= self.sampled <= 1:
             raise UsageError(f"sampled is {self.sampled!r}; it is a share, from 0 to 1")
         if self.unreachable not in ("error", "record"):
@@ -249,7 +254,10 @@ class LoadSpec:
         for what, number in (("users", self.users or None), ("concurrency", self.concurrency)):
             if number is not None and number < self.processes:
                 raise UsageError(f"{what} is {number}, but there are {self.processes} processes to share them")
-        if self.users and any(name.lower() == "cookie" for target in self.targets for name, _ in target.fields):
+        given = {name.lower() for target in self.targets for name, _ in target.fields}
+        if REQUEST_ID in given:
+            raise UsageError(f"header {REQUEST_ID!r} is the load's own: by it each request is found again")
+        if self.users and "cookie" in given:
             raise UsageError("users keep their own cookies; leave the header `cookie` out, or `users`")
         most = (1 << PART_BITS) * self.processes
         if (self.requests or 0) > most or (self.rate or 0) * (self.seconds or 0) > most:
@@ -269,6 +277,18 @@ class LoadSpec:
         whole = sum(one or 0.0 for one in lengths) if lengths and lengths[-1] is not None else None
         given = [one for one in (self.seconds, whole) if one is not None]
         return min(given, default=None)
+
+    def due_in(self, requests: int, rate: float | None) -> float:
+        """Seconds in which so many requests are surely due, at its rate now; of a closed loop, if all time out."""
+        if rate:
+            return requests / rate
+        if not self.shape:
+            return requests * self.timeout / (self.concurrency or 1)
+        before = sum(length(stage) or 0.0 for stage in self.shape)
+        kind, last, every, seconds = self.shape[-1].order()
+        if seconds is not None:
+            return before
+        return before + (requests / last * every if kind == "burst" else requests / last)
 
     def order(self, part: int, seed: int, targets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """What one of the processes is told (prober.Order), without the files. `targets` know their address."""

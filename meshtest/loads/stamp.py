@@ -39,7 +39,10 @@ Jar = dict[bytes, tuple[bytes, bytes]]
 class Stamp:
     """The fields of one target's requests. `jars`: the cookies of (user, host), shared by the targets of a load."""
 
-    def __init__(self, order: StampOrder, host: str, path: str, jars: dict[tuple[int, str], Jar]) -> None:
+    def __init__(
+        self, order: StampOrder, host: str, path: str, jars: dict[tuple[int, str], Jar], traced: bool = False
+    ) -> None:
+        """`traced`: the target has a traceparent of its own."""
         self.name = order["name"].encode()
         self.salt = order["trace_salt"]
         self.upper = b"00-%016x" % (self.salt or 1)
@@ -48,7 +51,8 @@ class Stamp:
         self._users, self._parts = order["users"], order["parts"]
         self._faults = [(h.encode(), value.encode(), limit(s), salt) for h, value, s, salt in order["faults"]]
         self._host, self._path, self._jars = host, path.encode().partition(b"?")[0], jars
-        self.plain = not (self.sessions or self._faults)
+        self._traced = traced
+        self.plain = not (self.sessions or self._faults or traced)
         """Id and trace are all there is."""
 
     def id(self, index: int) -> bytes:
@@ -56,9 +60,11 @@ class Stamp:
 
     def pairs(self, index: int) -> list[tuple[bytes, bytes]]:
         """Names in lower case."""
-        lower = trace(self.salt, index)
-        flag = b"01" if lower < self.sampled_below else b"00"
-        fields = [(_ID, self.id(index)), (_TRACE, b"%b%016x-%016x-%b" % (self.upper, lower, lower, flag))]
+        fields = [(_ID, self.id(index))]
+        if not self._traced:
+            lower = trace(self.salt, index)
+            flag = b"01" if lower < self.sampled_below else b"00"
+            fields.append((_TRACE, b"%b%016x-%016x-%b" % (self.upper, lower, lower, flag)))
         fields += [(name, value) for name, value, below, salt in self._faults if mixed(salt, index) < below]
         if self.sessions and (cookie := self._cookie(index)):
             fields.append((_COOKIE, cookie))

@@ -15,7 +15,7 @@ from meshtest.loads.wire import LONGEST_HEAD, Answer, Garbled
 from meshtest.model.record import ANSWERED, CLOSED, NO_CODE, WEBSOCKET
 
 try:
-    from _sha1 import sha1  # `hashlib` costs 5 ms
+    from _sha1 import sha1  # type: ignore[import-not-found]  # `hashlib` costs 5 ms
 except ImportError:  # an interpreter that has OpenSSL's only
     from hashlib import sha1
 

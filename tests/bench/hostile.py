@@ -1,7 +1,7 @@
 """The prober against servers that misbehave: each of 100,000 requests has exactly the fate that the server dealt it.
 
-A case is one transport on one lane. Its server does to request i what its script says and keeps book; the load's
-records are then compared with the book, request by request. What the server never saw must be on record as lost on a
+A case is one transport on one lane. Its server does to request i what its script says, and keeps book; then the load's
+records are compared with the book, request by request. What the server never saw must be on record as lost on a
 connection that it had ended.
 """
 
@@ -24,9 +24,9 @@ from meshtest.spi.provider import Entrance
 from tests.loads import hostile, hostile_http2, hostile_stream
 
 TOTAL = 100_000
-RATE = 1_000.0
-"""What a server of threads can deal out on a core that it shares with the prober."""
-TIMEOUT = 3.0
+CLOSED = {"concurrency": 200, "connections": 200}
+"""As fast as the server deals: one of threads must not be asked for more, or it stalls where it was not told to."""
+TIMEOUT = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +67,20 @@ def held(name: str, server: Any, request: str, *, echo: int = 200, **options: An
 
 
 CASES = [
-    Case(name="http1 keepalive", fates=hostile.FATES, server=hostile.HostileServer, options={"lanes": ["keepalive"]}),
-    Case(name="http1 fresh", fates=hostile.FATES, server=hostile.HostileServer, options={"lanes": ["fresh"]}),
-    Case(name="http1 both", fates=hostile.FATES, server=hostile.HostileServer),
+    Case(
+        name="http1 keepalive",
+        fates=hostile.FATES,
+        server=hostile.HostileServer,
+        options={"lanes": ["keepalive"]} | CLOSED,
+    ),
+    Case(name="http1 fresh", fates=hostile.FATES, server=hostile.HostileServer, options={"lanes": ["fresh"]} | CLOSED),
+    Case(
+        name="http1 open loop",
+        fates=hostile.FATES,
+        server=hostile.HostileServer,
+        options={"rate": 300.0},
+        requests=9_000,
+    ),
     Case(
         name="http1 early answer",
         fates=hostile.EARLY,
@@ -92,8 +103,7 @@ def judge(case: Case, requests: int) -> tuple[Counter[Fate], list[str]]:
     script = list(case.script or case.fates)
     with tempfile.TemporaryDirectory() as directory:
         with case.server(script) as server:
-            options = {"rate": RATE, "timeout": TIMEOUT} | dict(case.options)
-            spec = LoadSpec.of(case.request, requests=requests, **options)
+            spec = LoadSpec.of(case.request, requests=requests, **({"timeout": TIMEOUT} | dict(case.options)))
             entrance = Entrance("127.0.0.1", server.port, False)
             load = Load(spec, Place(name="load", entrance=entrance, directory=Path(directory)))
             load.start()

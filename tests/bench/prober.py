@@ -24,6 +24,7 @@ from typing import Any
 from meshtest_envoy.envoy import binary, command
 
 from meshtest.checks import judge, latency, no_downtime, reached, split
+from meshtest.errors import LoadError
 from meshtest.lib.wait import until
 from meshtest.loads import Load, LoadSpec
 from meshtest.model.history import Event, History
@@ -118,12 +119,16 @@ def measure(entrance: Entrance, folder: Path, **options: Any) -> str:
     used, begin = cpu(load.pid), load.finished
     time.sleep(SECONDS)
     used, requests = cpu(load.pid) - used, load.finished - begin
-    end = load.stop()
+    try:
+        end = load.stop()
+    except LoadError as error:
+        return str(error)
     failed = sum(count for fate, count in end.fates.items() if fate)
     return (
         f"{end.rate:>9.0f}/s  late p50 {end.late_p50 * 1e6:>5.0f} us  p99 {end.late_p99 * 1e6:>6.0f} us  "
         f"cpu {used / requests * 1e6:>5.1f} us/request ({used / SECONDS:.2f} cores)  "
         f"gap {end.max_gap * 1e3:.1f} ms  start {started * 1e3:.0f} ms  failed {failed}"
+        + (f"\n    saturated: {end.saturated}" if end.saturated else "")
     )
 
 

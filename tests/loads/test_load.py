@@ -19,7 +19,7 @@ import pytest
 
 from meshtest.errors import HistoryError, LoadError, UsageError
 from meshtest.lib.wait import until
-from meshtest.loads import Load, LoadSpec, Summary
+from meshtest.loads import Load, LoadSpec, Summary, process
 from meshtest.model.choices import salt, trace
 from meshtest.model.record import RECORD
 from meshtest.model.request import Fate, Lane, Request, Requests
@@ -76,6 +76,18 @@ def test_an_answer_may_come_before_the_body_has_left(tmp_path: Path, lanes: list
     assert {(r.index % 2, r.fate, r.status) for r in requests(tmp_path)} == {
         (number, *EARLY[act]) for number, act in enumerate(script)
     }
+
+
+def test_where_there_is_no_epoll_poll_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    patch = "import meshtest.loads.sockets as s; s.Poller, s.LINUX = s.PollPoller, False\nfrom meshtest.loads.prober"
+    monkeypatch.setattr(process, "_BOOT", process._BOOT.replace("from meshtest.loads.prober", patch))
+    script = [act for act, (fate, _) in FATES.items() if fate is not Fate.TIMEOUT]
+    with HostileServer(script) as server:
+        summary = run(LoadSpec.of("http://web/", rate=200, requests=2 * len(script)), at(server.port, tmp_path))
+    dealt = dict(server.log)
+    recorded = list(requests(tmp_path))
+    assert [r for r in recorded if (r.fate, r.status) != FATES[dealt[r.index]]] == []
+    assert summary.sent == len(recorded) == len(server.log)
 
 
 def test_lanes_share_the_requests_evenly(tmp_path: Path) -> None:

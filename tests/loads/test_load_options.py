@@ -123,6 +123,13 @@ def test_each_request_is_a_trace_of_its_own(tmp_path: Path) -> None:
     assert 15 <= sum(flag == "01" for ((_, _, flag),) in traces) <= 45
 
 
+def test_a_trace_of_ones_own_is_left_alone(tmp_path: Path) -> None:
+    own = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    with HostileServer() as server:
+        run(server.port, tmp_path, headers={"Traceparent": own}, rate=400, requests=2)
+    assert [re.findall("(?i)traceparent: (.*)\r", head) for head in heads(server).values()] == [[own]] * 2
+
+
 def test_sizes_are_of_the_body_as_far_as_it_came(tmp_path: Path) -> None:
     expected = {ok: 5, chunked: 16, no_content: 0, closes_in_body: 5, resets: 0}
     with HostileServer(list(expected)) as server:

@@ -112,6 +112,7 @@ def test_steps_are_holds_that_reach_the_end() -> None:
         ([Burst(0)], "requests is 0"),
         ([Burst(2, every=-1)], "every is -1"),
         ([Hold(0, 5)], "sends nothing"),
+        ([Hold(5, 1), Hold(0)], "a pause needs an end"),
         (["hold 10"], "neither Hold, Ramp nor Burst"),
     ],
 )
