@@ -22,7 +22,8 @@ def figures(late: list[tuple[int, int]], **more: Any) -> Figures:
     ticks = [(ms * 10_000, count) for ms, count in late]
     known: Any = {
         "fates": fates, "idle_closed": 1, "sent": sent, "first": 0, "last": 10 * SECOND, "gap": SECOND // 100,
-        "late": ticks, "wall": 10 * SECOND, "cpu": SECOND, "queued": SECOND // 10, "unsent": "", "troubles": {}, "error": "",
+        "late": ticks, "wall": 10 * SECOND, "cpu": SECOND, "queued": SECOND // 10, "unsent": "",
+        "troubles": {}, "error": "",
     }  # fmt: skip
     return known | more  # type: ignore[no-any-return]
 
