@@ -168,8 +168,8 @@ def test_a_message_on_a_connection_that_ended_while_idle_is_lost_and_the_next_op
 def test_who_answers_on_plain_tcp_is_asked_if_nothing_else_is_to_be_said(tmp_path: Path) -> None:
     class StandIn(Server):
         def serve(self, sock: socket.socket) -> None:
-            while sock.recv(100) == b"meshtest\n":
-                sock.sendall(b'{"service": "db", "version": "v2", "pod": "db-1"}\n')
+            while asked := sock.recv(100):
+                sock.sendall(asked.replace(b"meshtest", b'{"service": "db", "version": "v2", "pod": "db-1"}'))
 
     with StandIn() as server:
         _, found = run(server, tmp_path, "tcp://db:1/", requests=4, connections=2)
