@@ -120,7 +120,7 @@ class Exchange:
         traced = any(name.lower() == "traceparent" for name, _ in target["headers"])
         self.stamp = Stamp(stage.stamp, target["host"], target["path"], stage.jars, traced)
         self.timeout, self.connections = stage.timeout, stage.connections
-        self.deadlines: deque[tuple[int, int, Any]] = deque()
+        self._deadlines: deque[tuple[int, int, Any]] = deque()
 
     def begin(self, index: int, intended: int, now: int, lane: int) -> None:
         """Send now what was intended then."""
@@ -136,7 +136,7 @@ class Exchange:
         """A request begins to leave. `thing` has its `index` as long as it is under way. Returns how late it is."""
         late = (now - intended) // TICK_NS
         self.stage.under_way += 1
-        self.deadlines.append((now + self.timeout, index, thing))
+        self._deadlines.append((now + self.timeout, index, thing))
         self.stage.tally.count_send(now, late)
         return late
 
@@ -200,11 +200,11 @@ class Exchange:
     @property
     def deadline(self) -> int:
         """When the oldest request under way is given up (ns); 0 if there is none. One that is over by now may count."""
-        return self.deadlines[0][0] if self.deadlines else 0
+        return self._deadlines[0][0] if self._deadlines else 0
 
     def expire(self, now: int) -> None:
         """Give up what has taken too long. All requests have the same timeout, so the first to begin is the first."""
-        deadlines = self.deadlines
+        deadlines = self._deadlines
         while deadlines:
             deadline, index, thing = deadlines[0]
             if thing.index != index:

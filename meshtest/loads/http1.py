@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from heapq import heappop, heappush
+from itertools import count
 from time import monotonic_ns
 
 from meshtest.loads.exchange import Exchange, Stage
@@ -37,7 +39,6 @@ from meshtest.model.record import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from typing import Any
 
     from meshtest.loads.exchange import TargetOrder
 
@@ -58,7 +59,7 @@ class Connection:
 
     __slots__ = (
         "_recv", "_send", "answer", "error", "fd", "first", "fresh", "index", "intended", "interest", "owner", "plain",
-        "reused", "sent", "sock", "unsent",
+        "reused", "sent", "sock", "unsent", "watched",
     )  # fmt: skip
 
     def __init__(self, owner: Http1, sock: socket, fresh: bool) -> None:
@@ -71,6 +72,8 @@ class Connection:
         self.intended = self.sent = 0
         self.plain = False
         """The straight line may be taken: kept, used before, a request under way that has left, nothing heard yet."""
+        self.watched = False
+        """It has an entry among the deadlines."""
         self.reused = 0
         self.first = NEVER
         self.unsent: bytes | memoryview = b""
@@ -85,9 +88,10 @@ class Connection:
         owner = self.owner
         self.index, self.intended = index, intended
         self.sent = late = (now - intended) // TICK_NS
-        owner.count_send(now, late)  # this line and the next two are started()
+        owner.count_send(now, late)
         owner.stage.under_way += 1
-        owner.deadlines.append((now + owner.timeout, index, self))
+        if not self.watched:
+            owner.watch(self, now + owner.timeout)
         request = owner.request(index)
         try:
             gone = self._send(request)
@@ -145,7 +149,10 @@ class Http1(Exchange):
         stamp = self.stamp
         self._plain, self._salt, self._sampled_below = stamp.plain, stamp.salt, stamp.sampled_below
         literal = self._before + b"%b: %b-" % (REQUEST_ID.encode(), stamp.name)
-        self._template = literal.replace(b"%", b"%%") + b"%d\r\ntraceparent: " + stamp.upper + b"%b-%b-%b\r\n\r\n%b"
+        template = literal.replace(b"%", b"%%") + b"%d\r\ntraceparent: " + stamp.upper + b"%b-%b-"
+        self._unsampled, self._sampled = template + b"00\r\n\r\n", template + b"01\r\n\r\n"
+        self._watched: list[tuple[int, int, Connection]] = []
+        self._entries = count()
 
     def request(self, index: int) -> bytes:
         """What goes over the wire."""
@@ -153,7 +160,8 @@ class Http1(Exchange):
             return b"%b%b\r\n%b" % (self._before, self.stamp.lines(index), self._body)
         lower = trace(self._salt, index)
         span = b"%016x" % lower
-        return self._template % (index, span, span, b"01" if lower < self._sampled_below else b"00", self._body)
+        head = (self._sampled if lower < self._sampled_below else self._unsampled) % (index, span, span)
+        return head + self._body if self._body else head
 
     # Sending.
 
@@ -325,8 +333,28 @@ class Http1(Exchange):
         self.stage.tally.idle_closed += 1
         self._close(connection)
 
-    def give_up(self, thing: Any, now: int) -> None:
-        self._finish(thing, TIMEOUT, now)
+    # Giving up. A connection is entered once, not each of its requests: its entry comes up after a timeout, and is put
+    # off to the deadline of the request that is on it by then.
+
+    def watch(self, connection: Connection, deadline: int) -> None:
+        connection.watched = True
+        heappush(self._watched, (deadline, next(self._entries), connection))
+
+    @property
+    def deadline(self) -> int:
+        return self._watched[0][0] if self._watched else 0
+
+    def expire(self, now: int) -> None:
+        while self._watched and self._watched[0][0] <= now:
+            _, _, connection = heappop(self._watched)
+            connection.watched = False
+            if connection.index == _IDLE:
+                continue
+            deadline = connection.intended + connection.sent * TICK_NS + self.timeout
+            if deadline > now:
+                self.watch(connection, deadline)
+            else:
+                self._finish(connection, TIMEOUT, now)
 
 
 def request_parts(target: TargetOrder) -> tuple[bytes, bytes]:
