@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from meshtest.errors import UsageError as UsageError
     from meshtest.loads.ask import Reply as Reply
     from meshtest.loads.ask import TlsAsk as TlsAsk
+    from meshtest.loads.shape import Burst as Burst
+    from meshtest.loads.shape import Hold as Hold
+    from meshtest.loads.shape import Ramp as Ramp
+    from meshtest.loads.shape import steps as steps
+    from meshtest.loads.spec import Target as Target
     from meshtest.mesh import Mesh as Mesh
     from meshtest.mesh import open_mesh as open_mesh
     from meshtest.model.verdict import Outcome as Outcome
@@ -44,6 +49,8 @@ _HOME = {
     "open_mesh": "mesh",
     "Reply": "loads.ask",
     "TlsAsk": "loads.ask",
+    "Target": "loads.spec",
+    **dict.fromkeys(("Burst", "Hold", "Ramp", "steps"), "loads.shape"),
     "Settings": "settings",
     "Outcome": "model.verdict",
     **dict.fromkeys(_CHECKS, "checks"),

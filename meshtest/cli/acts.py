@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from meshtest.errors import UsageError
 
 if TYPE_CHECKING:
-    from meshtest.mesh import Mesh
+    from meshtest.mesh import Load, Mesh
 
 Answers = Iterator[dict[str, Any]]
 
@@ -20,12 +20,13 @@ _FAULTS: dict[str, contextlib.ExitStack] = {}
 
 def perform(mesh: Mesh, busy: threading.Lock, do: str, arguments: Mapping[str, Any]) -> Answers:
     """Changes come one at a time; a load runs beside them."""
-    acts: dict[str, Callable[..., Answers]] = {"shift": shift, "fault": fault, "load": load, "explain": explain}
+    acts: dict[str, Callable[..., Answers]] = {"shift": shift, "fault": fault, "explain": explain}
+    loads: dict[str, Callable[..., Answers]] = {"load": load, "journeys": journeys}
+    if do in loads:
+        yield from loads[do](mesh, **arguments)
+        return
     if do not in acts:
         raise UsageError(f"a mesh that is up does not know {do!r}")
-    if do == "load":
-        yield from load(mesh, **arguments)
-        return
     with busy:
         yield from acts[do](mesh, **arguments)
 
@@ -61,9 +62,35 @@ def fault(
     yield {"target": target, "off": False, "fault": injection.describe()}
 
 
-def load(mesh: Mesh, request: str, seconds: float, **more: Any) -> Answers:
+def load(
+    mesh: Mesh,
+    request: str | Sequence[str] = (),
+    weights: str = "",
+    shape: Sequence[str] = (),
+    headers: Sequence[str] = (),
+    body: str = "",
+    protocol: Any = "",
+    seconds: float | None = None,
+    **more: Any,
+) -> Answers:
     """A line about twice a second, then the summary."""
-    with mesh.load(request, seconds=seconds, **more) as running:
+    from meshtest.loads.shape import length, parse_stage
+    from meshtest.loads.spec import parse_targets
+
+    targets = parse_targets(request, weights, headers=headers, body=body, protocol=protocol)
+    stages = [parse_stage(stage) for stage in shape]
+    if stages and length(stages[-1]) is None and not more.get("requests"):
+        seconds = seconds or sum(length(stage) or 0.0 for stage in stages) + 10.0
+    yield from _watched(mesh.load(targets, shape=stages, seconds=seconds, **more))
+
+
+def journeys(mesh: Mesh, request: Any = "", **options: Any) -> Answers:
+    """The same of Locust's users; a request beside them is refused."""
+    yield from _watched(mesh.load(request, **options))
+
+
+def _watched(load: Load) -> Answers:
+    with load as running:
         yield {"load": running.name, "started": True}
         while running.sending:
             running.wait_end(within=0.5)
@@ -71,7 +98,9 @@ def load(mesh: Mesh, request: str, seconds: float, **more: Any) -> Answers:
             yield {"requests": len(view), "failed": len(view.failures), "versions": _counts(view)}
     view = running.all
     times = {"p50": view.p50(), "p99": view.p99()} if view.versions else {}
-    yield {"done": True, "requests": len(view), "failed": len(view.failures), "versions": _counts(view), **times}
+    saturated = {"saturated": running.summary.saturated} if running.summary and running.summary.saturated else {}
+    counts = {"requests": len(view), "failed": len(view.failures), "versions": _counts(view)}
+    yield {"done": True, **counts, **times, **saturated}
 
 
 def explain(mesh: Mesh, **request: Any) -> Answers:

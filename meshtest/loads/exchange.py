@@ -1,238 +1,199 @@
-"""Connections, and the requests on them: from the first attempt to send until their one fate. Light imports.
+"""What the requests of a target have in common, whatever the protocol: a beginning, a deadline, and one fate.
 
-Not here: when to send (prober.py), what the bytes of an answer mean (wire.py).
+     prober.py ─► Exchange.begin(index, …)      one exchange for each target of the load
+                    http1.py │ http2.py │ …      speaks the protocol, on links from sockets.py or tls_link.py
+     poller ────► stage.wakes[fd](events)
+                    started() … ended()          exactly once each, into the sheet
+
+Light imports (part of the prober's process). Not here: when to send (prober.py).
 """
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from time import monotonic_ns
 
-from meshtest.loads.sockets import READ, WRITE, EpollPoller, PollPoller, Target, fate_of, is_open
-from meshtest.loads.tally import Tally
-from meshtest.loads.wire import Answer, Garbled
+from meshtest.loads.sockets import EpollPoller, Peer, PollPoller, fate_of
+from meshtest.loads.stamp import Stamp
 from meshtest.model.record import (
-    ANSWERED,
-    CLOSED,
-    FRESH,
-    GARBLED,
+    GRPC,
+    GRPC_STREAM,
     HTTP1,
-    KEEPALIVE,
+    HTTP2,
+    MOST_SIZE,
     NEVER,
     NO_CODE,
     NOT_SENT,
+    REFUSED,
+    TCP,
     TICK_NS,
-    TIMEOUT,
-)  # fmt: skip
-from meshtest.spi.sheet import Sheet
+    WEBSOCKET,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
+    from collections.abc import Callable
+    from typing import Any, TypedDict
 
-_CHUNK = 65536
+    from meshtest.loads.stamp import Jar, StampOrder
+    from meshtest.loads.tally import Tally
+    from meshtest.spi.sheet import Sheet
+
+    class TargetOrder(TypedDict):
+        """One target as the prober is told it."""
+
+        transport: int
+        address: str
+        """IP."""
+        port: int
+        proxy: bool
+        """What listens there is a forward proxy."""
+        tls: dict[str, Any] | None
+        """The fields of ask.TlsAsk; `sni` is filled in, "-" is none."""
+        scheme: str
+        method: str
+        authority: str
+        host: str
+        """Without the port."""
+        path: str
+        headers: list[tuple[str, str]]
+        body: bytes
+        libraries: list[str]
+        """Folders in which to find what the transport needs."""
 
 
-class Connection:
-    """A socket and the request on it."""
+MODULES: dict[int, tuple[str, str]] = {
+    HTTP1: ("http1", "Http1"),
+    HTTP2: ("http2", "Http2"),
+    GRPC: ("grpc", "Grpc"),
+    WEBSOCKET: ("websocket", "WebSocket"),
+    TCP: ("tcp", "Tcp"),
+    GRPC_STREAM: ("grpc_stream", "GrpcStream"),
+}
+"""Transport: the module of this package that speaks it, and the Exchange in it. Imported when a target asks for it."""
 
-    __slots__ = (
-        "answer",
-        "error",
-        "fd",
-        "first",
-        "fresh",
-        "index",
-        "intended",
-        "interest",
-        "reused",
-        "sent",
-        "sock",
-        "unsent",
-    )
 
-    def __init__(self, sock: socket, fresh: bool) -> None:
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.fresh = fresh
-        self.reused = 0
-        self.index = self.intended = self.sent = 0
-        self.first = NEVER
-        self.unsent = b""
-        self.interest = READ
-        self.answer: Answer | None = None
-        """None while idle."""
-        self.error: OSError | None = None
-        """Why sending failed; the peer may have answered before that."""
+class Trouble(Exception):
+    """The load makes no sense; the text says why."""
+
+
+class Stage:
+    """What all exchanges of a prober share."""
+
+    def __init__(
+        self,
+        sheet: Sheet,
+        tally: Tally,
+        poller: EpollPoller | PollPoller,
+        stamp: StampOrder,
+        *,
+        timeout: int,
+        connections: int,
+        must_listen: bool = False,
+    ) -> None:
+        self.sheet, self.tally, self.poller = sheet, tally, poller
+        self.timeout = timeout
+        """ns, for each request."""
+        self.connections = connections
+        """Kept connections of a target to open before any of them is used again."""
+        self.must_listen = must_listen
+        """If the first thing that becomes of any request is that nobody listens, the load is a mistake."""
+        self.wakes: dict[int, Callable[[int], None]] = {}
+        """Whom to tell that something can be done with a descriptor, and what (READ | WRITE)."""
+        self.turn: Callable[[], int] | None = None
+        """In a closed loop that may: the index of the request to send at once in place of one that has ended, -1 for
+        none."""
+        self.under_way = 0
+        """Requests that have begun and not ended, over all targets."""
+        self.stamp = stamp
+        self.jars: dict[tuple[int, str], Jar] = {}
 
 
 class Exchange:
-    """All connections of a load. `begin` starts a request; whatever becomes of it goes to the sheet, once."""
+    """All requests of one target. Subclasses say how a request begins, and what to do when its time is over."""
 
-    def __init__(self, sheet: Sheet, tally: Tally, poller: EpollPoller | PollPoller, target: Target) -> None:
-        self.under_way = 0
-        self._sheet, self._tally, self._poller, self._target = sheet, tally, poller, target
-        self._connections: dict[int, Connection] = {}
-        self._idle: deque[Connection] = deque()
-        self._kept = 0
-        self._deadlines: deque[tuple[int, int, Connection]] = deque()
-        self.connections = 1
-        """Kept connections to open before any of them is used again."""
-        self.timeout = 0
-        """ns, for each request."""
-        self.head_only = False
+    transport = HTTP1
 
-    # Sending.
+    def __init__(self, stage: Stage, target: TargetOrder, number: int) -> None:
+        self.stage, self.target, self.number = stage, target, number
+        self.peer = _peer(target)
+        traced = any(name.lower() == "traceparent" for name, _ in target["headers"])
+        self.stamp = Stamp(stage.stamp, target["host"], target["path"], stage.jars, traced)
+        self.timeout, self.connections = stage.timeout, stage.connections
+        self._deadlines: deque[tuple[int, int, Any]] = deque()
 
-    def begin(self, request: bytes, index: int, intended: int, now: int, lane: int) -> None:
+    def begin(self, index: int, intended: int, now: int, lane: int) -> None:
         """Send now what was intended then."""
-        try:
-            connection = self._open(True) if lane == FRESH else self._take()
-        except OSError as error:
-            self.lose(index, intended, now, lane, fate_of(error))
-            return
-        connection.index, connection.intended = index, intended
-        connection.first, connection.error = NEVER, None
-        connection.answer = Answer(self.head_only)
-        connection.unsent = request
-        connection.sent = late = (now - intended) // TICK_NS
-        self._tally.count_send(now, late)
-        self.under_way += 1
-        self._deadlines.append((now + self.timeout, index, connection))
-        self._push(connection)
+        raise NotImplementedError
+
+    def give_up(self, thing: Any, now: int) -> None:
+        """A request has taken too long: end it as TIMEOUT."""
+        raise NotImplementedError
+
+    # For subclasses.
+
+    def started(self, thing: Any, index: int, intended: int, now: int) -> int:
+        """A request begins to leave. `thing` has its `index` as long as it is under way. Returns how late it is."""
+        late = (now - intended) // TICK_NS
+        self.stage.under_way += 1
+        self._deadlines.append((now + self.timeout, index, thing))
+        self.stage.tally.count_send(now, late)
+        return late
+
+    def ended(
+        self,
+        now: int,
+        served_by: bytes,
+        intended: int,
+        index: int,
+        sent: int,
+        first: int,
+        status: int,
+        fate: int,
+        lane: int,
+        attempts: int,
+        reused: int,
+        size: int,
+        code: int = NO_CODE,
+    ) -> None:
+        """The one fate of what was started. `sent` and `first` are ticks after intended."""
+        self.stage.under_way -= 1
+        self._note(
+            now,
+            served_by,
+            (
+                intended, index, sent, first, (now - intended) // TICK_NS, status, fate, lane, attempts, reused,
+                min(size, MOST_SIZE), self.number, self.transport, code,
+            ),
+        )  # fmt: skip
 
     def lose(self, index: int, intended: int, now: int, lane: int, fate: int) -> None:
-        """No connection: the kernel refused at once (then it was tried), or there is no socket to be had."""
+        """Instead of started() and ended(): the kernel refused at once (then it was tried), or there is no socket to be
+        had, or the connection that was to carry it is gone."""
         late = NEVER if fate == NOT_SENT else (now - intended) // TICK_NS
         if fate != NOT_SENT:
-            self._tally.count_send(now, late)
+            self.stage.tally.count_send(now, late)
+        took = (now - intended) // TICK_NS
         self._note(
             now,
             b"",
-            (intended, index, late, NEVER, (now - intended) // TICK_NS, 0, fate, lane, 0, 0, 0, 0, HTTP1, NO_CODE),
+            (intended, index, late, NEVER, took, 0, fate, lane, 0, 0, 0, self.number, self.transport, NO_CODE),
         )
 
-    def _take(self) -> Connection:
-        """A kept connection: a new one until there are enough of them, then the longest idle one that still stands."""
-        if self._kept >= self.connections:
-            while self._idle:
-                connection = self._idle.popleft()
-                if is_open(connection.sock):
-                    return connection
-                self._drop_idle(connection)
-        return self._open(False)
-
-    def _open(self, fresh: bool) -> Connection:
-        connection = Connection(self._target.connect(fresh=fresh), fresh)
-        self._connections[connection.fd] = connection
-        self._poller.register(connection.fd, READ)
-        self._kept += not fresh
-        return connection
-
-    def _push(self, connection: Connection) -> None:
-        """Send as much as the kernel takes; on loopback a connection stands before connect() has returned."""
-        try:
-            connection.unsent = connection.unsent[connection.sock.send(connection.unsent) :]
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            connection.unsent = b""
-            connection.error = error
-            self._receive(connection)
-            return
-        interest = READ | WRITE if connection.unsent else READ
-        if interest != connection.interest:
-            connection.interest = interest
-            self._poller.modify(connection.fd, interest)
-
-    # Receiving.
-
-    def ready(self, fd: int, events: int) -> None:
-        """The poller says that something can be done with this descriptor."""
-        connection = self._connections[fd]
-        if connection.unsent:
-            self._push(connection)
-            if not connection.unsent or not events & READ:
-                return
-        self._receive(connection)
-
-    def _receive(self, connection: Connection) -> None:
-        """Read what is there and judge it."""
-        answer = connection.answer
-        try:
-            data = connection.sock.recv(_CHUNK)
-        except BlockingIOError:
-            if connection.error:
-                self._finish(connection, fate_of(connection.error))
-            return
-        except OSError as error:
-            if answer is None:
-                self._idle_end(connection)
-            else:
-                self._finish(connection, fate_of(connection.error or error))
-            return
-        if answer is None:
-            self._idle_end(connection)
-        elif data:
-            self._feed(connection, answer, data)
-        elif answer.end():
-            self._finish(connection, ANSWERED)
-        else:
-            self._finish(connection, fate_of(connection.error) if connection.error else CLOSED)
-
-    def _feed(self, connection: Connection, answer: Answer, data: bytes) -> None:
-        now = monotonic_ns()
-        if connection.first == NEVER:
-            connection.first = (now - connection.intended) // TICK_NS
-        try:
-            if answer.feed(data):
-                self._finish(connection, ANSWERED, now)
-            elif connection.error:
-                self._receive(connection)
-        except Garbled:
-            self._finish(connection, GARBLED, now)
-
-    def _finish(self, connection: Connection, fate: int, now: int = 0) -> None:
-        """The one place where a request ends."""
-        now = now or monotonic_ns()
-        answer = connection.answer
-        assert answer is not None
-        intended, fresh = connection.intended, connection.fresh
-        self.under_way -= 1
-        self._note(
-            now,
-            answer.served_by,
-            (
-                intended, connection.index, connection.sent, connection.first, (now - intended) // TICK_NS,
-                answer.status if fate == ANSWERED else 0, fate, FRESH if fresh else KEEPALIVE,
-                answer.attempts, connection.reused, 0, 0, HTTP1, NO_CODE,
-            ),
-        )  # fmt: skip
-        connection.answer = None
-        if fresh or fate != ANSWERED or not answer.keep or connection.unsent:
-            self._close(connection)
-        else:
-            connection.reused = 1
-            self._idle.append(connection)
+    def no_socket(self, index: int, intended: int, now: int, lane: int, error: OSError) -> None:
+        """lose(), by what the kernel said to a new connection."""
+        fate = fate_of(error)
+        if fate == NOT_SENT:
+            self.stage.tally.unsent = error.strerror or str(error)
+        self.lose(index, intended, now, lane, fate)
 
     def _note(self, now: int, served_by: bytes, row: tuple[int, ...]) -> None:
-        self._tally.fates[row[6]] += 1
-        self._sheet.add(now, served_by, row)
-
-    def _close(self, connection: Connection) -> None:
-        del self._connections[connection.fd]
-        self._kept -= not connection.fresh
-        self._poller.unregister(connection.fd)
-        connection.sock.close()
-
-    def _idle_end(self, connection: Connection) -> None:
-        self._idle.remove(connection)
-        self._drop_idle(connection)
-
-    def _drop_idle(self, connection: Connection) -> None:
-        """The peer ended a connection while nothing was under way on it: its right, and no request is lost by it."""
-        self._tally.idle_closed += 1
-        self._close(connection)
+        fates = self.stage.tally.fates
+        fates[row[6]] += 1
+        self.stage.sheet.add(now, served_by, row)
+        if row[6] == REFUSED and self.stage.must_listen and sum(fates) == 1:
+            where = f"{self.target['address']}:{self.target['port']}"
+            raise Trouble(f"nobody listens at {where}; if that is to be measured, give unreachable='record'")
 
     # Giving up.
 
@@ -245,10 +206,34 @@ class Exchange:
         """Give up what has taken too long. All requests have the same timeout, so the first to begin is the first."""
         deadlines = self._deadlines
         while deadlines:
-            deadline, index, connection = deadlines[0]
-            under_way = connection.answer is not None and connection.index == index
-            if under_way and deadline > now:
-                break
-            deadlines.popleft()
-            if under_way:
-                self._finish(connection, TIMEOUT, now)
+            deadline, index, thing = deadlines[0]
+            if thing.index != index:
+                deadlines.popleft()
+            elif deadline > now:
+                return
+            else:
+                deadlines.popleft()
+                self.give_up(thing, now)
+
+
+def _peer(target: TargetOrder) -> Peer:
+    peer: Peer
+    if target["tls"] is not None:
+        peer = _named("tls_link", "TlsPeer")(target)  # with _ssl: 10 ms that only TLS pays
+    elif target["proxy"] and target["transport"] == TCP:
+        peer = _named("tunnel", "TunnelPeer")(target)
+    else:
+        peer = Peer(target["address"], target["port"])
+    return peer
+
+
+def exchange_for(stage: Stage, target: TargetOrder, number: int) -> Exchange:
+    """The exchange that speaks the target's protocol."""
+    sys.path += [folder for folder in target["libraries"] if folder not in sys.path]
+    exchange: Exchange = _named(*MODULES[target["transport"]])(stage, target, number)
+    return exchange
+
+
+def _named(module: str, name: str) -> Any:
+    """Without `importlib`, which costs 5 ms."""
+    return getattr(__import__(f"meshtest.loads.{module}", fromlist=[name]), name)

@@ -1,36 +1,32 @@
-"""The prober as its runner holds it: start it, wait for requests, change the rate, stop.
+"""A load of the prober as its runner holds it: start it, wait for requests, change the rate, stop.
 
-Not here: sending (prober.py), judging (checks/). The prober's records go straight into the run folder.
+One process, or several that share one grid: each writes `requests/NAME+k.bin`, all begin at one moment that is agreed
+before the first send. Not here: sending (prober.py), one process (process.py), judging (checks/).
 """
 
 from __future__ import annotations
 
-import json
-import marshal
 import socket
 import subprocess
-import sys
-import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from meshtest.errors import HistoryError, LoadError, UsageError
-from meshtest.loads.prober import FAILED
+from meshtest.loads.figures import largest_gap, summary
+from meshtest.loads.prober import FAILED, GAVE_UP
+from meshtest.loads.process import Process
 from meshtest.loads.spec import LoadSpec
-from meshtest.model.request import Fate
 from meshtest.spi.load import PATIENCE, Place, RecordedLoad, Summary
 
-_ROOT = str(Path(__file__).resolve().parent.parent)
-_BOOT = """
-import sys
-for name in ("meshtest", "meshtest.loads", "meshtest.model", "meshtest.spi"):
-    sys.modules[name] = package = type(sys)(name)
-    package.__path__ = [sys.argv[1] + name.removeprefix("meshtest").replace(".", "/")]
-from meshtest.loads.prober import main
-main()
-"""
-"""Empty packages in place of the real ones: whatever their __init__ may import one day, the prober stays light."""
+if TYPE_CHECKING:
+    from meshtest.loads.tally import Figures
+
+_AGREE_NS = 5_000_000
+"""From the word that all processes are up to the moment they begin: longer than it takes to tell them."""
 
 
 class Load(RecordedLoad):
@@ -41,14 +37,16 @@ class Load(RecordedLoad):
         self.spec = spec
         self.rate = spec.rate
         self.summary: Summary | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stderr: IO[bytes] | None = None
+        self._processes: list[Process] = []
+
+    @property
+    def pids(self) -> list[int]:
+        """Of its processes."""
+        return [process.pid for process in self._processes]
 
     @property
     def pid(self) -> int:
-        """Of the prober."""
-        assert self._process
-        return self._process.pid
+        return self.pids[0]
 
     def __enter__(self) -> Self:
         self.start()
@@ -59,142 +57,143 @@ class Load(RecordedLoad):
     ) -> None:
         self.stop()
 
+    # ---- beginning
+
     def start(self) -> None:
         """Returns when the first request is being sent."""
         self.claim()
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _BOOT, _ROOT],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            start_new_session=True,  # Ctrl-C is for the runner, which then stops us in order
-        )
-        order = marshal.dumps(self._order())
-        self._tell(len(order).to_bytes(4, "little") + order)
-        assert self._process.stdout
-        if not self._process.stdout.readline().startswith(b"started"):
-            raise self._died()
+        address = _resolved(self.place.entrance.address)
+        targets = [
+            target.order(address, self.place.entrance.port, proxy=self.place.entrance.proxy)
+            for target in self.spec.targets
+        ]
+        orders = [self.spec.order(part, self.place.seed, targets) for part in range(self.spec.processes)]
+        self._processes = [Process(order | self._files(part)) for part, order in enumerate(orders)]
+        with self._or_killed():
+            for process in self._processes:
+                process.start()
+            if len(self._processes) > 1:
+                self._await(b"ready")
+                self._tell(b"go %d\n" % (time.monotonic_ns() + _AGREE_NS))
+            self._await(b"started")
         self.place.record("load.start", self.name, load=self.name, **self._where(), **self.spec.describe())
+
+    def _files(self, part: int) -> dict[str, str]:
+        path = self._part(part)
+        return {"records": str(path.absolute()), "names": str(path.with_suffix(".names").absolute())}
+
+    def _part(self, part: int) -> Path:
+        return self.records.with_name(f"{self.name}+{part}.bin") if part else self.records
 
     def _where(self) -> dict[str, Any]:
         return {"target": self.spec.authority, "entrance": f"{self.place.entrance.address}:{self.place.entrance.port}"}
 
-    def _order(self) -> dict[str, Any]:
-        spec = self.spec
-        before, after = spec.wire(proxy=self.place.entrance.proxy)
-        return {
-            "address": _resolved(self.place.entrance.address),
-            "port": self.place.entrance.port,
-            "before": before,
-            "after": after,
-            "head_only": spec.method == "HEAD",
-            "rate": spec.rate,
-            "concurrency": spec.concurrency,
-            "requests": spec.requests,
-            "seconds": spec.seconds,
-            "lanes": [int(lane) for lane in spec.lanes],
-            "connections": spec.connections,
-            "timeout": spec.timeout,
-            "records": str(self.records.absolute()),
-            "names": str(self.records.with_suffix(".names").absolute()),
-        }
+    def _await(self, word: bytes) -> None:
+        for process in self._processes:
+            if not process.expect(word):
+                raise self._died(process)
+
+    @contextmanager
+    def _or_killed(self) -> Iterator[None]:
+        """A load that does not come up leaves no process behind."""
+        try:
+            yield
+        except BaseException:
+            for process in self._processes:
+                if process.running:
+                    process.kill()
+            raise
+
+    # ---- while it runs
 
     def set_rate(self, rate: float) -> None:
         """From now on, `rate` requests a second."""
-        if self.spec.rate is None or not rate > 0:
+        if self.spec.rate is None or not 0 < rate < float("inf"):
             raise UsageError(f"rate {rate!r} for load {self.name!r}: above 0, and of a load that was given a rate")
-        self._tell(b"rate %r\n" % float(rate))
+        ahead = _AGREE_NS if len(self._processes) > 1 else 0
+        self._tell(b"rate %r %d\n" % (float(rate), time.monotonic_ns() + ahead))
         self.rate = rate
         self.place.record("load.rate", self.name, load=self.name, rate=rate)
 
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        """It sends; if one of several processes has died, it is no longer the load that was asked for."""
+        return any(process.running for process in self._processes) and not any(
+            process.failed for process in self._processes
+        )
 
     def time_for(self, requests: int) -> float:
         """The longest that so many requests take when all time out."""
-        spec = self.spec
-        at_a_time = spec.concurrency or 1
-        return spec.timeout + (requests / self.rate if self.rate else requests * spec.timeout / at_a_time)
+        return self.spec.timeout + self.spec.due_in(requests, self.rate)
 
     def ended(self) -> Exception | None:
-        assert self._process
-        return None if self._process.returncode == 0 else self._died()
+        return next((self._died(process) for process in self._processes if process.failed), None)
 
     def longest(self) -> float:
         """Seconds after which even a load whose every request times out has ended."""
         spec = self.spec
-        if spec.requests is None and spec.seconds is None:
+        if spec.requests is None and spec.lasts is None:
             raise UsageError("mesh.load(...).run() needs an end: give requests=N or seconds=S, or use it with `with`")
-        rate = spec.rate or (spec.concurrency or 1) / spec.timeout
-        return (spec.seconds or (spec.requests or 0) / rate) + spec.timeout + PATIENCE
+        return (spec.lasts or spec.due_in(spec.requests or 0, spec.rate)) + spec.timeout + PATIENCE
+
+    # ---- end
 
     def stop(self) -> Summary:
         """Send no more, wait for the requests under way, and return the figures. Safe to call twice."""
         if self.summary:
             return self.summary
-        if not self._process:
+        if not self._processes:
             raise UsageError(f"load {self.name!r} was not started")
-        try:
-            self._tell(b"stop\n")
-            out, _ = self._process.communicate(timeout=self.spec.timeout + PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            self._close()
-            raise LoadError(f"load {self.name!r} did not stop; its process was killed") from None
-        if self._process.returncode not in (0, FAILED) or not out:
-            raise self._died()
-        self.summary = _summary(out.decode())
+        self._tell(b"stop\n")
+        parts = [self._figures(process) for process in self._processes]
+        gap = None
+        if len(parts) > 1:
+            gap = largest_gap([self._part(part).read_bytes() for part in range(len(parts))])
+        self.summary = summary(parts, asked=self.rate, gap=gap)
         self._close()
         self.place.record("load.end", self.name, load=self.name, **self.summary.as_data())
         if self.summary.error:
-            raise HistoryError(self._cut_short(self.summary.error))
+            raise next(self._died(process) for process in self._processes if process.failed)
         return self.summary
+
+    def _figures(self, process: Process) -> Figures:
+        try:
+            figures = process.end(self.spec.timeout + PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            raise LoadError(f"load {self.name!r} did not stop; its process was killed") from None
+        if figures is None:
+            raise self._died(process)
+        return figures
+
+    def _kill(self) -> None:
+        for process in self._processes:
+            if process.running:
+                process.kill()
+        self._close()
 
     def _cut_short(self, error: str) -> str:
         return f"load {self.name!r}: {error} in {self.records.parent}; recorded up to request {self.finished}"
 
     def _tell(self, data: bytes) -> None:
-        assert self._process
-        assert self._process.stdin
-        try:
-            self._process.stdin.write(data)
-            self._process.stdin.flush()
-        except (BrokenPipeError, ValueError):
-            return  # it has ended; whoever asks next hears why
+        for process in self._processes:
+            process.tell(data)
 
-    def _died(self) -> LoadError | HistoryError:
-        assert self._process
-        assert self._stderr
-        out, _ = self._process.communicate()
-        code = self._process.returncode
-        self._stderr.seek(0)
-        text = self._stderr.read().decode(errors="replace").strip()
-        self._close()
-        if code == FAILED and out:
-            return HistoryError(self._cut_short(_summary(out.decode()).error))
-        return LoadError(f"the prober of load {self.name!r} died (exit code {code}): {text or 'it said nothing'}")
+    def _died(self, process: Process) -> LoadError | HistoryError:
+        """The others, if there are any, are ended: what is left would be no even load."""
+        figures = process.end(PATIENCE)
+        words = process.last_words()
+        self._kill()
+        if figures and process.code == FAILED:
+            return HistoryError(self._cut_short(figures["error"]))
+        if figures and process.code == GAVE_UP:
+            return LoadError(f"load {self.name!r}: {figures['error']}")
+        which = f" {process.pid}" if len(self._processes) > 1 else ""
+        return LoadError(f"the prober{which} of load {self.name!r} died ({words})")
 
     def _close(self) -> None:
-        assert self._process
-        for stream in (self._process.stdin, self._process.stdout, self._stderr):
-            if stream:
-                _close_quietly(stream)
-
-
-def _summary(text: str) -> Summary:
-    """From the prober's last line."""
-    data = json.loads(text)
-    return Summary(**data | {"fates": {Fate(i): count for i, count in enumerate(data["fates"]) if count}})
-
-
-def _close_quietly(stream: IO[bytes]) -> None:
-    try:
-        stream.close()
-    except BrokenPipeError:
-        return
+        for process in self._processes:
+            process.close()
 
 
 def _resolved(address: str) -> str:

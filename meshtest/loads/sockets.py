@@ -11,7 +11,7 @@ import select
 import struct
 import sys
 
-from meshtest.model.record import NOT_SENT, REFUSED, RESET, TIMEOUT
+from meshtest.model.record import NOT_SENT, REFUSED, RESET, TIMEOUT, TLS
 
 LINUX = sys.platform == "linux"
 READ, WRITE = 1, 4
@@ -31,12 +31,25 @@ _FATES = {
 }  # fmt: skip
 
 
+class WantRead(BlockingIOError):
+    """A link cannot send before it has read something (a TLS handshake): to wait until it can be written to would not
+    wait."""
+
+
+class TlsFailed(OSError):
+    """The handshake failed, or the peer refused our certificate. `strerror` says why."""
+
+    strerror: str
+
+
 def fate_of(error: OSError) -> int:
-    """What an error of the kernel says about the request."""
+    """What an error of the kernel, or of TLS, says about the request."""
+    if isinstance(error, TlsFailed):
+        return TLS
     return _FATES.get(error.errno or 0, RESET)
 
 
-class Target:
+class Peer:
     """Where to connect, and from which addresses."""
 
     def __init__(self, address: str, port: int) -> None:
@@ -75,6 +88,8 @@ def is_open(sock: _socket.socket) -> bool:
     return not LINUX or sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, 1) == _ESTABLISHED
 
 
+_WHOLE = 1.5e-3
+"""Seconds from which `epoll.poll`, which counts in whole milliseconds, wakes early enough: half of one is to spare."""
 _NAP = 30e-6
 """Seconds; a shorter sleep costs more (40 us of CPU to wake up, and as much lateness) than to look again."""
 
@@ -92,15 +107,23 @@ class EpollPoller:
         self.register = self._poll.register
         self.modify = self._poll.modify
         self.unregister = self._poll.unregister
+        self.rest = self._poll.poll
+        """Wait so many seconds (above 0), or up to a millisecond longer: one system call where there is no hurry."""
         self._busy = False
         _sharpen_timers()
 
     def wait(self, seconds: float) -> list[tuple[int, int]]:
-        """(descriptor, events) of what is ready, at once or within `seconds`. Where there was something just now, there
-        probably is again: then the answer takes one system call, not two."""
-        ready = self._poll.poll(0) if self._busy or seconds <= _NAP else []
+        """(descriptor, events) of what is ready, at once or within `seconds`.
+
+        Whole milliseconds are left to `epoll.poll`: one system call, not two, where answers come before the next
+        request is due. Where there was something just now, there probably is again.
+        """
+        poll = self._poll.poll
+        if seconds >= _WHOLE:
+            return poll(int(seconds * 1000) / 1000)
+        ready = poll(0) if self._busy or seconds <= _NAP else []
         if not ready and seconds > _NAP and select.select((self._poll,), (), (), seconds)[0]:
-            ready = self._poll.poll(0)
+            ready = poll(0)
         self._busy = bool(ready)
         return ready
 
@@ -116,6 +139,8 @@ class PollPoller:
 
     def wait(self, seconds: float) -> list[tuple[int, int]]:
         return self._poll.poll(max(seconds, 0.0) * 1000)
+
+    rest = wait
 
 
 Poller = EpollPoller if LINUX else PollPoller

@@ -17,6 +17,7 @@ _ATTEMPTS = f"\r\n{ATTEMPTS}:".encode()
 _LENGTH_FIELD = b"\r\ncontent-length:"
 _ENCODING_FIELD = b"\r\ntransfer-encoding:"
 _CONNECTION_FIELD = b"\r\nconnection:"
+_COOKIE_FIELD = b"\r\nset-cookie:"
 
 
 class Garbled(Exception):
@@ -26,13 +27,22 @@ class Garbled(Exception):
 class Answer:
     """The state of one answer. `keep`: the connection can carry another request."""
 
-    __slots__ = ("_head_only", "_left", "_rest", "_state", "attempts", "keep", "served_by", "status")
+    __slots__ = (
+        "_head_only", "_left", "_rest", "_state", "attempts", "cookies", "keep", "length", "served_by", "size",
+        "status",
+    )  # fmt: skip
 
     def __init__(self, head_only: bool = False) -> None:
         self.status = 0
         self.served_by = b""
         self.attempts = 0
         self.keep = True
+        self.cookies: list[bytes] = []
+        """Values of Set-Cookie."""
+        self.length = 0
+        """Bytes of all that belongs to it, if it says so and nothing came before it."""
+        self.size = 0
+        """Bytes of its body so far."""
         self._head_only = head_only
         self._state = _HEAD
         self._left = 0
@@ -60,8 +70,10 @@ class Answer:
         self._rest = b""
         self._parse(data[: end + 2])
         if 100 <= self.status < 200 and self.status != 101:  # interim: the answer is yet to come
-            self._state = _HEAD
+            self._state, self.length = _HEAD, -1
             return self._feed_head(data[end + 4 :])
+        if self._state == _LENGTH and self.length == 0:
+            self.length = end + 4 + self._left
         return self._feed_body(data, end + 4)
 
     def _parse(self, head: bytes) -> None:
@@ -76,6 +88,8 @@ class Answer:
         self.attempts = min(int(attempts), 255) if attempts.isdigit() else 0
         connection = _field(lower, lower, _CONNECTION_FIELD)
         self.keep = b"close" not in connection if head[7:8] != b"0" else b"keep-alive" in connection
+        if _COOKIE_FIELD in lower:
+            self.cookies += [_field(lower, head, _COOKIE_FIELD, at) for at in _places(lower, _COOKIE_FIELD)]
         self._frame(lower)
 
     def _frame(self, lower: bytes) -> None:
@@ -96,10 +110,15 @@ class Answer:
 
     def _feed_body(self, data: bytes, start: int) -> bool:
         if self._state == _LENGTH:
-            self._left -= len(data) - start
+            came = len(data) - start
+            self.size += min(came, self._left)
+            self._left -= came
             self.keep = self.keep and self._left >= 0
             return self._left <= 0
-        return self._state != _UNTIL_EOF and self._feed_chunks(data[start:])
+        if self._state == _UNTIL_EOF:
+            self.size += len(data) - start
+            return False
+        return self._feed_chunks(data[start:])
 
     def _feed_chunks(self, data: bytes) -> bool:
         data, position = self._rest + data, 0
@@ -108,6 +127,7 @@ class Answer:
             if self._left:
                 taken = min(self._left, len(data) - position)
                 self._left -= taken
+                self.size += taken
                 position += taken
                 continue
             end = data.find(b"\r\n", position)
@@ -139,10 +159,19 @@ class Answer:
         return False
 
 
-def _field(lower: bytes, head: bytes, name: bytes) -> bytes:
-    """The value of the first field of that (lower-case) name, b"" if there is none."""
-    start = lower.find(name)
+def _field(lower: bytes, head: bytes, name: bytes, at: int = 0) -> bytes:
+    """The value of the first field of that (lower-case) name from there on, b"" if there is none."""
+    start = lower.find(name, at)
     if start < 0:
         return b""
     start += len(name)
     return head[start : lower.find(b"\r\n", start)].strip()
+
+
+def _places(lower: bytes, name: bytes) -> list[int]:
+    """Where fields of that name begin."""
+    places, at = [], lower.find(name)
+    while at >= 0:
+        places.append(at)
+        at = lower.find(name, at + 1)
+    return places

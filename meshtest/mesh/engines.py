@@ -27,7 +27,7 @@ def given(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, 
     return {name: values[name] for name, default in defaults.items() if values[name] != default}
 
 
-def chosen(request: str, options: Mapping[str, Any]) -> str:
+def chosen(request: object, options: Mapping[str, Any]) -> str:
     """The engine that is meant; UsageError if that is none, or more than one."""
     keywords = [name for name in KEYWORDS if name in options]
     if len(keywords) == 1 and not request:

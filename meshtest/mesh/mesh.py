@@ -23,7 +23,8 @@ from meshtest.checks import About, FaultBit, NoDowntime, Split
 from meshtest.errors import ConfigRejected, FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
 from meshtest.lib.words import listed, nearest
 from meshtest.loads.load import Load as Prober
-from meshtest.loads.spec import Headers, LoadSpec
+from meshtest.loads.shape import Stage
+from meshtest.loads.spec import SAMPLED, Arrivals, Headers, LoadSpec, Protocol, Target
 from meshtest.manifests.compiler import compile_or_raise
 from meshtest.manifests.culprit import culprits
 from meshtest.manifests.diff import diff
@@ -40,7 +41,7 @@ from meshtest.mesh.strain import Strain
 from meshtest.model.diagnostic import Diagnostic
 from meshtest.model.document import Document, Documents
 from meshtest.model.history import History, Hop
-from meshtest.model.request import SERVED_BY
+from meshtest.model.request import SERVED_BY, Lane
 from meshtest.model.route import Fault
 from meshtest.model.service import Workload
 from meshtest.model.status import Status
@@ -257,7 +258,7 @@ class Mesh:
 
     def load(
         self,
-        request: str = "",
+        request: str | Target | Sequence[str | Target] = "",
         *,
         rps: float | None = None,
         requests: int | None = None,
@@ -270,9 +271,24 @@ class Mesh:
         concurrency: int | None = None,
         timeout: float | None = None,
         name: str = "",
+        protocol: Protocol = "",
+        tls: TlsAsk | None = None,
+        shape: Sequence[Stage] = (),
+        arrivals: Arrivals = "even",
+        processes: int = 1,
+        users: int = 0,
+        fault_headers: Mapping[str, float] | None = None,
+        sampled: float = SAMPLED,
+        unreachable: Literal["error", "record"] = "error",
         **engine: Any,
     ) -> Load:
         """Requests like `GET http://web/path`, evenly spaced at `rps` (default 100) whatever the answers do.
+
+        Several requests, or `Target`s with weights, headers and bodies of their own, share one load. `shape` makes the
+        rate follow `Ramp`, `Hold` and `Burst` instead; `arrivals="poisson"` makes it random. `users=50` are as many
+        sessions that keep their cookies. `fault_headers={"x-fault": 0.1}` puts that header on a share of the requests,
+        chosen by the run's seed; `sampled` is the share whose `traceparent` asks to be traced. `processes`: more than
+        one core's worth of load. `unreachable="record"`: that nobody listens at the start is no mistake.
 
         `source`: who sends them. A workload or service of the mesh sends through its own proxy; `ingress` (or
         `ingress/PORT`) comes in through the gateway; `outside` is a client that has no proxy and no identity. Left out:
@@ -287,7 +303,7 @@ class Mesh:
         spec = LoadSpec.of(
             request,
             name=name or f"load{next(self._load_numbers)}",
-            rate=None if concurrency else (rps or 100.0),
+            rate=rps,
             concurrency=concurrency,
             requests=requests,
             seconds=seconds,
@@ -295,9 +311,18 @@ class Mesh:
             body=body,
             lanes=lanes,
             connections=connections,
-            timeout=timeout or self.settings.request_timeout,
+            timeout=self.settings.request_timeout if timeout is None else timeout,
+            protocol=protocol,
+            tls=tls,
+            shape=shape,
+            arrivals=arrivals,
+            processes=processes,
+            users=users,
+            fault_headers=fault_headers,
+            sampled=sampled,
+            unreachable=unreachable,
         )
-        place = self._place(spec.name, self.source_for(spec.authority) if source is None else source)
+        place = self._place(spec.name, self._source_of(spec) if source is None else source)
         return Load(self, Prober(spec, place))
 
     def _load_by(self, engine: str, options: dict[str, Any]) -> Load:
@@ -306,6 +331,16 @@ class Mesh:
         if source is None:
             source = self.source_for(urlsplit(str(options.get("host", ""))).netloc)
         return Load(self, engines.new_load(engine, self._place(name, source), options))
+
+    def _source_of(self, spec: LoadSpec) -> str:
+        """Where a load enters when nobody says: all of it at one place, from outside at the port of the URL."""
+        sources = {target.authority: self._way_of(target) for target in spec.targets}
+        if len(set(sources.values())) > 1:
+            where = ", ".join(f"{host} {'by the ingress' if source else 'inside'}" for host, source in sources.items())
+            raise UsageError(
+                f"the targets of load {spec.name!r} enter the mesh at different places ({where}); say `source`"
+            )
+        return next(iter(sources.values()))
 
     def _place(self, load: str, source: str) -> Place:
         """Where a load of that name runs."""
@@ -354,7 +389,7 @@ class Mesh:
         self.record("ask", what.id, request=str(what), protocol=reply.protocol, **seen)
         return reply
 
-    def _way_of(self, what: Ask) -> str:
+    def _way_of(self, what: Ask | Target) -> str:
         """Through the gateway's port that the URL says, or from inside."""
         way = self.source_for(what.authority)
         return f"{way}/{what.port}" if way and what.port != 80 else way
@@ -411,12 +446,14 @@ class Mesh:
         self.run.record(kind, subject, **data)
 
     def flush(self) -> None:
-        """Return when what the proxies know of finished requests is on disk."""
+        """Return when what the proxies know of finished requests is on disk. A message on a held connection is none to
+        them: they write a line when the connection ends, with the id of the message that opened it."""
         requests = self.run.history().requests
         if self._asked:  # a load settles when it ends; the hop of an ask's last proxy may still be under way
             self.provider.settle()
         if len(requests) > self._flushed or self._asked:
-            self.provider.flush([*requests.ids(lambda kind: not kind.fate), *self._asked])
+            answered = requests.ids(lambda kind: not kind.fate and kind.lane != Lane.HELD)
+            self.provider.flush([*answered, *self._asked])
             self._flushed = len(requests)
             self._asked.clear()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,6 +66,8 @@ class Summary:
     """Why it ended before its time."""
     saturated: str = ""
     """Why the generator, not the mesh, was the bottleneck: "" if it was not. Then its figures prove nothing good."""
+    troubles: Mapping[str, int] = field(default_factory=dict)
+    """What was wrong with a handshake (of Fate.TLS) or with what came (GARBLED), in words: on how many connections."""
 
     def as_data(self) -> dict[str, Any]:
         return {**self.__dict__, "fates": {fate.name.lower(): count for fate, count in self.fates.items()}}

@@ -19,24 +19,27 @@ class Sheet:
         self._records = os.open(records, flags, 0o644)
         self._names = os.open(names, flags, 0o644)
         self._known: dict[bytes, int] = {b"": 0}
-        self._rows: list[bytes] = []
+        self.rows: list[bytes] = []
+        """Whole RECORDs for the next flush. Who appends here instead of by `add` sees to it that they are flushed."""
         self._flushed = 0
         self.flush_at = 0
         """When the oldest row must be written (ns); 0 if there is none."""
 
     def add(self, now: int, served_by: bytes, row: tuple[int, ...]) -> None:
         """Keep a record for the next flush; `row` has all fields of RECORD but the server."""
-        server = self._known.get(served_by)
-        if server is None:
-            server = self._learn(served_by)
-        self._rows.append(RECORD.pack(*row[:6], server, *row[6:]))
+        self.rows.append(RECORD.pack(*row[:6], self.number(served_by), *row[6:]))
         if not self.flush_at:
             self.flush_at = now + FLUSH_NS
 
+    def number(self, served_by: bytes) -> int:
+        """The index of a name, which is on disk from now on."""
+        known = self._known.get(served_by)
+        return self._learn(served_by) if known is None else known
+
     def flush(self) -> None:
         """Write all rows. On an error (disk full) what is on disk still ends with a whole record."""
-        data = b"".join(self._rows)
-        self._rows.clear()
+        data = b"".join(self.rows)
+        self.rows.clear()
         self.flush_at = 0
         while data:
             data = data[self._write(data) :]

@@ -58,6 +58,11 @@ class TestUp:
         assert plain.wait() == 0, plain
         assert plain.out.splitlines()[-1].startswith("10 requests, 0 failed; served by web/v2 10; p50 ")
 
+        shaped = ["--stage=ramp 50 150 0.2", "--stage=burst 5", "--fault-header=x-fault=0.5", "--users=3", "--poisson"]
+        *_, last = told(ground.meshtest("load", "http://web/a", "http://web/b", "--weights=3,1", *shaped, "--json"))
+        assert last["requests"] > 5
+        assert last["failed"] == 0
+
         program.signal(signal.SIGINT)
         assert program.wait() == 0, program
         ground.nothing_left()
@@ -76,6 +81,9 @@ class TestUp:
             ("fault", "web", "--off"): "no fault is in force for 'web'; there are: none",
             ("load", "GET nowhere"): "nowhere",
             ("load",): "say what to send: a request, as http://web/path, or --locustfile FILE",
+            ("load", "http://web/", "--rps=0"): "rate is 0.0; it must be above 0",
+            ("load", "http://web/", "--body=@no-such-file"): "No such file or directory",
+            ("load", "http://web/", "--stage=jump 3"): "stage 'jump 3': write `hold RATE SECONDS`",
             ("load", "http://web/", "--source=nobody"): "no workload 'nobody'; there are: web-v1, web-v2",
         }.items():
             asking = ground.meshtest(*words)

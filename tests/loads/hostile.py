@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import socket
 import struct
@@ -17,6 +18,9 @@ HEAD = b"HTTP/1.1 200 OK\r\nX-Meshtest-Served-By: web/v1/web-1\r\nX-ENVOY-attemp
 CHUNKED = (
     HEAD + b"transfer-encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n1\r\n \r\nA\r\n0123456789\r\n0\r\nx-trailer: 1\r\n\r\n"
 )
+
+
+_CUTS = itertools.count(1, 7)
 
 
 class Gone(Exception):
@@ -96,6 +100,52 @@ def garbles(sock: socket.socket) -> None:
     sock.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
 
 
+def resets_in_body(sock: socket.socket) -> None:
+    sock.sendall(HEAD + b"content-length: 50\r\n\r\nhello")
+    resets(sock)
+
+
+def split(sock: socket.socket) -> None:
+    """In two packets, cut anywhere."""
+    cut = next(_CUTS) % (len(CHUNKED) - 1) + 1
+    sock.sendall(CHUNKED[:cut])
+    sock.sendall(CHUNKED[cut:])
+
+
+def answers_twice(sock: socket.socket) -> None:
+    """What came unasked must not be taken for the answer to the next request."""
+    sock.sendall(2 * (HEAD + b"content-length: 5\r\n\r\nhello"))
+
+
+def half_closes(sock: socket.socket) -> None:
+    """Says no more, but would still listen."""
+    sock.sendall(HEAD + b"\r\nno length at all")
+    sock.shutdown(socket.SHUT_WR)
+
+
+def half_closes_in_body(sock: socket.socket) -> None:
+    sock.sendall(HEAD + b"content-length: 50\r\n\r\nhello")
+    sock.shutdown(socket.SHUT_WR)
+
+
+def garbles_in_answer(sock: socket.socket) -> None:
+    sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello")
+
+
+def early_ok(sock: socket.socket) -> None:
+    """Answers before it has read the body; reads it then, so that the answer is not reset away."""
+    sock.sendall(HEAD + b"content-length: 2\r\nconnection: close\r\n\r\nok")
+    sock.shutdown(socket.SHUT_WR)
+    while sock.recv(65536):
+        pass
+    raise Gone
+
+
+def early_reset(sock: socket.socket) -> None:
+    """Ends with the body unread and unanswered, which resets."""
+    raise Gone
+
+
 def garbles_chunks(sock: socket.socket) -> None:
     sock.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\nhello\r\n")
 
@@ -120,15 +170,30 @@ FATES: dict[Act, tuple[Fate, int]] = {
     stalls_in_body: (Fate.TIMEOUT, 0),
     garbles: (Fate.GARBLED, 0),
     garbles_chunks: (Fate.GARBLED, 0),
+    garbles_in_answer: (Fate.GARBLED, 0),
+    resets_in_body: (Fate.RESET, 0),
+    split: (Fate.ANSWERED, 200),
+    answers_twice: (Fate.ANSWERED, 200),
+    half_closes: (Fate.ANSWERED, 200),
+    half_closes_in_body: (Fate.CLOSED, 0),
 }
 """What the client must say of each."""
 
+EARLY: dict[Act, tuple[Fate, int]] = {
+    early_ok: (Fate.ANSWERED, 200),
+    early_reset: (Fate.RESET, 0),
+}
+"""The same of those that act on the head of a request, before its body is there."""
+
 
 class HostileServer:
-    """Request number i gets script[i % len(script)]; `log` has (number, act) in order of arrival."""
+    """Request number i gets script[i % len(script)]; `log` has (number, act) in order of arrival.
 
-    def __init__(self, script: Sequence[Act] = (ok,), *, then: Act | None = None) -> None:
-        self.script, self.then = script, then
+    `then` is done after each act; `early`: the act comes before the body is read.
+    """
+
+    def __init__(self, script: Sequence[Act] = (ok,), *, then: Act | None = None, early: bool = False) -> None:
+        self.script, self.then, self.early = script, then, early
         self.log: list[tuple[int, Act]] = []
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
@@ -168,7 +233,7 @@ class HostileServer:
     def _serve(self, sock: socket.socket) -> None:
         with sock, contextlib.suppress(Gone, OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for head, body in _requests(sock):
+            for head, body in _requests(sock, early=self.early):
                 found = re.search(rb"(?i)x-meshtest-id: [\w.-]+?-(\d+)\r\n", head)
                 assert found
                 index = int(found[1])
@@ -182,7 +247,7 @@ class HostileServer:
         self._open.discard(sock)
 
 
-def _requests(sock: socket.socket) -> Iterator[tuple[bytes, bytes]]:
+def _requests(sock: socket.socket, *, early: bool = False) -> Iterator[tuple[bytes, bytes]]:
     data = b""
     while True:
         while b"\r\n\r\n" not in data:
@@ -193,7 +258,10 @@ def _requests(sock: socket.socket) -> Iterator[tuple[bytes, bytes]]:
         head, _, data = data.partition(b"\r\n\r\n")
         length = re.search(rb"(?i)content-length: (\d+)", head)
         size = int(length[1]) if length else 0
+        if early:
+            yield head + b"\r\n", b""
         while len(data) < size:
             data += sock.recv(65536)
-        yield head + b"\r\n", data[:size]
+        if not early:
+            yield head + b"\r\n", data[:size]
         data = data[size:]

@@ -19,12 +19,13 @@ import pytest
 
 from meshtest.errors import HistoryError, LoadError, UsageError
 from meshtest.lib.wait import until
-from meshtest.loads import Load, LoadSpec, Summary
+from meshtest.loads import Load, LoadSpec, Summary, process
+from meshtest.model.choices import salt, trace
 from meshtest.model.record import RECORD
 from meshtest.model.request import Fate, Lane, Request, Requests
 from meshtest.spi.load import Place
 from meshtest.spi.provider import Entrance
-from tests.loads.hostile import FATES, HostileServer, closes, drip, ok, stalls
+from tests.loads.hostile import EARLY, FATES, HostileServer, closes, drip, ok, stalls
 
 LANES = [[Lane.KEEPALIVE], [Lane.FRESH], [Lane.KEEPALIVE, Lane.FRESH]]
 SHORT = 1.0
@@ -66,6 +67,29 @@ def test_each_request_has_the_fate_that_the_server_dealt_it_and_none_is_sent_twi
     assert {r.lane for r in recorded} == set(lanes)
 
 
+@pytest.mark.parametrize("lanes", LANES[:2], ids=["keepalive", "fresh"])
+def test_an_answer_may_come_before_the_body_has_left(tmp_path: Path, lanes: list[Lane]) -> None:
+    script = list(EARLY)
+    with HostileServer(script, early=True) as server:
+        spec = LoadSpec.of("POST http://web/", body=b"x" * 3_000_000, rate=50, requests=8, lanes=lanes, timeout=SHORT)
+        run(spec, at(server.port, tmp_path))
+    assert {(r.index % 2, r.fate, r.status) for r in requests(tmp_path)} == {
+        (number, *EARLY[act]) for number, act in enumerate(script)
+    }
+
+
+def test_where_there_is_no_epoll_poll_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    patch = "import meshtest.loads.sockets as s; s.Poller, s.LINUX = s.PollPoller, False\nfrom meshtest.loads.prober"
+    monkeypatch.setattr(process, "_BOOT", process._BOOT.replace("from meshtest.loads.prober", patch))
+    script = [act for act, (fate, _) in FATES.items() if fate is not Fate.TIMEOUT]
+    with HostileServer(script) as server:
+        summary = run(LoadSpec.of("http://web/", rate=200, requests=2 * len(script)), at(server.port, tmp_path))
+    dealt = dict(server.log)
+    recorded = list(requests(tmp_path))
+    assert [r for r in recorded if (r.fate, r.status) != FATES[dealt[r.index]]] == []
+    assert summary.sent == len(recorded) == len(server.log)
+
+
 def test_lanes_share_the_requests_evenly(tmp_path: Path) -> None:
     with HostileServer() as server:
         run(LoadSpec.of("http://web/", rate=500, requests=40), at(server.port, tmp_path))
@@ -75,8 +99,8 @@ def test_lanes_share_the_requests_evenly(tmp_path: Path) -> None:
 def test_a_port_where_no_one_listens_refuses(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    summary = run(LoadSpec.of("http://web/", rate=500, requests=20), at(port, tmp_path))
-    assert summary.fates == {Fate.REFUSED: 20}
+    spec = LoadSpec.of("http://web/", rate=500, requests=20, unreachable="record")
+    assert run(spec, at(port, tmp_path)).fates == {Fate.REFUSED: 20}
 
 
 def test_who_served_and_how_many_tries_are_read_whatever_the_case(tmp_path: Path) -> None:
@@ -128,7 +152,7 @@ def test_what_goes_over_the_wire(tmp_path: Path) -> None:
     assert server.bodies == [b"hello"] * 2
     assert sorted(server.heads)[0].decode().split("\r\n") == [
         "POST http://web:9080/a?b=c HTTP/1.1", "host: web:9080", "x-user: 7%d", "content-length: 5",
-        "x-meshtest-id: x-0", "",
+        "x-meshtest-id: x-0", f"traceparent: {_traceparent('x', 0)}-00", "",
     ]  # fmt: skip
 
 
@@ -195,7 +219,7 @@ def test_a_prober_that_dies_is_an_error_with_its_words(tmp_path: Path) -> None:
     (tmp_path / "requests").mkdir()
     (tmp_path / "requests" / "load.names").touch()  # someone else's: the prober refuses to write over it
     load = Load(LoadSpec.of("http://web/", rate=500), at(1, tmp_path))
-    with pytest.raises(LoadError, match=r"(?s)died \(exit code 1\).*FileExistsError"):
+    with pytest.raises(LoadError, match=r"(?s)died \(exit code 1.*FileExistsError"):
         load.start()
 
 
@@ -252,6 +276,11 @@ def test_the_prober_dies_with_its_runner(tmp_path: Path) -> None:
             assert _alive(prober)
             runner.kill()
         until(lambda: not _alive(prober), within=10, what=lambda: "the prober lives on")
+
+
+def _traceparent(load: str, index: int) -> str:
+    lower = trace(salt(0, load, "trace"), index)
+    return f"00-{salt(0, load, 'trace'):016x}{lower:016x}-{lower:016x}"
 
 
 def _alive(pid: int) -> bool:
