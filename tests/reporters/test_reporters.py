@@ -32,7 +32,7 @@ def test_the_summary_says_all_that_matters_in_a_screenful() -> None:
     text = summary(past, verdict, folder=Path("reports/x"))
     lines = text.splitlines()
     assert lines[0].startswith(
-        "FAIL: no_downtime: 20 of 5000 failed in 1 outage, longest 20 ms, first at t=2.020s (reset"
+        "FAIL: no_downtime: 20 of 5000 failed in 1 outage, longest 20 ms (at most 21 ms), first at t=2.020s (reset"
     )
     assert lines[1].startswith("  PASS    split: config 1: web v2 got")
     assert lines[2].split() == ["version", "requests", "share", "failed", "p50", "p99", "max"]
