@@ -195,7 +195,7 @@ class _Race:
         check = self.check
         low, high = confidence_sequence(self.hits, self.n, check.alpha)
         what = "failed" if check.slow is None else f"failed or took more than {seconds(check.slow)}"
-        own = f"{check.canary} {what} in {self.hits} of {self.n} ({percent(low)} to {percent(high)})"
+        own = f"{check.canary} {what} in {self.hits} of {self.n} ({percent(round(low, 6))} to {percent(high)})"
         other = f", {check.baseline} in {self.other_hits} of {self.others}" if check.baseline else ""
         return f"{own}{other}: {self._conclusion(outcome)}"
 

@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
-from statistics import median
 from typing import Any, ClassVar
 
 from meshtest.checks.arms import Arms, arms, within
@@ -31,6 +30,7 @@ from meshtest.checks.shift import Shift, shift
 from meshtest.errors import UsageError
 from meshtest.lib.exceedance import more_needed, more_p, more_power, ratio_interval
 from meshtest.lib.figures import percent, seconds
+from meshtest.lib.stats import median
 from meshtest.lib.words import listed
 from meshtest.model.history import History
 from meshtest.model.tables import quantile

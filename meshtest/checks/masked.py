@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, ClassVar
 
 from meshtest.checks.base import BaseCheck
@@ -19,6 +18,7 @@ from meshtest.checks.outages import Seen, around
 from meshtest.checks.overload import saturated
 from meshtest.checks.windows import Window, find
 from meshtest.lib.figures import percent, seconds
+from meshtest.lib.stats import median
 from meshtest.lib.words import listed, plural
 from meshtest.model.history import History, Hops
 from meshtest.model.record import ANSWERED, NEVER, NOT_SENT, TICK_NS

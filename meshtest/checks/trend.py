@@ -15,7 +15,6 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
-from statistics import fmean, median
 from typing import Any, ClassVar
 
 from meshtest.checks.arms import Arms, arms, within
@@ -25,6 +24,7 @@ from meshtest.checks.overload import saturated
 from meshtest.checks.rates import rate
 from meshtest.errors import UsageError
 from meshtest.lib.figures import percent
+from meshtest.lib.stats import mean, median
 from meshtest.model.history import History
 from meshtest.model.verdict import Finding, Outcome
 
@@ -171,8 +171,8 @@ class _Drift:
 def _blocks(rows: Sequence[tuple[float, float]], count: int, of: str) -> tuple[list[float], list[float]]:
     edges = [len(rows) * i // count for i in range(count + 1)]
     parts = [rows[a:b] for a, b in itertools.pairwise(edges)]
-    told = fmean if of == "errors" else median
-    return [fmean(at for at, _ in part) for part in parts], [told([value for _, value in part]) for part in parts]
+    told = mean if of == "errors" else median
+    return [mean([at for at, _ in part]) for part in parts], [told([value for _, value in part]) for part in parts]
 
 
 def _likeness(times: Sequence[float], values: Sequence[float]) -> float:
@@ -181,7 +181,7 @@ def _likeness(times: Sequence[float], values: Sequence[float]) -> float:
 
     if len(set(values)) < 3:
         return 0.0
-    centred = np.asarray(times) - fmean(times)
+    centred = np.asarray(times) - mean(times)
     rest = np.asarray(values) - np.polyval(np.polyfit(centred, values, 2), centred)
     whole = float(rest @ rest)
     return float(rest[1:] @ rest[:-1]) / whole if whole > 0 else 0.0

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from math import ceil, log, log1p
 
 from meshtest.model.request import Requests
-from meshtest.model.sends import Sends, Stream, of_loads, streams
+from meshtest.model.sends import Sends, Stream, Streams, of_loads
 
 JOIN = 0.1
 """Seconds; hits further apart than this (and than five sends) are never one window."""
@@ -78,12 +78,18 @@ def find(requests: Requests, hits: Collection[int]) -> list[Window]:
     if not hits:
         return []
     hits = frozenset(hits)
-    keys = streams(requests)
+    keys = Streams(requests)
     found: list[Window] = []
     for sends in of_loads(requests):
-        ranks = [rank for rank, position in enumerate(sends.positions) if position in hits]
-        found += [_window(requests, sends, keys, group) for group in _groups(ranks, sends.times)]
+        found += [_window(requests, sends, keys, group) for group in _groups(_ranks(sends, hits), sends.times)]
     return sorted(found, key=lambda window: window.first)
+
+
+def _ranks(sends: Sends, hits: frozenset[int]) -> list[int]:
+    """Where in the order of sending the hits are."""
+    if isinstance(sends.positions, range):
+        return sorted(hits)
+    return [rank for rank, position in enumerate(sends.positions) if position in hits]
 
 
 def union(intervals: Collection[tuple[float, float]]) -> float:
@@ -132,7 +138,7 @@ def _cut(ranks: Sequence[int]) -> int:
     return at if log(len(ranks) - 1) + good * log1p(-share) < log(CHANCE) else 0
 
 
-def _window(requests: Requests, sends: Sends, keys: Sequence[Stream], ranks: Sequence[int]) -> Window:
+def _window(requests: Requests, sends: Sends, keys: Streams, ranks: Sequence[int]) -> Window:
     hit = set(ranks)
     alike = {keys[sends.positions[rank]] for rank in ranks}
     first, last = ranks[0], ranks[-1]
@@ -169,7 +175,7 @@ class _Neighbours:
     """Sends of the same streams outside of a window."""
 
     sends: Sends
-    keys: Sequence[Stream]
+    keys: Streams
     alike: set[Stream]
     hit: set[int]
 

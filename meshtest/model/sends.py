@@ -70,10 +70,15 @@ def lanes(requests: Requests) -> bytes:
     return bytes(memoryview(requests.raw)[29::40])
 
 
-def streams(requests: Requests) -> list[Stream]:
-    """Of each request."""
-    raw = memoryview(requests.raw)
-    return list(zip(lanes(requests), raw.cast("H")[18::20], bytes(raw[38::40]), strict=True))
+class Streams:
+    """By position, looked up when asked for: outages are short, and runs long."""
+
+    def __init__(self, requests: Requests) -> None:
+        raw = memoryview(requests.raw)
+        self._lanes, self._targets, self._transports = raw[29::40], raw.cast("H")[18::20], raw[38::40]
+
+    def __getitem__(self, position: int) -> Stream:
+        return self._lanes[position], self._targets[position], self._transports[position]
 
 
 def stream_label(stream: Stream) -> str:

@@ -166,6 +166,20 @@ def test_a_check_can_be_made_again_from_its_parameters(check: Check) -> None:
     assert from_parameters(check.name, json.loads(json.dumps(check.parameters()))) == check
 
 
+@pytest.mark.parametrize("check", ALL, ids=lambda c: c.name)
+@pytest.mark.parametrize("lost", [False, True], ids=["all-answered", "some-lost"])
+def test_a_finding_can_be_written_as_json(check: Check, lost: bool) -> None:
+    import json
+
+    requests = [
+        request(i, i / 100, server, fate=Fate.TIMEOUT if lost and i % 7 == 0 else Fate.ANSWERED, attempts=1 + (i == 9))
+        for i, server in enumerate(mixed(v2=400, v1=400))
+    ]
+    finding = check.judge(history(requests))
+    json.dumps(finding.as_data(), allow_nan=False)
+    assert finding.sentence
+
+
 def test_all_checks_are_known_by_name() -> None:
     assert list(CHECKS) == [check.name for check in ALL]
 

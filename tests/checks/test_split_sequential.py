@@ -56,10 +56,10 @@ def test_three_versions_are_one_test() -> None:
 
 
 def test_the_declared_errors_hold_though_it_looks_every_time() -> None:
-    wrong = sum(CHECK.judge(drawn(600, 0.1, seed)).outcome is Outcome.FAIL for seed in range(50))
-    missed = sum(CHECK.judge(drawn(600, 0.2, seed)).outcome is Outcome.PASS for seed in range(50))
-    assert wrong <= 4  # 99.9 % point of 50 at 1 %; tests/bench/statistics.py draws 10,000
-    assert missed <= 4
+    wrong = sum(CHECK.judge(drawn(600, 0.1, seed)).outcome is Outcome.FAIL for seed in range(30))
+    missed = sum(CHECK.judge(drawn(600, 0.2, seed)).outcome is Outcome.PASS for seed in range(30))
+    assert wrong <= 3  # far beyond 30 at 1 %; tests/bench/statistics.py draws 10,000
+    assert missed <= 3
 
 
 @pytest.mark.parametrize(

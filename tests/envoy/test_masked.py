@@ -36,7 +36,7 @@ spec:
 
 
 @pytest.mark.mesh(propagation=0.3)
-def test_a_killed_endpoint_is_masked_by_retries_and_told(mesh: Mesh) -> None:
+def test_an_endpoint_that_goes_is_masked_by_retries_and_told(mesh: Mesh) -> None:
     """Two endpoints, retries of resets, too; one goes, and the proxies hear of it 0.3 s later."""
     mesh.apply(text=WEB)
     with mesh.load("GET http://web/", rps=200) as load:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from scipy.stats import binom, binomtest  # type: ignore[import-untyped]
 
-from meshtest.lib.stats import binomial_test, enough_for_quantile, interval, lower_tail, needed, power, upper_tail
+from meshtest.lib.stats import (
+    binomial_test,
+    enough_for_quantile,
+    interval,
+    lower_tail,
+    median,
+    needed,
+    power,
+    upper_tail,
+)
 
 SHARES = (0.001, 0.01, 0.05, 0.1, 1 / 3, 0.5, 0.9, 0.999)
 SIZES = (1, 2, 7, 50, 1_000, 100_000, 1_000_000)
@@ -30,6 +39,11 @@ def test_p_values_and_tails_equal_those_of_scipy(n: int, p: float) -> None:
 def test_intervals_equal_those_of_scipy(k: int, n: int) -> None:
     expected = binomtest(k, n).proportion_ci(0.99, method="exact")
     assert interval(k, n, 0.99) == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-9)
+
+
+def test_the_median_of_an_even_number_is_between_two() -> None:
+    assert median([3, 1, 2]) == 2
+    assert median([4, 1, 2, 3]) == 2.5
 
 
 def test_nothing_counted_says_nothing() -> None:
