@@ -107,6 +107,7 @@ class K6Load(RecordedLoad):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
+            bufsize=0,  # communicate() does not know what a buffer holds
             start_new_session=True,  # Ctrl-C is for the runner, which then stops us in order
         )
         self._tell(json.dumps(self._order()).encode() + b"\n")
