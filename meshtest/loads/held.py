@@ -218,6 +218,7 @@ class Held(Exchange):
             return
         line.fate, line.code = fate, line.talk.code
         lost = [message for message in line.talk.waiting if message.index >= 0]
+        line.talk.waiting.clear()  # each message knows its line: nobody collects such circles in the prober
         self._close(line)
         for message in lost:
             self._finish(message, fate, now, line.code)

@@ -6,8 +6,7 @@ are nearly all alike: a block is decoded once for as long as the table stays as 
 
 from __future__ import annotations
 
-from hpack import Decoder, HPACKError
-
+from meshtest.loads.light_hpack import Decoder, HPACKError
 from meshtest.loads.wire import Garbled
 from meshtest.model.record import ATTEMPTS, SERVED_BY
 
