@@ -26,10 +26,12 @@ lateness."""
 _FEW = 5
 """Sends that must be so late: one of a short load is 1 % of it."""
 _STARVED = 0.5
-"""Share of the time in the run queue above which even a closed loop, which cannot be late, measured the machine."""
+"""Share of the time in the run queue above which a closed loop, which cannot be late, measured the machine."""
 
 
-def summary(parts: Sequence[Figures], *, asked: float | None, gap: float | None = None) -> Summary:
+def summary(
+    parts: Sequence[Figures], *, asked: float | None, gap: float | None = None, closed: bool = False
+) -> Summary:
     """`asked`: requests a second, if that was constant. `gap`: the largest over all parts, of several."""
     sent = sum(part["sent"] for part in parts)
     first = min((part["first"] for part in parts if part["sent"]), default=0)
@@ -45,7 +47,7 @@ def summary(parts: Sequence[Figures], *, asked: float | None, gap: float | None 
         rate=(sent - 1) * 1e9 / (last - first) if last > first else 0.0,
         troubles=dict(sum((Counter(part["troubles"]) for part in parts), Counter())),
         error=next((part["error"] for part in parts if part["error"]), ""),
-        saturated=saturated(parts, asked=asked),
+        saturated=saturated(parts, asked=asked, closed=closed),
     )
 
 
@@ -67,9 +69,9 @@ def quantile(late: Sequence[tuple[int, int]], p: float) -> float:
     return 0.0
 
 
-def saturated(parts: Sequence[Figures], *, asked: float | None) -> str:
+def saturated(parts: Sequence[Figures], *, asked: float | None, closed: bool) -> str:
     """Why the generator was the bottleneck, with figures; "" if it was not."""
-    reasons = [*_unsent(parts), *_late(parts, asked), *_starved(parts)]
+    reasons = [*_unsent(parts), *(_starved(parts) if closed else _late(parts, asked))]
     return f"{'; '.join(reasons)} ({_cpu(parts)})" if reasons else ""
 
 

@@ -110,7 +110,7 @@ class Load(RecordedLoad):
         """From now on, `rate` requests a second."""
         if self.spec.rate is None or not 0 < rate < float("inf"):
             raise UsageError(f"rate {rate!r} for load {self.name!r}: above 0, and of a load that was given a rate")
-        ahead = _AGREE_NS if len(self._processes) > 1 else 0
+        ahead = 4 * _AGREE_NS if len(self._processes) > 1 else 0
         self._tell(b"rate %r %d\n" % (float(rate), time.monotonic_ns() + ahead))
         self.rate = rate
         self.place.record("load.rate", self.name, load=self.name, rate=rate)
@@ -149,7 +149,7 @@ class Load(RecordedLoad):
         gap = None
         if len(parts) > 1:
             gap = largest_gap([self._part(part).read_bytes() for part in range(len(parts))])
-        self.summary = summary(parts, asked=self.rate, gap=gap)
+        self.summary = summary(parts, asked=self.rate, gap=gap, closed=self.spec.concurrency is not None)
         self._close()
         self.place.record("load.end", self.name, load=self.name, **self.summary.as_data())
         if self.summary.error:

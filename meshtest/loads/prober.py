@@ -74,8 +74,9 @@ _GRACE_NS = 1_000_000_000
 """After a stop, or its last second, to send what was due before."""
 _TRIAL_NS = 2_000_000_000
 """After that much time a load that lags by half of it is more than this machine can send."""
-_BUSY = 0.8
-"""Share of its time that a prober uses or waits for a CPU when that is what it lacks."""
+_BUSY, _HOPELESS = 0.8, 0.9
+"""Share of its time that a prober uses a CPU when that is what it lacks; and share of the time that it may lag behind
+where others use it."""
 _CHUNK = 65536
 _MOST = 1 << PART_BITS
 
@@ -108,6 +109,8 @@ class Prober:
         self._open = order["pace"] is not None
         self._times: Iterator[int] = iter(())
         self._due = _FAR
+        self._before = 0
+        """When the request before was due."""
         self._lacks = order["concurrency"] or 0
         """Requests that are to be under way in a closed loop."""
         self._sending = True
@@ -185,6 +188,7 @@ class Prober:
             if now < self._due or not self._more(self._due):
                 break
             self._launch(self._due, now)
+            self._before = self._due
             self._advance()
             now = monotonic_ns()
         return now
@@ -244,8 +248,8 @@ class Prober:
     def _despair(self, now: int) -> None:
         """Give up a load whose rate is beyond this machine, rather than fill the disk with what was not sent."""
         seconds = (now - self._origin) / 1e9
-        if self.tally.busy() < _BUSY:
-            return  # something else keeps us from sending, and may stop to
+        if self.tally.busy() < _BUSY and (now - self._due) / 1e9 < _HOPELESS * seconds:
+            return  # others keep us from the CPU, and may stop to
         raise Trouble(
             f"the rate is more than this machine can send: in the first {seconds:.1f} s one prober sent "
             f"{self.tally.sent / seconds:,.0f} requests a second and fell behind by {(now - self._due) / 1e9:.1f} s; "
@@ -268,11 +272,13 @@ class Prober:
         """Another rate from that moment on, at which all processes of the load begin a new grid."""
         if not self._sending:
             return
-        before = self._times
+        old = self._times
         self._pace(origin, [("rate", rate, rate, None)])
         if self._due < origin:
-            self._times = _then(before, origin, self._times)
-        else:
+            self._times = _then(old, origin, self._times)
+            return
+        self._advance()
+        while self._due <= self._before:  # the word came late, and the old grid went on for a while
             self._advance()
 
     def _stop(self, now: int) -> None:

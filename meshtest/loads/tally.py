@@ -82,9 +82,9 @@ class Tally:
         self._late[late] += 1
 
     def busy(self) -> float:
-        """Share of the time since the beginning in which it used a CPU, or waited for one."""
-        wall, cpu, queued = (now - then for now, then in zip(_clocks(), self._began, strict=True))
-        return (cpu + queued) / wall if wall else 0.0
+        """Share of the time since the beginning in which it used a CPU."""
+        wall, cpu, _ = (now - then for now, then in zip(_clocks(), self._began, strict=True))
+        return cpu / wall if wall else 0.0
 
     def trouble(self, words: str) -> None:
         """A connection failed, and it is known why."""

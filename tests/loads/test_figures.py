@@ -55,6 +55,9 @@ class TestSaturated:
     def test_the_pauses_of_a_busy_machine_are_no_shortfall(self) -> None:
         assert summary([figures([(0, 900), (8, 90), (60, 10)])], asked=100.0).saturated == ""
 
+    def test_an_open_loop_that_waited_for_a_cpu_and_was_on_time_is_none(self) -> None:
+        assert summary([figures([(0, 100)], queued=6 * SECOND)], asked=10.0).saturated == ""
+
     def test_a_few_late_sends_of_a_short_load_are_none(self) -> None:
         assert summary([figures([(0, 20), (500, 4)])], asked=10.0).saturated == ""
 
@@ -80,7 +83,7 @@ class TestSaturated:
         assert "not sent: they were due and had not left at the end" in told
 
     def test_a_closed_loop_that_waited_for_a_cpu_is(self) -> None:
-        told = summary([figures([(0, 100)], queued=6 * SECOND)], asked=None).saturated
+        told = summary([figures([(0, 100)], queued=6 * SECOND)], asked=None, closed=True).saturated
         assert told.startswith("it waited for a CPU 60% of the time")
 
 

@@ -178,7 +178,7 @@ class TestProcesses:
             load.stop()
         gaps = Counter(b - a for a, b in itertools.pairwise(requests(tmp_path).intended.tolist()))
         odd = [gap for gap in gaps.elements() if gap not in (10_000_000, 2_500_000)]
-        assert len(odd) <= 1
+        assert len(odd) <= 4  # where one grid passes into the other
         assert gaps[2_500_000] >= 30
 
     def test_wait_for_each_other_and_end_together(self, tmp_path: Path) -> None:
