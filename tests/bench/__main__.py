@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 def names() -> list[str]:
-    """Modules beside this one."""
+    """Modules beside this one; packages are what they are made of."""
     found = pkgutil.iter_modules([str(Path(__file__).parent)])
-    return sorted(m.name for m in found if not m.name.startswith("_"))
+    return sorted(m.name for m in found if not m.ispkg and not m.name.startswith("_"))
 
 
 def _help(name: str) -> str:
