@@ -1,0 +1,1 @@
+"""Loads that can be trusted, and what they catch that others miss."""
