@@ -8,8 +8,10 @@ Two signs, clustered to windows as failures are:
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import compress, count
 from typing import Any, ClassVar
 
 from meshtest.checks.base import BaseCheck
@@ -106,12 +108,12 @@ def _slow(requests: Requests) -> Mapping[int, float]:
     limits = {origin: _limit(usual) for origin, usual in _usual(requests).items()}
     if not limits:
         return {}
-    floor = min(limits.values())
-    candidates = [i for i, ticks in enumerate(requests.done) if floor < ticks != NEVER]
-    served, found = requests.served, {}
-    for i in candidates:
-        took = requests.done[i] - min(requests.sent[i], requests.done[i])
-        if took > limits.get(served[i], floor) and _good(requests, i):
+    floor = int(min(limits.values()))
+    done = array("I", requests.done.tobytes())
+    sent, served, found = requests.sent, requests.served, {}
+    for i in compress(count(), map(floor.__lt__, done)):
+        took = done[i] - min(sent[i], done[i])
+        if done[i] != NEVER and took > limits.get(served[i], floor) and _good(requests, i):
             found[i] = took * TICK_NS / 1e9
     return found
 

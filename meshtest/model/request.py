@@ -281,7 +281,8 @@ class Requests(Sequence[Request]):
     @cached_property
     def strides(self) -> tuple[int, int]:
         """The least and the largest time, in ns, from one request's `began` to the next one's."""
-        steps = list(map(operator.sub, itertools.islice(self.began, 1, None), self.began))
+        began = self.began.tolist()
+        steps = list(map(operator.sub, itertools.islice(began, 1, None), began))
         return (min(steps), max(steps)) if steps else (0, 0)
 
     @property

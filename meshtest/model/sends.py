@@ -46,7 +46,10 @@ def _of_loads(requests: Requests) -> list[Sends]:
     sends = []
     for load, positions in _by_load(requests).items():
         times = began.tolist() if isinstance(positions, range) else [began[position] for position in positions]
-        if not all(map(operator.le, times, islice(times, 1, None))):
+        in_order = (
+            requests.in_order if isinstance(positions, range) else all(map(operator.le, times, islice(times, 1, None)))
+        )
+        if not in_order:
             positions = sorted(positions, key=began.__getitem__)
             times = list(map(began.__getitem__, positions))
         sends.append(Sends(load, positions, times))
