@@ -7,6 +7,7 @@ test no process with that variable may run, and the $TMPDIR must be empty.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import secrets
@@ -114,6 +115,10 @@ class Ground:
         """Run folders, the oldest first."""
         found = [path.parent for path in (self.folder / "reports").glob("*/run.json")]
         return sorted(found, key=lambda run: json.loads((run / "run.json").read_text())["started"])
+
+    def records(self) -> list[Path]:
+        """Of all loads of all runs. glob.glob, unlike Path.glob, bears folders that go while it looks."""
+        return [Path(path) for path in glob.glob(f"{self.folder}/reports/*/requests/*.bin")]
 
     # ---- programs
 

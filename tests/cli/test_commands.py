@@ -71,7 +71,7 @@ class TestDemo:
 
     def test_sigterm_does_too(self, ground: Ground) -> None:
         program = ground.meshtest("demo", "--json")
-        program.until(lambda: list(ground.folder.glob("reports/*/requests/*.bin")), "load")
+        program.until(ground.records, "load")
         program.signal(signal.SIGTERM)
         assert program.wait() == 2, program
         assert program.out == ""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from meshtest import Mesh
+from meshtest.lib.wait import until
 from meshtest.model.route import MESH, Destination, Gateway, RouteTable, Server, ServerTls, StreamMatch, StreamRoute
 
 ECHO = (
@@ -170,12 +171,15 @@ def test_tcp_is_mutual_tls_under_strict_and_outsiders_are_cut_off(mesh: Mesh) ->
 def test_a_connection_leaves_a_hop_at_each_proxy(mesh: Mesh) -> None:
     mesh.apply(text=SHOP)
     line(tunnel(mesh, "tester"))
-    mesh.provider.settle()
-    mesh.provider.flush(["-"])
-    hops = {(hop.direction, hop.method, hop.proxy) for hop in mesh.run.history().hops}
-    assert ("outbound", "CONNECT", "default/tester") in hops
-    inbound = [hop for hop in hops if hop[0] == "inbound"]
-    assert [(method, proxy[:7]) for _, method, proxy in inbound] == [("TCP", "mongo-v")]
+
+    def hops() -> list[tuple[str, str, str]]:
+        """A connection has no id to be waited for by; each proxy writes its line when it has seen the end."""
+        return sorted((hop.direction, hop.method, hop.proxy) for hop in mesh.run.history().hops)
+
+    until(lambda: len(hops()) == 2, within=10, what=lambda: f"a hop of each proxy, not {hops()}")
+    inbound, outbound = hops()
+    assert (*inbound[:2], inbound[2][:7]) == ("inbound", "TCP", "mongo-v")
+    assert outbound == ("outbound", "CONNECT", "default/tester")
 
 
 def test_a_gateway_passes_tcp_on_by_weight(mesh: Mesh) -> None:

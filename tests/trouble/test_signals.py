@@ -51,7 +51,7 @@ def under_load(ground: Ground, requests: int) -> tuple[Program, Path]:
     program = ground.pytest("-q")
 
     def seen() -> int:
-        return sum(path.stat().st_size // RECORD.size for path in ground.folder.glob("reports/*/requests/*.bin"))
+        return sum(path.stat().st_size // RECORD.size for path in ground.records())
 
     program.until(lambda: seen() >= requests, f"{requests} requests")
     (run,) = ground.runs()
@@ -108,7 +108,7 @@ def test_the_workers_of_a_killed_xdist_run_leave_nothing(ground: Ground) -> None
     ground.write("test_shifts.py", UNDER_LOAD)
     ground.write("test_more_shifts.py", UNDER_LOAD)
     program = ground.pytest("-q", "-n", "2")
-    program.until(lambda: len(list(ground.folder.glob("reports/*/requests/*.bin"))) == 2, "two loads")
+    program.until(lambda: len(ground.records()) == 2, "two loads")
     program.signal(signal.SIGKILL)
     program.wait()
     ground.nothing_left()
