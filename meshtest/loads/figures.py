@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SHORTFALLS = ((0.01, 0.5), (0.2, 0.1))
 """A load was saturated if such a share of its sends was later than so many seconds. The pauses of a busy machine (40 ms
-where four processes share a core) are no shortfall: they are on record as lateness, and in what can have been missed."""
+where four processes share a core) are no shortfall: they are on record as lateness, and in what was missed at most."""
 _FEW = 5
 """Sends that must be so late: one of a short load is 1 % of it."""
 _STARVED = 0.5
