@@ -218,9 +218,9 @@ class TestSaturation:
             os.kill(load.pid, signal.SIGCONT)
             load.wait(requests=100, after=0)
             told = load.stop().saturated
-        assert re.search(r"\d+ requests of \d+ left more than 100 ms late, p99 \d+ ms; asked for 200 a second", told), (
-            told
-        )
+        assert re.search(
+            r"\d+ requests of \d+ left more than [15]00 ms late, p99 \d+ ms; asked for 200 a second", told
+        ), told
         late = sorted(late for late in requests(tmp_path).sent if late != NEVER)
         assert late[-1] >= 3_500_000  # and each of them is on record as late as it was
 
