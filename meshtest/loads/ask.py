@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from meshtest.errors import UsageError
 from meshtest.loads import grpc_frames
 from meshtest.loads.line import Heard, Line, Trouble, fate_of, tls_context
-from meshtest.loads.spec import TOKEN, Headers, parse_headers
+from meshtest.loads.spec import SCHEMES, TOKEN, Headers, parse_headers
 from meshtest.model.record import REQUEST_ID, SERVED_BY
 from meshtest.model.request import Server
 from meshtest.spi.provider import Entrance
@@ -30,13 +30,6 @@ Fated = Literal["answered", "refused", "reset", "closed", "timeout", "garbled", 
 
 Pairs = tuple[tuple[str, str], ...]
 
-SCHEMES: dict[str, tuple[Spoken, bool, int]] = {
-    "http": ("http1", False, 80), "https": ("http1", True, 443),
-    "ws": ("websocket", False, 80), "wss": ("websocket", True, 443),
-    "grpc": ("grpc", False, 80), "grpcs": ("grpc", True, 443),
-    "tcp": ("tcp", False, 0), "tls": ("tcp", True, 443),
-}  # fmt: skip
-"""URL scheme: the protocol unless another is asked for, whether inside TLS, and the port (0: it must be written)."""
 _SPEAKERS: dict[str, tuple[str, str]] = {
     "http1": ("ask_http1", "HTTP/1.1"), "http2": ("ask_http2", "HTTP/2"), "grpc": ("ask_http2", "gRPC"),
     "websocket": ("ask_stream", "WebSocket"), "tcp": ("ask_stream", "TCP"),

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from meshtest.lib.words import plural
-from meshtest.model.record import NEVER, RECORD, TICK_NS
+from meshtest.model.record import TICK_NS
 from meshtest.model.request import Fate
 from meshtest.spi.load import Summary
 
@@ -110,14 +109,3 @@ def _cpu(parts: Sequence[Figures]) -> str:
     cpu, queued = (sum(part[key] for part in parts) / wall for key in ("cpu", "queued"))
     each = "each of its processes" if len(parts) > 1 else "the prober"
     return f"{each} used {cpu:.0%} of a CPU and waited for one {queued:.0%} of the time"
-
-
-def largest_gap(records: Sequence[bytes]) -> float:
-    """Seconds; the longest time without a send in the records of all parts together."""
-    times = sorted(
-        intended + sent * TICK_NS
-        for raw in records
-        for intended, _, sent, *_ in RECORD.iter_unpack(raw[: len(raw) // RECORD.size * RECORD.size])
-        if sent != NEVER
-    )
-    return max((after - before for before, after in pairwise(times)), default=0) / 1e9

@@ -6,7 +6,6 @@ before the first send. Not here: sending (prober.py), one process (process.py), 
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,10 +15,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from meshtest.errors import HistoryError, LoadError, UsageError
-from meshtest.loads.figures import largest_gap, summary
+from meshtest.loads.figures import summary
 from meshtest.loads.prober import FAILED, GAVE_UP
 from meshtest.loads.process import Process
 from meshtest.loads.spec import LoadSpec
+from meshtest.model.sends import largest_gap
 from meshtest.spi.load import PATIENCE, Place, RecordedLoad, Summary
 
 if TYPE_CHECKING:
@@ -62,9 +62,8 @@ class Load(RecordedLoad):
     def start(self) -> None:
         """Returns when the first request is being sent."""
         self.claim()
-        address = _resolved(self.place.entrance.address)
         targets = [
-            target.order(address, self.place.entrance.port, proxy=self.place.entrance.proxy)
+            target.order(self.place.address, self.place.entrance.port, proxy=self.place.entrance.proxy)
             for target in self.spec.targets
         ]
         orders = [self.spec.order(part, self.place.seed, targets) for part in range(self.spec.processes)]
@@ -148,7 +147,7 @@ class Load(RecordedLoad):
         parts = [self._figures(process) for process in self._processes]
         gap = None
         if len(parts) > 1:
-            gap = largest_gap([self._part(part).read_bytes() for part in range(len(parts))])
+            gap = largest_gap(self.requests())
         self.summary = summary(parts, asked=self.rate, gap=gap, closed=self.spec.concurrency is not None)
         self._close()
         self.place.record("load.end", self.name, load=self.name, **self.summary.as_data())
@@ -194,11 +193,3 @@ class Load(RecordedLoad):
     def _close(self) -> None:
         for process in self._processes:
             process.close()
-
-
-def _resolved(address: str) -> str:
-    """An IP address; the prober does not look names up."""
-    try:
-        return str(socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)[0][4][0])
-    except OSError as error:
-        raise UsageError(f"address {address!r}: {error}") from None

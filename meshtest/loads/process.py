@@ -1,20 +1,18 @@
-"""One process of a load, as its runner holds it: started, told things, and heard out.
-
-Not here: what it does (prober.py), a load made of several (load.py).
+"""One process of a load of the prober: told its order, and heard out. Not here: what it does (prober.py), a load made
+of several (load.py).
 """
 
 from __future__ import annotations
 
 import json
 import marshal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from meshtest.loads.prober import FAILED, GAVE_UP
+from meshtest.spi.child import Child
 
 if TYPE_CHECKING:
     from meshtest.loads.tally import Figures
@@ -36,37 +34,32 @@ class Process:
 
     def __init__(self, order: Mapping[str, Any]) -> None:
         self._order = marshal.dumps(dict(order))
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stderr: IO[bytes] | None = None
+        self._child: Child | None = None
         self._figures: Figures | None = None
         self._said = b""
         self._words = ""
 
     def start(self) -> None:
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _BOOT, _ROOT],
-            bufsize=0,  # communicate() does not know what a buffer holds
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            start_new_session=True,  # Ctrl-C is for the runner, which then stops us in order
-        )
+        self._child = Child([sys.executable, "-I", "-S", "-c", _BOOT, _ROOT])
         self.tell(len(self._order).to_bytes(4, "little") + self._order)
 
     @property
+    def child(self) -> Child:
+        assert self._child, "not started"
+        return self._child
+
+    @property
     def pid(self) -> int:
-        assert self._process
-        return self._process.pid
+        return self.child.pid
 
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self._child is not None and self._child.running
 
     @property
     def code(self) -> int | None:
         """With which it has ended."""
-        return self._process.poll() if self._process else None
+        return self._child.code if self._child else None
 
     @property
     def failed(self) -> bool:
@@ -75,57 +68,31 @@ class Process:
 
     def expect(self, word: bytes) -> bool:
         """Block until it says something: True if that begins with `word`, False if it is something else, or dead."""
-        assert self._process
-        assert self._process.stdout
-        self._said = self._process.stdout.readline()
+        self._said = self.child.out.readline()
         return self._said.startswith(word)
 
     def tell(self, data: bytes) -> None:
-        assert self._process
-        assert self._process.stdin
-        try:
-            while data:
-                data = data[self._process.stdin.write(data) or 0 :]
-        except (BrokenPipeError, ValueError):
-            return  # it has ended; whoever asks next hears why
+        self.child.tell(data)
 
     def kill(self) -> None:
-        assert self._process
-        self._process.kill()
-        self._process.wait()
+        self.child.kill()
 
     def end(self, timeout: float) -> Figures | None:
         """Wait for it and return its figures; None if it died without any. TimeoutExpired if it does not end."""
-        assert self._process
-        if self._figures is None and self._process.stdout and not self._process.stdout.closed:
-            out, _ = self._process.communicate(timeout=timeout)
-            out = out or self._said
-            if self._process.returncode in (0, FAILED, GAVE_UP) and out:
-                self._figures = json.loads(out.splitlines()[-1])
+        if self._figures is None and not self.child.out.closed:
+            said = self.child.rest(timeout) or self._said
+            if self.code in (0, FAILED, GAVE_UP) and said:
+                self._figures = json.loads(said.splitlines()[-1])
         return self._figures
 
     def last_words(self) -> str:
         """Of one that has died."""
-        assert self._process
-        assert self._stderr
         if not self._words:
-            code = self._process.wait()
-            self._stderr.seek(0)
-            text = self._stderr.read().decode(errors="replace").strip()
-            self._words = f"exit code {code}: {text or 'it said nothing'}"
+            complaint = self.child.complaint()
+            self._words = f"exit code {self.code}: {complaint or 'it said nothing'}"
         return self._words
 
     def close(self) -> None:
-        assert self._process
         if not self.running:
             self.last_words()
-        for stream in (self._process.stdin, self._process.stdout, self._stderr):
-            if stream:
-                _close_quietly(stream)
-
-
-def _close_quietly(stream: IO[bytes]) -> None:
-    try:
-        stream.close()
-    except BrokenPipeError:
-        return
+        self.child.close()

@@ -17,12 +17,12 @@ from meshtest.loads.shape import Stage, check_shape, length
 from meshtest.model.choices import salt
 from meshtest.model.record import PART_BITS, REQUEST_ID
 from meshtest.model.request import Lane, Transport
+from meshtest.spi.load import check_name
 
 if TYPE_CHECKING:
     from meshtest.loads.ask import TlsAsk
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 BOTH_LANES = (Lane.KEEPALIVE, Lane.FRESH)
 
 Headers = Mapping[str, str] | Sequence[str]
@@ -35,7 +35,7 @@ PROTOCOLS = {
     "http1": Transport.HTTP1, "http2": Transport.HTTP2, "grpc": Transport.GRPC, "grpc_stream": Transport.GRPC_STREAM,
     "websocket": Transport.WEBSOCKET, "tcp": Transport.TCP,
 }  # fmt: skip
-SCHEMES: dict[str, tuple[str, bool, int]] = {
+SCHEMES: dict[str, tuple[Literal["http1", "websocket", "grpc", "tcp"], bool, int]] = {
     "http": ("http1", False, 80), "https": ("http1", True, 443),
     "ws": ("websocket", False, 80), "wss": ("websocket", True, 443),
     "grpc": ("grpc", False, 80), "grpcs": ("grpc", True, 443),
@@ -213,8 +213,7 @@ class LoadSpec:
         given = [request] if isinstance(request, str | Target) else list(request)
         if not given:
             raise UsageError("a load needs at least one request to send")
-        if not _NAME.fullmatch(name):
-            raise UsageError(f"load name {name!r}: letters, digits, `.`, `_`, `-`; it names files and request ids")
+        check_name(name)
         _positive(rate=rate, requests=requests, seconds=seconds, timeout=timeout)
         _positive(concurrency=concurrency, connections=connections)
         _whole(users=users, processes=processes - 1)

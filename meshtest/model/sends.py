@@ -68,6 +68,15 @@ def _by_load(requests: Requests) -> dict[str, Sequence[int]]:
     return dict(groups)
 
 
+def largest_gap(requests: Requests) -> float:
+    """Seconds; the longest time between two sends of a load, over all loads: a shorter outage cannot hide there."""
+    return max((_gap(sends.times) for sends in of_loads(requests)), default=0.0)
+
+
+def _gap(times: Sequence[int]) -> float:
+    return max(map(operator.sub, islice(times, 1, None), times), default=0) / 1e9
+
+
 def lanes(requests: Requests) -> bytes:
     """A column, as those of Requests."""
     return bytes(memoryview(requests.raw)[29::40])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import operator
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -95,19 +94,3 @@ def timeline(requests: Requests, buckets: int) -> dict[str, list[int]]:
         for kind, count in requests.tally(start, end).items():
             rows.setdefault(label(requests, kind.origin), [0] * buckets)[bucket] += count
     return dict(sorted(rows.items()))
-
-
-def largest_gap(requests: Requests) -> float:
-    """Seconds; the longest time between two sends of a load, over all loads: a shorter outage cannot hide there."""
-    began = requests.began
-    if len(requests.loads) <= 1:
-        return requests.strides[1] / 1e9 if requests.in_order else _gap(sorted(began))
-    return max(_gap(sorted(itertools.compress(began, _of_load(requests, load)))) for load in requests.loads)
-
-
-def _of_load(requests: Requests, load: str) -> Iterable[int]:
-    return requests.among(lambda kind: requests.origins[kind.origin][0] == load)
-
-
-def _gap(times: Sequence[int]) -> float:
-    return max(map(operator.sub, itertools.islice(times, 1, None), times), default=0) / 1e9

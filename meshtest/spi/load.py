@@ -8,6 +8,7 @@ builds one derives it from RecordedLoad: what a test waits for is then counted f
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,13 +18,20 @@ from typing import Any, Protocol
 from meshtest.errors import LoadError, UsageError
 from meshtest.lib.wait import until
 from meshtest.lib.words import plural
-from meshtest.model.request import Fate
+from meshtest.model.record import RECORD
+from meshtest.model.request import Fate, Requests
 from meshtest.spi.progress import Progress
 from meshtest.spi.provider import Entrance
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 PATIENCE = 10.0
 """Seconds that a load may be slower than rate and timeout allow before it counts as stuck: the machine is busy."""
+
+
+def check_name(name: str) -> None:
+    """UsageError unless it is a load's."""
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"load name {name!r}: letters, digits, `.`, `_`, `-`; it names files and request ids")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +52,15 @@ class Place:
     """For one request."""
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise UsageError(f"load name {self.name!r}: letters, digits, `.`, `_`, `-`; it names files and request ids")
+        check_name(self.name)
+
+    @property
+    def address(self) -> str:
+        """The entrance's, as an IP address: generators need not look names up."""
+        try:
+            return str(socket.getaddrinfo(self.entrance.address, None, type=socket.SOCK_STREAM)[0][4][0])
+        except OSError as error:
+            raise UsageError(f"address {self.entrance.address!r}: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +151,11 @@ class RecordedLoad:
         """Requests that have ended so far, well or badly."""
         return self._progress.finished
 
+    def requests(self) -> Requests:
+        """All whole records of all parts, by now."""
+        files = [self.records, *sorted(self.records.parent.glob(f"{self.name}+*.bin"))]
+        return Requests.of_loads([(self.name, *_part(path)) for path in files if path.exists()], self.place.start_ns)
+
     def wait(self, requests: int | None = None, seconds: float | None = None, after: float | None = None) -> int:
         """Block until so many requests, or those of so many seconds, whose sending began after `after` are finished.
 
@@ -172,3 +192,10 @@ class RecordedLoad:
         end = start + round(seconds * 1e9)
         until(lambda: time.monotonic_ns() >= end or not self.running, within=seconds + PATIENCE, what=lambda: "")
         return 1
+
+
+def _part(path: Path) -> tuple[bytes, list[str]]:
+    """Records, then names: these are written first, so those of all records read are there."""
+    data = path.read_bytes()
+    names = path.with_suffix(".names").read_text("latin-1").splitlines()
+    return data[: len(data) // RECORD.size * RECORD.size], names

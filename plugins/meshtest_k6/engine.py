@@ -7,16 +7,16 @@ import math
 import select
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import meshtest
 from meshtest.errors import HistoryError, LoadError, UsageError
 from meshtest.lib.words import nearest, plural
 from meshtest.model.request import Fate
+from meshtest.spi.child import Child
 from meshtest.spi.load import PATIENCE, Place, RecordedLoad, Summary
 from meshtest_k6 import selftest
 from meshtest_k6.binary import find
@@ -93,26 +93,21 @@ class K6Load(RecordedLoad):
         self.script, self.plan = script, plan
         self.log = place.directory / f"k6-{place.name}.log"
         self.summary: Summary | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stderr: IO[bytes] | None = None
+        self._child: Child | None = None
         self._stopped = False
         self._rest = b""
 
     def start(self) -> None:
         """Returns when the first request has come back: k6 tells of none before."""
         self.claim()
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _BOOT, *_PATHS],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            bufsize=0,  # communicate() does not know what a buffer holds
-            start_new_session=True,  # Ctrl-C is for the runner, which then stops us in order
-        )
-        self._tell(json.dumps(self._order()).encode() + b"\n")
-        if not self._first():
-            raise self._silent()
+        self._child = Child([sys.executable, "-I", "-c", _BOOT, *_PATHS])
+        try:
+            self._child.tell(json.dumps(self._order()).encode() + b"\n")
+            if not self._first():
+                raise self._silent()
+        except BaseException:
+            self._end()
+            raise
         self.place.record("load.start", self.name, load=self.name, **self._described())
 
     def _order(self) -> dict[str, Any]:
@@ -133,20 +128,18 @@ class K6Load(RecordedLoad):
 
     def _first(self) -> bool:
         """Whether a request came back before k6 ended."""
-        assert self._process
-        assert self._process.stdout
+        assert self._child
         deadline = time.monotonic() + FIRST
         while time.monotonic() < deadline:
-            if select.select([self._process.stdout], [], [], 0.5)[0]:
-                line = self._process.stdout.readline()
+            if select.select([self._child.out], [], [], 0.5)[0]:
+                line = self._child.out.readline()
                 self._rest = b"" if line.startswith(b"started") else line
                 return not self._rest and bool(line)
         return False
 
     def _silent(self) -> LoadError:
         """It ended, or goes on, without a request."""
-        assert self._process
-        going = self._process.poll() is None and not self._rest
+        going = self.running and not self._rest
         self._end()
         why = said(self._logged())
         if going:
@@ -155,7 +148,7 @@ class K6Load(RecordedLoad):
 
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self._child is not None and self._child.running
 
     def time_for(self, requests: int) -> float:
         """A script says neither how long it thinks nor what it waits for."""
@@ -165,27 +158,27 @@ class K6Load(RecordedLoad):
         return self.plan.longest + 2 * REQUEST + PATIENCE  # setup() and teardown()
 
     def ended(self) -> Exception | None:
-        assert self._process
-        return None if self._process.returncode == 0 else self._died()
+        assert self._child
+        return None if self._child.code == 0 else self._died()
 
     def stop(self) -> Summary:
         """As Ctrl-C in k6: users are stopped, and requests under way at that moment are cut and leave no record. A
         script that ends by itself (`seconds`, `iterations`) cuts none."""
         if self.summary:
             return self.summary
-        if not self._process:
+        if not self._child:
             raise UsageError(f"load {self.name!r} was not started")
         self._stopped = self.running
-        self._tell(b"stop\n")
+        self._child.tell(b"stop\n")
         try:
-            out, _ = self._process.communicate(timeout=_GRACE)
+            out = self._child.rest(_GRACE)
         except subprocess.TimeoutExpired:
             self._end()
             raise LoadError(f"load {self.name!r} did not stop; k6 was killed") from None
         if not out.strip():
             raise self._died()
         self.summary = self._summary(json.loads(out))
-        self._close()
+        self._child.close()
         self.place.record("load.end", self.name, load=self.name, **self.summary.as_data())
         if self.summary.error:
             raise HistoryError(f"load {self.name!r}: {self.summary.error}; recorded up to request {self.finished}")
@@ -211,38 +204,16 @@ class K6Load(RecordedLoad):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def _died(self) -> LoadError:
-        assert self._process
-        assert self._stderr
-        self._process.wait()
-        self._stderr.seek(0)
-        text = self._stderr.read().decode(errors="replace").strip() or said(self._logged())
-        self._close()
+        assert self._child
+        text = self._child.complaint() or said(self._logged())
+        self._child.close()
         return LoadError(f"load {self.name!r}: the process around k6 died{_because(text)}")
 
     def _end(self) -> None:
         """k6 dies with the process around it."""
-        assert self._process
-        self._process.kill()
-        self._process.wait()
-        self._close()
-
-    def _tell(self, data: bytes) -> None:
-        assert self._process
-        assert self._process.stdin
-        try:
-            self._process.stdin.write(data)
-            self._process.stdin.flush()
-        except (BrokenPipeError, ValueError):
-            return  # it has ended; whoever asks next hears why
-
-    def _close(self) -> None:
-        assert self._process
-        for stream in (self._process.stdin, self._process.stdout, self._stderr):
-            if stream:
-                try:
-                    stream.close()
-                except BrokenPipeError:
-                    continue
+        assert self._child
+        self._child.kill()
+        self._child.close()
 
 
 def _because(text: str) -> str:

@@ -17,9 +17,10 @@ from typing import IO, Any
 
 import meshtest
 from meshtest.errors import HistoryError, LoadError, UsageError
-from meshtest.model.record import NOT_SENT, RECORD
-from meshtest.model.request import Fate, Requests
-from meshtest.model.tables import largest_gap
+from meshtest.model.record import NOT_SENT
+from meshtest.model.request import Fate
+from meshtest.model.sends import largest_gap
+from meshtest.spi.child import Child
 from meshtest.spi.load import PATIENCE, Place, RecordedLoad, Summary
 from meshtest_locust.options import Options
 
@@ -43,7 +44,7 @@ class LocustLoad(RecordedLoad):
         self.summary: Summary | None = None
         self.log = place.directory / f"{place.name}.locust.log"
         """What Locust and the locustfile print."""
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._ear: threading.Thread | None = None
         self._heard = threading.Condition()
         self._said: dict[str, Any] = {}
@@ -55,20 +56,13 @@ class LocustLoad(RecordedLoad):
         """Returns when the first request is being sent."""
         self.claim()
         with self.log.open("wb") as log:
-            self._process = process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "meshtest_locust.child"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=self._environment(),
-                start_new_session=True,  # Ctrl-C is for the runner, which then stops us in order
-            )
-        assert process.stdout
-        self._ear = threading.Thread(target=self._listen, args=(process.stdout,), name=self.name, daemon=True)
+            command = [sys.executable, "-P", "-m", "meshtest_locust.child"]
+            self._child = child = Child(command, log=log, environment=self._environment())
+        self._ear = threading.Thread(target=self._listen, args=(child.out,), name=self.name, daemon=True)
         self._ear.start()
         try:
             order = json.dumps(self._order()).encode()
-            self._tell(len(order).to_bytes(4, "little") + order)
+            child.tell(len(order).to_bytes(4, "little") + order)
             self._await_first()
         except BaseException:
             self._kill()
@@ -86,7 +80,7 @@ class LocustLoad(RecordedLoad):
         return {
             "load": self.name,
             "timeout": self.place.timeout,
-            "entrance": [_resolved(entrance.address), entrance.port],
+            "entrance": [self.place.address, entrance.port],
             "records": str(self.records.absolute()),
             "folder": str(options.files[0].parent),
             "arguments": options.command_line,
@@ -189,12 +183,12 @@ class LocustLoad(RecordedLoad):
     @property
     def pid(self) -> int:
         """Of Locust: the only process, or the master."""
-        assert self._process
-        return self._process.pid
+        assert self._child
+        return self._child.pid
 
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self._child is not None and self._child.running
 
     def time_for(self, requests: int) -> float:
         """The longest that so many requests take when all time out."""
@@ -217,11 +211,11 @@ class LocustLoad(RecordedLoad):
         """Users finish their task, at most for the stop timeout; then everything has ended. Safe to call twice."""
         if self.summary:
             return self.summary
-        if not self._process:
+        if not self._child:
             raise UsageError(f"load {self.name!r} was not started")
-        self._tell(b"stop\n")
+        self._child.tell(b"stop\n")
         try:
-            self._process.wait(self.options.stop_timeout + _SPARE + PATIENCE)
+            self._child.wait(self.options.stop_timeout + _SPARE + PATIENCE)
         except subprocess.TimeoutExpired:
             self._kill()
             raise LoadError(f"load {self.name!r} did not stop; its processes were killed") from None
@@ -236,7 +230,7 @@ class LocustLoad(RecordedLoad):
         return summary
 
     def _summed(self, error: str, cpu: list[float]) -> Summary:
-        requests = _read(self.records)
+        requests = self.requests()
         fates = Counter(requests.fates)
         seconds = (requests.intended[-1] - requests.intended[0]) / 1e9 if len(requests) > 1 else 0.0
         return Summary(
@@ -248,29 +242,18 @@ class LocustLoad(RecordedLoad):
             saturated=_saturated(cpu),
         )
 
-    def _tell(self, data: bytes) -> None:
-        assert self._process
-        assert self._process.stdin
-        try:
-            self._process.stdin.write(data)
-            self._process.stdin.flush()
-        except (BrokenPipeError, ValueError):
-            return  # it has ended; whoever asks next hears why
-
     def _join(self) -> None:
         """All that the child said has been heard."""
-        assert self._process
+        assert self._child
         assert self._ear
-        self._process.wait()
+        self._child.wait()
         self._ear.join(_SPARE)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                _close_quietly(pipe)
+        self._child.close()
 
     def _kill(self) -> None:
         """Its workers notice by themselves."""
-        assert self._process
-        self._process.kill()
+        assert self._child
+        self._child.kill()
         self._join()
 
 
@@ -282,28 +265,8 @@ def _parsed(line: bytes) -> list[tuple[str, Any]]:
     return list(said.items())
 
 
-def _read(records: Path) -> Requests:
-    files = [records, *sorted(records.parent.glob(f"{records.stem}+*.bin"))]
-    raw = [path.read_bytes() for path in files if path.exists()]
-    return Requests.of_loads([(records.stem, data[: len(data) // RECORD.size * RECORD.size], []) for data in raw])
-
-
 def _saturated(cpu: list[float]) -> str:
     most = max(cpu, default=0.0)
     if most < SATURATED:
         return ""
     return f"a process of Locust used {most:.0%} of a core: the times it measured are those of its own queue"
-
-
-def _resolved(address: str) -> str:
-    try:
-        return str(socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)[0][4][0])
-    except OSError as error:
-        raise UsageError(f"address {address!r}: {error}") from None
-
-
-def _close_quietly(pipe: IO[bytes]) -> None:
-    try:
-        pipe.close()
-    except BrokenPipeError:
-        return

@@ -1,17 +1,15 @@
-"""A server that does to each request what its script says, and keeps book of it. Real sockets, threads, no sleeps."""
+"""A server that does to each request what its script says, and keeps book of it."""
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import re
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Self
 
 from meshtest.model.request import Fate
+from tests.loads.listening import Gone, Server
 
 ABORT = struct.pack("ii", 1, 0)
 HEAD = b"HTTP/1.1 200 OK\r\nX-Meshtest-Served-By: web/v1/web-1\r\nX-ENVOY-attempt-count: 2\r\n"
@@ -21,10 +19,6 @@ CHUNKED = (
 
 
 _CUTS = itertools.count(1, 7)
-
-
-class Gone(Exception):
-    """The script has ended the connection."""
 
 
 def ok(sock: socket.socket) -> None:
@@ -186,65 +180,31 @@ EARLY: dict[Act, tuple[Fate, int]] = {
 """The same of those that act on the head of a request, before its body is there."""
 
 
-class HostileServer:
+class HostileServer(Server):
     """Request number i gets script[i % len(script)]; `log` has (number, act) in order of arrival.
 
     `then` is done after each act; `early`: the act comes before the body is read.
     """
 
     def __init__(self, script: Sequence[Act] = (ok,), *, then: Act | None = None, early: bool = False) -> None:
+        super().__init__()
         self.script, self.then, self.early = script, then, early
         self.log: list[tuple[int, Act]] = []
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
-        self.connections = 0
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
-        self._open: set[socket.socket] = set()
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
-    @property
-    def port(self) -> int:
-        return int(self._listener.getsockname()[1])
-
-    def __enter__(self) -> Self:
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for sock in list(self._open):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(5)
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self._listener.accept()
-                self.connections += 1
-                self._open.add(sock)
-                thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
-                self._threads.append(thread)
-                thread.start()
-
-    def _serve(self, sock: socket.socket) -> None:
-        with sock, contextlib.suppress(Gone, OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for head, body in _requests(sock, early=self.early):
-                found = re.search(rb"(?i)x-meshtest-id: [\w.-]+?-(\d+)\r\n", head)
-                assert found
-                index = int(found[1])
-                act = self.script[index % len(self.script)]
-                self.log.append((index, act))
-                self.heads.append(head)
-                self.bodies.append(body)
-                act(sock)
-                if self.then:
-                    self.then(sock)
-        self._open.discard(sock)
+    def serve(self, sock: socket.socket) -> None:
+        for head, body in _requests(sock, early=self.early):
+            found = re.search(rb"(?i)x-meshtest-id: [\w.-]+?-(\d+)\r\n", head)
+            assert found
+            index = int(found[1])
+            act = self.script[index % len(self.script)]
+            self.log.append((index, act))
+            self.heads.append(head)
+            self.bodies.append(body)
+            act(sock)
+            if self.then:
+                self.then(sock)
 
 
 def _requests(sock: socket.socket, *, early: bool = False) -> Iterator[tuple[bytes, bytes]]:

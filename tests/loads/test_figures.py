@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meshtest.loads.figures import largest_gap, quantile, summary
+from meshtest.loads.figures import quantile, summary
 from meshtest.loads.tally import Tally
 from meshtest.model.record import NEVER, NO_CODE, NOT_SENT, RECORD
 from meshtest.model.request import Fate
+from meshtest.model.sends import largest_gap
+from meshtest.spi.load import Place, RecordedLoad
+from meshtest.spi.provider import Entrance
 
 if TYPE_CHECKING:
     from meshtest.loads.tally import Figures
@@ -41,14 +45,20 @@ def test_lateness_of_all_parts_is_counted_together() -> None:
     assert (late.late_p50, late.late_p99) == (0.0, 0.003)
 
 
-def test_the_gap_is_that_of_all_sends_together() -> None:
+def test_the_gap_is_that_of_all_sends_together(tmp_path: Path) -> None:
     def records(*sends: int) -> bytes:
         rest = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NO_CODE)
         return b"".join(RECORD.pack(at * 1000, 0, 0, *rest) for at in sends)
 
     unsent = RECORD.pack(50_000, 0, NEVER, NEVER, 0, 0, 0, NOT_SENT, 0, 0, 0, 0, 0, 0, NO_CODE)
-    assert largest_gap([records(0, 20, 40, 90) + unsent, records(10, 30, 60) + b"cut"]) == 30e-6
-    assert largest_gap([b""]) == 0.0
+    load = RecordedLoad(Place(name="load", entrance=Entrance("127.0.0.1", 1, False), directory=tmp_path))
+    load.claim()
+    parts = {"load": records(0, 20, 40, 90) + unsent, "load+1": records(10, 30, 60) + b"cut"}
+    assert largest_gap(load.requests()) == 0.0
+    for name, data in parts.items():
+        (tmp_path / "requests" / f"{name}.names").touch()
+        (tmp_path / "requests" / f"{name}.bin").write_bytes(data)
+    assert largest_gap(load.requests()) == 30e-6
 
 
 class TestSaturated:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from meshtest_envoy.pods import procs
 
 from meshtest.errors import HistoryError, LoadError, UsageError
 from meshtest.lib.wait import until
@@ -284,10 +285,7 @@ def _traceparent(load: str, index: int) -> str:
 
 
 def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    return procs.stat(pid) is not None
 
 
 def _pairs(values: list[int]) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from meshtest_envoy.pods import procs
 
 from meshtest.errors import LoadError, UsageError
 from meshtest.lib.wait import until
@@ -276,7 +277,4 @@ class TestNobodyListens:
 
 
 def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    return procs.stat(pid) is not None

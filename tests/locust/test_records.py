@@ -90,7 +90,7 @@ def test_what_a_locustfile_brings_works_as_it_does_without_us(bench: Bench) -> N
         options = {"classes": ["Shopper"], "tags": ["buy"], "arguments": ["--shelf", "bread"]}
         load = bench.load(server.port, **options, environment={"NOTHING": "1"})
         load.start()
-        load._process.wait(20)  # type: ignore[union-attr]
+        load._child.wait(20)
         load.stop()
     log = load.log.read_text()
     assert "SHELF bread" in log

@@ -10,7 +10,7 @@ from math import inf
 
 import pytest
 
-from meshtest.model import packing, tables
+from meshtest.model import packing, sends, tables
 from meshtest.model.distribution import Distribution
 from meshtest.model.history import History
 from meshtest.model.record import NEVER, NO_CODE, PART_BITS, RECORD
@@ -148,11 +148,11 @@ class TestGap:
         for load in requests.loads:
             begins = sorted(r.at + (r.late or 0.0) for r in requests if r.load == load)
             gaps += [b - a for a, b in itertools.pairwise(begins)]
-        assert tables.largest_gap(requests) == pytest.approx(max(gaps))
+        assert sends.largest_gap(requests) == pytest.approx(max(gaps))
 
     def test_one_request_leaves_none(self) -> None:
-        assert tables.largest_gap(Requests.of(some(1))) == 0.0
-        assert tables.largest_gap(Requests()) == 0.0
+        assert sends.largest_gap(Requests.of(some(1))) == 0.0
+        assert sends.largest_gap(Requests()) == 0.0
 
 
 class TestDistribution:

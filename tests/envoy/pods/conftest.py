@@ -69,6 +69,14 @@ class Watched:
         return event
 
 
+def comm(pid: int) -> str:
+    """The name that a process goes by; "" if it has gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def zygotes(mesh: Watched) -> list[int]:
     """The pid of the process that stand-ins are forked from; nothing where there is none. A pod just forked may still
     have its name, but is in the ledger."""
@@ -76,7 +84,7 @@ def zygotes(mesh: Watched) -> list[int]:
     assert entries is not None
     below = procs.descendants(mesh.supervisor.pid, procs.everyone())
     others = [one.pid for one in below if one.pid not in entries.children]
-    return [pid for pid in others if Path(f"/proc/{pid}/comm").read_text() == f"{NAME}\n"]
+    return [pid for pid in others if comm(pid) == NAME]
 
 
 @pytest.fixture

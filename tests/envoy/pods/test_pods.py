@@ -19,7 +19,7 @@ from meshtest.errors import ProcessFailed, ProviderError
 from meshtest.lib.wait import until
 from meshtest.model.service import Handler, Probe
 
-from .conftest import PATIENCE, Watched, Wire
+from .conftest import PATIENCE, Watched, Wire, comm
 
 Connect = Callable[[int], Wire]
 
@@ -38,7 +38,7 @@ def test_a_pod_is_a_process_of_its_own_session_with_the_pods_name(mesh: Watched)
 
     def found() -> list[tuple[int, int, int, str]]:
         stats = [one for pid in pids if (one := procs.stat(pid))]
-        return [(s.session, s.group, s.parent, Path(f"/proc/{s.pid}/comm").read_text().strip()) for s in stats]
+        return [(s.session, s.group, s.parent, comm(s.pid)) for s in stats]
 
     until(lambda: found() == want, within=PATIENCE, what=lambda: str(found()))
 
@@ -53,7 +53,7 @@ def test_a_pod_holds_no_file_of_the_supervisor_or_of_other_pods(mesh: Watched) -
         """Without the connection that asked whether the port accepts, which may still be open."""
         links = []
         for number in os.listdir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 links.append(os.readlink(f"/proc/{pid}/fd/{number}").partition(":")[0])
         return sorted(links)
 
