@@ -47,11 +47,19 @@ class Settings:
     error: float = 0.001
     """How often a mesh that is right may be called wrong: by one `mesh.about`, by one check of `mesh.verify()`.
     With hundreds of tests a smaller one pays: 1e-6 takes not quite twice the requests."""
+    traces: str = "sampled"
+    """Which requests of a load are traced: `off`, `sampled` (the load's share, 1 %), or `all`."""
+    report: str = "failed"
+    """Which tests get their page at once: `never`, `failed` or `always`; `meshtest report` makes any of them later."""
     keep: int = 20
     """Run folders kept under `reports`; older ones are removed at the start of a run."""
 
 
-PREFLIGHT = ("off", "warn", "error")
+CHOICES = {
+    "preflight": ("off", "warn", "error"),
+    "traces": ("off", "sampled", "all"),
+    "report": ("never", "failed", "always"),
+}
 SOURCES = ("command line", "environment", "marker", "configuration", "default")
 
 
@@ -119,8 +127,8 @@ def _typed(name: str, value: Any, source: str) -> Any:
     try:
         if name == "seed":
             return int(value)
-        if name == "preflight" and value not in PREFLIGHT:
-            raise UsageError(f"setting 'preflight' ({source}): {value!r} is none of {', '.join(PREFLIGHT)}")
+        if name in CHOICES and value not in CHOICES[name]:
+            raise UsageError(f"setting {name!r} ({source}): {value!r} is none of {', '.join(CHOICES[name])}")
         if name == "error" and not 0 < float(value) < 1:
             raise UsageError(f"setting 'error' ({source}): {value!r} is no probability, such as 0.001")
         if name == "calls":

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, overload
 
 from meshtest.model.request import UNKNOWN_SERVER, Request, Requests, Server
+from meshtest.model.span import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Event:
     load.waiting  load, workers (how many), command (to start one)
     load.worker   load, what (joined, lost, left, returned), part, pid, host, local; clock_error (seconds), exit
     proxy.starved   seconds, ran, waited; for so long, up to now, the proxies had no CPU to spare
+    spans.dropped   count, reason; spans that arrived, or should have, and are not in the record
     undo.failed     text; what could not be put back
     certificates.rotated   identities, seconds
     note            text
@@ -145,6 +147,7 @@ class History:
     events: Sequence[Event] = ()
     requests: Requests = field(default_factory=Requests)
     hops: Sequence[Hop] = ()
+    spans: Sequence[Span] = ()
     truncated: bool = False
     """The writer was cut short (crash, disk full): judged up to the last whole record."""
     start: float = 0.0

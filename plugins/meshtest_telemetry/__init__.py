@@ -1,0 +1,1 @@
+"""Spans in, PromQL out: a receiver for what proxies and services tell, and the real Prometheus for who asks."""
