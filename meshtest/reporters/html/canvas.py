@@ -145,7 +145,7 @@ def duration(value: float) -> str:
 
 def time_axis(canvas: Canvas, scale: Scale, y: float) -> Iterator[Markup]:
     """A line with times below it."""
-    ticks = nice(scale.low, scale.high, canvas.inner // 85)
+    ticks = nice(scale.low, scale.high, canvas.inner // 70)
     step = ticks[1] - ticks[0] if len(ticks) > 1 else scale.high - scale.low
     yield tag("path", d=f"M{canvas.left} {y:.1f}H{canvas.end}", class_="axis")
     for tick in ticks:

@@ -146,7 +146,7 @@ def warnings(material: Material) -> Iterator[str]:
     starved = material.history.of("proxy.starved")
     if starved:
         longest = max(float(event.data.get("seconds") or 0.0) for event in starved)
-        yield f"The proxies were short of CPU {plural(len(starved), 'time')}, up to {seconds(longest)}: latencies tell less."
+        yield f"The proxies were short of CPU, for {seconds(longest)} at worst: latencies tell less."
     dropped = sum(int(event.data.get("count") or 0) for event in material.history.of("spans.dropped"))
     if dropped:
         yield f"{plural(dropped, 'span')} were dropped: traces are incomplete."

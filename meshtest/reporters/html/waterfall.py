@@ -167,8 +167,11 @@ def _row(canvas: Canvas, scale: Scale, row: Work, y: float, left: float) -> Mark
     else:
         parts.append(label(4 + indent, y + 16, row.who, room=left - indent - 12, class_="dim"))
     color = "failed" if row.failed else row.color
+    ground = "lost" if row.failed else row.color
     title = tag("title", f"{row.who}: {row.what}; {seconds(row.seconds)} from {seconds(row.start)}")
-    parts.append(tag("rect", title, x=start, y=y + 3, width=end - start, height=ROW - 7, rx=2, class_=f"area {color}"))
+    parts.append(tag("rect", title, x=start, y=y + 3, width=end - start, height=ROW - 7, rx=2, class_=f"area {ground}"))
+    if row.failed and end - start > 16:
+        parts.append(tag("rect", x=end - 12, y=y + 3, width=12.0, height=ROW - 7, class_="area failed"))
     words = seconds(row.seconds) if canvas.names_above else f"{row.what}, {seconds(row.seconds)}"
     parts.append(_words(canvas, words, start, end, y + 16, color, left))
     return join(parts)
