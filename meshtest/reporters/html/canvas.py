@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from math import ceil, floor, log10
 from typing import NamedTuple
 
+from meshtest.lib.figures import seconds
 from meshtest.reporters.html.markup import Markup, join, tag
 
 
@@ -134,6 +135,11 @@ def second(value: float, step: float) -> str:
     """A time on an axis with that distance between its ticks: `0.25 s`, `90 s`."""
     digits = max(0, ceil(-log10(step) - 1e-9)) if step > 0 else 0
     return f"{value:.{min(digits, 6)}f} s"
+
+
+def took(value: float) -> str:
+    """A time that someone worked; proxies write whole milliseconds, and nothing takes none."""
+    return "<1 ms" if value < 0.00005 else seconds(value)
 
 
 def duration(value: float) -> str:

@@ -134,7 +134,7 @@ def _quantile(column: Sequence[tuple[int, int]], p: float) -> int:
 
 def _median(counts: Counter[tuple[int, int]], found: Cells, scale: Scale, height: Scale) -> Iterator[Markup]:
     """A line, broken where nobody answered."""
-    path, before = [], -2
+    path, before = [], -9
     for part, column in _by_part(counts).items():
         x = scale(found.start + (part + 0.5) * found.width)
         path.append(f"{'L' if part - before <= 3 else 'M'}{x:.1f} {height(_quantile(column, 0.5) + 0.5):.1f}")
