@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from meshtest.errors import HistoryError
 from meshtest.model.report import Change, RunReport
@@ -18,7 +19,7 @@ def report_of(run: StoredRun) -> RunReport:
     return RunReport(
         about=run.about,
         history=run.history(),
-        verdict=_verdict(run.path / folder.VERDICT),
+        verdict=_with_the_test(_verdict(run.path / folder.VERDICT), run.about),
         changes=tuple(_changes(run.path / "config")),
         logs={path.stem: path for path in sorted((run.path / "pods").glob("*.log"))},
         folder=run.path,
@@ -33,6 +34,14 @@ def _verdict(path: Path) -> Verdict:
     except ValueError as error:
         raise HistoryError(f"{path} is not JSON: {error}") from None
     return Verdict(tuple(Finding(**{**one, "outcome": Outcome[one["outcome"]]}) for one in data["findings"]))
+
+
+def _with_the_test(verdict: Verdict, about: Mapping[str, Any]) -> Verdict:
+    """A plain assert that failed is a finding too, whatever the checks say."""
+    error = about.get("error")
+    if about.get("test") != "failed" or not error or about.get("outcome") != Outcome.FAIL.name:
+        return verdict
+    return Verdict((*verdict.findings, Finding(check="test", outcome=Outcome.FAIL, sentence=str(error))))
 
 
 def _changes(config: Path) -> Iterator[Change]:
