@@ -41,7 +41,9 @@ def _with_the_test(verdict: Verdict, about: Mapping[str, Any]) -> Verdict:
     error = about.get("error")
     if about.get("test") != "failed" or not error or about.get("outcome") != Outcome.FAIL.name:
         return verdict
-    return Verdict((*verdict.findings, Finding(check="test", outcome=Outcome.FAIL, sentence=str(error))))
+    first = str(error).partition("\n")[0]
+    own = Finding(check="test", outcome=Outcome.FAIL, sentence=first, figures={"message": str(error)})
+    return Verdict((*verdict.findings, own))
 
 
 def _changes(config: Path) -> Iterator[Change]:

@@ -15,15 +15,14 @@ import pytest
 
 from meshtest.errors import MeshtestError
 from meshtest.mesh import Mesh
-from meshtest.model.report import RunReport
 from meshtest.reporters.markdown import Ended, dotenv, properties, summary
-from meshtest.run.pages import PAGE, write_index, write_page
+from meshtest.run.pages import write_index, write_page
 from meshtest.run.report import report_of
 from meshtest.run.stored import open_run
 
 GITHUB = "GITHUB_STEP_SUMMARY"
 """GitHub names a file in it, which is the job's page; other tools append to it too."""
-PAGED = "meshtest.page"
+PAGED, TROUBLE = "meshtest.page", "meshtest.trouble"
 
 
 def tell(item: pytest.Item, mesh: Mesh, *, failed: bool) -> None:
@@ -35,24 +34,16 @@ def tell(item: pytest.Item, mesh: Mesh, *, failed: bool) -> None:
         if wanted:
             item.user_properties.append((PAGED, str(write_page(report))))
     except (MeshtestError, OSError) as error:
-        item.warn(pytest.PytestWarning(f"no report of {mesh.run.directory}: {error}"))
+        item.user_properties.append((TROUBLE, f"no report of {mesh.run.directory}: {error}"))
         return
-    _hand_on(item, report)
-
-
-def _hand_on(item: pytest.Item, report: RunReport) -> None:
     item.ihook.pytest_meshtest_report(item=item, report=report)
-
-
-def page_of(mesh: Mesh) -> Path:
-    """Where the page of a test that fails will be."""
-    return mesh.run.directory / PAGE
 
 
 def end_session(ended: Sequence[tuple[str, bool, dict[str, Any]]], files: Sequence[str]) -> Iterator[str]:
     """Writes the index and the summaries; yields what to print."""
     tests = [Ended(*one) for one in ended]
     pages = [Path(one.page) for one in tests if one.page]
+    yield from (one.trouble for one in tests if one.trouble)
     index = ""
     for folder in dict.fromkeys(page.parent.parent for page in pages):
         try:
