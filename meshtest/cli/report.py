@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,9 +86,15 @@ def report_at(path: Path) -> RunReport:
 
 
 def _page(path: Path) -> Path:
+    from meshtest.run.folder import alive
     from meshtest.run.pages import write_page
 
-    return write_page(report_at(path))
+    report = report_at(path)
+    if alive(report.about):
+        print(f"{path} is under way: its page says what is recorded by now", file=sys.stderr)
+    elif report.history.truncated:
+        print(f"{path}: {report.verdict.findings[-1].sentence}", file=sys.stderr)
+    return write_page(report)
 
 
 # ---- the others

@@ -1,7 +1,7 @@
 """The runs of a session for the summary of a CI job: Markdown, and NAME=value lines. Pure.
 
-GitHub shows the Markdown of $GITHUB_STEP_SUMMARY on the page of the job. GitLab has no such place: it shows JUnit reports
-in the pipeline and the merge request, links artifacts by `expose_as`, and hands a dotenv report to later jobs.
+GitHub shows the Markdown of $GITHUB_STEP_SUMMARY on the page of the job. GitLab has no such place: it shows JUnit
+reports in the pipeline and the merge request, links artifacts by `expose_as`, and hands a dotenv report to later jobs.
 """
 
 from __future__ import annotations
