@@ -53,7 +53,8 @@ def main() -> None:
             total, cpu = ([f[key] for f in found] for key in ("total", "cpu"))
             print(
                 f"{name:<9} {found[0]['pods']:>3} pods: YAML to first served request {statistics.median(total):.3f} s "
-                f"(min {min(total):.3f}, max {max(total):.3f}; CPU {statistics.median(cpu):.3f})   aim <= {AIMS[name]:g}"
+                f"(min {min(total):.3f}, max {max(total):.3f}; CPU {statistics.median(cpu):.3f})"
+                f"   aim <= {AIMS[name]:g}"
             )
             uss = statistics.median(statistics.mean(f["uss"]) for f in found) / 1024
             envoy = statistics.median(_private(f["envoy"]) for f in found) / 1024
