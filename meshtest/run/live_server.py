@@ -48,7 +48,14 @@ async function renew() {
     if (answer.ok && tag !== last) {
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       const open = [...document.querySelectorAll("details")].map((details) => details.open);
-      if (last) document.body.replaceWith(fresh.body);
+      if (last) {
+        document.body.replaceWith(fresh.body);
+        for (const inert of document.body.querySelectorAll("script")) {
+          const script = document.createElement("script");
+          script.textContent = inert.textContent;
+          inert.replaceWith(script);
+        }
+      }
       [...document.querySelectorAll("details")].forEach((details, i) => { details.open = open[i] ?? details.open; });
       document.title = fresh.title;
       last = tag;
@@ -56,12 +63,18 @@ async function renew() {
     setTimeout(renew, 1000);
   } catch {
     const told = document.getElementById("live");
-    if (told) told.textContent = "The run has ended; this is what was seen last.";
+    if (told) told.textContent = "ended; this is what was seen last";
   }
 }
 addEventListener("DOMContentLoaded", () => setTimeout(renew, 1000));
-</script>"""
+</script>
+<style>
+#live { position: fixed; right: 1rem; bottom: 1rem; margin: 0; padding: .3rem .8rem; border: 1px solid; border-radius: 1rem;
+  background: Canvas; color: CanvasText; font-size: .8rem; opacity: .9; }
+@media print { #live { display: none; } }
+</style>"""
 BANNER = '<p id="live" role="status">{}</p>'
+"""Says whether the page still changes."""
 
 
 class Made(NamedTuple):
@@ -118,8 +131,9 @@ def _stat(path: Path) -> os.stat_result | None:
 
 def rendered(run: StoredRun) -> bytes:
     text = page(report_of(run), head=HEAD)
-    say = "Under way: what is known so far." if run.about.get("ended") is None else "The run has ended."
-    return text.replace("<body>", f"<body>{BANNER.format(say)}", 1).encode()
+    state = "live" if run.about.get("ended") is None else "ended"
+    start, end, rest = text.rpartition("</body>")
+    return f"{start}{BANNER.format(state)}{end}{rest}".encode()
 
 
 class Handler(BaseHTTPRequestHandler):
