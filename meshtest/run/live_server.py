@@ -69,8 +69,8 @@ async function renew() {
 addEventListener("DOMContentLoaded", () => setTimeout(renew, 1000));
 </script>
 <style>
-#live { position: fixed; right: 1rem; bottom: 1rem; margin: 0; padding: .3rem .8rem; border: 1px solid; border-radius: 1rem;
-  background: Canvas; color: CanvasText; font-size: .8rem; opacity: .9; }
+#live { position: fixed; right: 1rem; bottom: 1rem; margin: 0; padding: .3rem .8rem;
+  border: 1px solid; border-radius: 1rem; background: Canvas; color: CanvasText; font-size: .8rem; }
 @media print { #live { display: none; } }
 </style>"""
 BANNER = '<p id="live" role="status">{}</p>'
