@@ -109,8 +109,10 @@ class Mesh:
         try:
             for failure in self.run.undo.unwind():
                 self.record("undo.failed", failure.name, text=str(failure))
-            if self._opened:
-                self.provider.close() if self._owns_provider else self.provider.release()
+            if self._owns_provider:
+                self.provider.close()
+            elif self._opened:
+                self.provider.release()
         finally:
             self.run.close()
 

@@ -19,6 +19,15 @@ Record = Callable[..., None]
 """record(kind, subject="", **data): append an Event to the history now. Safe from any thread."""
 
 
+@runtime_checkable
+class StartsEarly(Protocol):
+    """A provider may have processes that take long to start and need nothing of the run."""
+
+    def start_early(self, settings: Settings) -> None:
+        """Begin, and return at once. What goes wrong is said by open(); close() ends it, also if open() never came."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """What a provider gets from the run it serves."""
