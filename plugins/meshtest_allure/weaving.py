@@ -8,35 +8,44 @@ from allure_commons.model2 import Attachment as Attached
 from allure_commons.model2 import ExecutableItem, Parameter, StatusDetails, TestStepResult
 
 from meshtest_allure.attachments import Attachment, diff
-from meshtest_allure.intervals import nested
 from meshtest_allure.steps import Step
 
 Attach = Callable[[Attachment], Attached]
+ROUNDED = 0.5
+"""Milliseconds by which times may be off that somebody has rounded to whole ones."""
 
 
 class Weaver:
-    """Of our steps it knows the exact times, of theirs the millisecond: theirs gets the benefit of the doubt."""
+    """Of our steps it knows the exact times, of theirs the millisecond; they get the benefit of the doubt."""
 
     def __init__(self, wall_start: float, attach: Attach) -> None:
         self._wall_start, self._attach = wall_start, attach
         self._exact: dict[int, tuple[float, float]] = {}
 
     def weave(self, result: ExecutableItem, ours: Sequence[Step]) -> None:
-        self._place(result, [self._told(step) for step in ours])
+        self._place([self._told(step) for step in ours], result)
 
-    def _place(self, result: ExecutableItem, new: Sequence[TestStepResult]) -> None:
-        pairs = nested([*result.steps, *new], self._bounds)
-        result.steps[:] = [step for step, outer in pairs if outer is None]
-        inner: dict[int, list[TestStepResult]] = {}
-        for step, outer in pairs:
-            inner.setdefault(id(outer), []).append(step)
-        for step, _ in pairs:
-            if id(step) in inner:
-                self._place(step, inner[id(step)])
+    def _place(self, new: Sequence[TestStepResult], within: ExecutableItem) -> None:
+        """Among the steps that are there; neither these nor the new ones lie in each other."""
+        there = list(within.steps)
+        pairs = [(step, self._shortest_around(step, there)) for step in new]
+        pairs += [(step, self._shortest_around(step, new)) for step in there]
+        pairs.sort(key=lambda pair: self._bounds(pair[0]))
+        within.steps[:] = [step for step, outer in pairs if outer is None]
+        for outer in within.steps:
+            self._place([step for step, around in pairs if around is outer], outer)
+
+    def _shortest_around(self, step: TestStepResult, others: Sequence[TestStepResult]) -> TestStepResult | None:
+        around = [other for other in others if self._contains(self._bounds(other), self._bounds(step))]
+        return min(around, key=lambda other: other.stop - other.start, default=None)
+
+    def _contains(self, outer: tuple[float, float], inner: tuple[float, float]) -> bool:
+        longer = outer[1] - outer[0] > inner[1] - inner[0]
+        return longer and outer[0] <= inner[0] + ROUNDED and inner[1] <= outer[1] + ROUNDED
 
     def _bounds(self, step: TestStepResult) -> tuple[float, float]:
         """In milliseconds of the wall clock."""
-        return self._exact.get(id(step)) or (step.start - 0.5, (step.stop or step.start) + 0.5)
+        return self._exact.get(id(step)) or (step.start, step.stop or step.start)
 
     def _told(self, step: Step) -> TestStepResult:
         start, end = ((self._wall_start + at) * 1000 for at in (step.start, step.end))
