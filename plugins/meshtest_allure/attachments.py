@@ -15,6 +15,7 @@ from typing import NamedTuple
 from meshtest.model.report import Change, RunReport
 from meshtest.model.request import Fate, Requests
 from meshtest.reporters import console, table
+from meshtest.reporters.html import standalone
 
 ROWS = 500
 """Requests in the table: a browser shows them at once. `meshtest export` gives all."""
@@ -32,6 +33,8 @@ class Attachment(NamedTuple):
 def attachments(report: RunReport) -> Iterator[Attachment]:
     """In the order in which a person asks for them."""
     yield Attachment("verdict", "text/plain", "txt", _verdict(report))
+    if timeline := standalone.image(report):
+        yield Attachment("timeline", "image/svg+xml", "svg", timeline)
     if len(report.history.requests):
         yield _requests(report)
     if change := _suspect(report):
