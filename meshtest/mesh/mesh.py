@@ -56,6 +56,7 @@ from meshtest.spi.provider import Context, Provider, TellsProxyCpu
 
 if TYPE_CHECKING:
     from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk
+    from meshtest.model.graph import Graph
     from meshtest.preflight import Finding
 
 Edit = Callable[[TrafficDialect, Documents, Topology], Documents]
@@ -347,6 +348,7 @@ class Mesh:
         return Place(
             name=load,
             entrance=self.provider.entrance(source),
+            source=source,
             directory=self.run.directory,
             start_ns=self.run.start_ns,
             record=self.record,
@@ -470,6 +472,12 @@ class Mesh:
         """Requests that some proxy saw reset, refused or cut by the other side (flags UC, UF, UR)."""
         cut = {"UC", "UF", "UR"}
         return len({h.request_id for h in self.hops() if cut & set(h.flags.split(","))})
+
+    def graph(self, start: float = 0.0, end: float | None = None) -> Graph:
+        """Who called whom so far, or in a window of the run: `mesh.graph()["web@v2"].calls["price@v1"].failed`."""
+        from meshtest.telemetry.graph import graph_of  # for those who ask
+
+        return graph_of(self.history(flushed=True), start or None, end)
 
     # ---- judgement
 

@@ -43,6 +43,8 @@ class Place:
     entrance: Entrance
     directory: Path
     """The run folder."""
+    source: str = ""
+    """Who sends, as in `mesh.load`: "" is a client inside the mesh; told in `load.start`."""
     start_ns: int = 0
     """CLOCK_MONOTONIC at second 0 of the run."""
     record: Callable[..., None] = lambda *_, **__: None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from math import ceil, floor, log10
 from typing import NamedTuple
 
+from meshtest.lib.figures import seconds
 from meshtest.reporters.html.markup import Markup, join, tag
 
 
@@ -136,6 +137,11 @@ def second(value: float, step: float) -> str:
     return f"{value:.{min(digits, 6)}f} s"
 
 
+def took(value: float) -> str:
+    """A time that someone worked; proxies write whole milliseconds, and nothing takes none."""
+    return "<1 ms" if value < 0.00005 else seconds(value)
+
+
 def duration(value: float) -> str:
     """`0.1 ms`, `50 ms`, `2 s`, for the marks of a logarithmic axis."""
     if value >= 0.9995:
@@ -145,7 +151,7 @@ def duration(value: float) -> str:
 
 def time_axis(canvas: Canvas, scale: Scale, y: float) -> Iterator[Markup]:
     """A line with times below it."""
-    ticks = nice(scale.low, scale.high, canvas.inner // 85)
+    ticks = nice(scale.low, scale.high, canvas.inner // 70)
     step = ticks[1] - ticks[0] if len(ticks) > 1 else scale.high - scale.low
     yield tag("path", d=f"M{canvas.left} {y:.1f}H{canvas.end}", class_="axis")
     for tick in ticks:

@@ -84,7 +84,7 @@ def _diff(change: Change, budget: int) -> tuple[Markup, int]:
 
 def _line(line: str) -> Markup:
     kind = next(_kinds(line), None)
-    return tag("span", line + "\n", class_=kind) if kind else join((line, "\n"))
+    return tag("span", line + "\n", class_=kind)
 
 
 def _kinds(line: str) -> Iterator[str]:

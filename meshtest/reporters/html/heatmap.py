@@ -31,7 +31,7 @@ def section(material: Material) -> Markup:
 
 
 def drawn(material: Material, canvas: Canvas) -> Markup:
-    found = cells(material, canvas.columns, coarse=1 if _spread(material) < 2 else 2)
+    found = cells(material, material.parts(canvas.columns), coarse=_coarse(material))
     shown = sorted(found.counts, key=lambda name: -found.counts[name].total())[:PANELS]
     scale = Scale(*material.span, canvas.left, canvas.end)
     parts: list[Markup] = []
@@ -44,11 +44,9 @@ def drawn(material: Material, canvas: Canvas) -> Markup:
     return picture(canvas, "latency", y + 22, title, _description(material, found), *parts)
 
 
-def _spread(material: Material) -> float:
-    """Factors of ten between the fastest median and the slowest answer."""
-    rows = [row for row in material.rows if row.version]
-    known = [row.worst for row in rows if row.worst < 1e9]
-    return log10(max(known, default=1) / max(min((row.p50 for row in rows), default=1), 1e-6)) if known else 0.0
+def _coarse(material: Material) -> int:
+    """Few answers make few rows, or they would be dust."""
+    return 4 if len(material.requests) < 1000 else 2 if len(material.requests) < 20_000 else 1
 
 
 def _description(material: Material, found: Cells) -> str:
@@ -136,7 +134,7 @@ def _quantile(column: Sequence[tuple[int, int]], p: float) -> int:
 
 def _median(counts: Counter[tuple[int, int]], found: Cells, scale: Scale, height: Scale) -> Iterator[Markup]:
     """A line, broken where nobody answered."""
-    path, before = [], -2
+    path, before = [], -9
     for part, column in _by_part(counts).items():
         x = scale(found.start + (part + 0.5) * found.width)
         path.append(f"{'L' if part - before <= 3 else 'M'}{x:.1f} {height(_quantile(column, 0.5) + 0.5):.1f}")

@@ -151,7 +151,12 @@ class Material:
     @cached_property
     def moment(self) -> float | None:
         """When the first failure was noticed: a request that is cut was sent long before, and is no less lost."""
-        return min((failure.request.ended_at for failure in self.failures), default=None)
+        return min(map(self.noticed, self.failures), default=None)
+
+    def noticed(self, failure: Failure) -> float:
+        """When it was over, for the first proxy that saw it fail if there is one: its client heard of it later."""
+        hops = (h for h in self.history.hops_of(failure.request.id) if h.status >= 500 or h.status == 0)
+        return min([failure.request.ended_at, *(h.at + h.seconds for h in hops)])
 
     @cached_property
     def span(self) -> tuple[float, float]:
@@ -162,6 +167,10 @@ class Material:
             first, last = (self.events[0].at, self.events[-1].at) if self.events else (0.0, 0.0)
         margin = max((last - first) * 0.02, 0.005)
         return first - margin, last + margin
+
+    def parts(self, most: int) -> int:
+        """Parts of the time to count in: so many that a part has some ten requests, or every column would differ."""
+        return max(min(most, len(self.requests) // 10), min(most, 24))
 
     @property
     def _last_end(self) -> float:

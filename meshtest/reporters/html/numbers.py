@@ -7,11 +7,13 @@ from math import inf
 from meshtest.lib.figures import percent, seconds
 from meshtest.model import tables
 from meshtest.model.tables import Row
+from meshtest.reporters.html.canvas import took
 from meshtest.reporters.html.markup import NOTHING, Markup, join, tag
 from meshtest.reporters.html.material import Material
 
 UNKNOWN = "no server known"
 """Requests that no one is known to have served."""
+NAMES = ("Version", "Requests", "Share", "Failed", "p50", "p95", "p99", "Max")
 MOST = 12
 """Versions in the table; the others are folded."""
 
@@ -54,8 +56,7 @@ def versions(material: Material) -> Markup:
 
 
 def _table(caption: str, rows: list[Markup]) -> Markup:
-    names = ("Version", "Requests", "Share", "Failed", "p50", "p95", "p99", "Max")
-    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in names)))
+    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in NAMES)))
     table = tag("table", tag("caption", caption), head, tag("tbody", *rows), class_="versions")
     return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
@@ -63,13 +64,15 @@ def _table(caption: str, rows: list[Markup]) -> Markup:
 def _row(material: Material, row: Row, p95: float) -> Markup:
     swatch = tag("span", class_=f"swatch {material.color(row.version)}", aria_hidden="true")
     name = tag("th", swatch, tag("span", row.version or UNKNOWN, class_="name"), scope="row")
-    failed = tag("td", f"{row.failed:,}", class_="bad" if row.failed else None)
-    times = (tag("td", seconds(value)) for value in (row.p50, p95, row.p99, row.worst))
-    return tag("tr", name, tag("td", f"{row.requests:,}"), tag("td", _bar(row), class_="share"), failed, *times)
+    values = (f"{row.requests:,}", _bar(row, material.color(row.version)), f"{row.failed:,}", *map(took, (row.p50, p95, row.p99, row.worst)))
+    classes = ("", "share", "bad" if row.failed else "", "", "", "", "")
+    cells = zip(NAMES[1:], values, classes, strict=True)
+    return tag("tr", name, *(tag("td", value, class_=kind or None, data_name=key) for key, value, kind in cells))
 
 
-def _bar(row: Row) -> Markup:
-    return join((tag("span", style=f"width:{row.share * 100:.1f}%", class_="fill"), tag("span", percent(row.share))))
+def _bar(row: Row, color: str) -> Markup:
+    fill = tag("span", style=f"width:{row.share * 100:.1f}%", class_=f"fill {color}")
+    return join((tag("span", fill, class_="track", aria_hidden="true"), tag("span", percent(row.share))))
 
 
 def _p95(material: Material) -> dict[str, float]:

@@ -36,7 +36,7 @@ def drawn(material: Material, canvas: Canvas) -> Markup:
     scale = Scale(*material.span, canvas.left, canvas.end)
     parts: list[Markup] = []
     y = 6.0
-    panels = list(_panels(material, canvas.columns))
+    panels = list(_panels(material, material.parts(canvas.columns)))
     for counts in panels:
         parts.append(_panel(material, canvas, scale, counts, y))
         y += HEIGHT + 30
@@ -172,7 +172,8 @@ def _failures(canvas: Canvas, scale: Scale, counts: Counts, y: float) -> Markup:
     """Bars of their own scale; even a single one is seen."""
     most = max(*counts.failed, 1)
     height = Scale(0, most, y + FAILED, y)
-    parts = [label(canvas.left - 6, y + FAILED - 4, "failed", class_="bad", room=canvas.left - 6, anchor="end")]
+    name = {"x": canvas.left - 6, "anchor": "end"} if not canvas.names_above else {"x": 2.0}
+    parts = [label(y=y + FAILED - 4, text="failed", class_="bad", **name)]
     parts.append(tag("path", d=f"M{canvas.left} {y + FAILED:.1f}H{canvas.end}", class_="axis"))
     for i, count in enumerate(counts.failed):
         if count:

@@ -73,17 +73,17 @@ def _failed(material: Material) -> tuple[str, str]:
     first, last = failures[0].request.at, material.requests[material.lost[-1]].at
     when = f"sent at {first:.3f} s" if lost == 1 else f"sent between {first:.3f} s and {last:.3f} s"
     kinds = _shared(Counter(f.kind for f in failures))
-    whom = _shared(Counter(f.who or "nobody known" for f in failures))
-    return lead, f"{kinds}, served by {whom}, {when}.{_longest(material)}"
+    whom = _shared(Counter(f.who or "nobody known" for f in failures), "served by ")
+    return lead, f"{kinds}; {whom}; {when}.{_longest(material)}"
 
 
-def _shared(counts: Counter[str]) -> str:
-    """`all 503 UC`, `61 × 503 UC and 26 × reset`."""
+def _shared(counts: Counter[str], verb: str = "") -> str:
+    """`all 503 UC`, `all served by web/v1`, `61 × 503 UC, 26 × reset`."""
     if len(counts) == 1:
-        return f"{'all ' if counts.total() > 1 else ''}{next(iter(counts))}"
+        return f"{'all ' if counts.total() > 1 else ''}{verb}{next(iter(counts))}"
     common = [f"{count} × {name}" for name, count in counts.most_common(3)]
     more = len(counts) - len(common)
-    return listed(common) + (f" and {plural(more, 'other kind')}" if more else "")
+    return verb + listed(common) + (f" and {plural(more, 'other kind')}" if more else "")
 
 
 def _longest(material: Material) -> str:
@@ -91,9 +91,7 @@ def _longest(material: Material) -> str:
         return ""
     longest = max(material.outages, key=lambda outage: float(outage["seconds"]))
     length = f"{seconds(longest['seconds'])} ({seconds(longest['at_least'])} to {seconds(longest['at_most'])})"
-    if len(material.outages) == 1:
-        return f" One outage of {length}."
-    return f" {plural(len(material.outages), 'outage')}, the longest {length}."
+    return f" The {'longest ' if len(material.outages) > 1 else ''}outage was {length}."
 
 
 def _reasons(material: Material) -> Iterator[Markup]:
@@ -103,7 +101,8 @@ def _reasons(material: Material) -> Iterator[Markup]:
         items = [tag("li", tag("span", ago(gap), class_="ago"), " ", told(material, event)) for gap, event in before]
         pairs.append(tag("div", tag("dt", "Just before"), tag("dd", tag("ul", *items))))
     if cause := likely(material):
-        pairs.append(tag("div", tag("dt", "Likely cause"), tag("dd", cause[0].upper() + cause[1:] + ".")))
+        name = "/" in cause.split(" ", 1)[0]
+        pairs.append(tag("div", tag("dt", "Likely cause"), tag("dd", cause if name else cause[0].upper() + cause[1:], ".")))
     if pairs:
         yield tag("dl", *pairs, class_="reasons")
 
@@ -146,7 +145,7 @@ def warnings(material: Material) -> Iterator[str]:
     starved = material.history.of("proxy.starved")
     if starved:
         longest = max(float(event.data.get("seconds") or 0.0) for event in starved)
-        yield f"The proxies were short of CPU {plural(len(starved), 'time')}, up to {seconds(longest)}: latencies tell less."
+        yield f"The proxies were short of CPU, for {seconds(longest)} at worst: latencies tell less."
     dropped = sum(int(event.data.get("count") or 0) for event in material.history.of("spans.dropped"))
     if dropped:
         yield f"{plural(dropped, 'span')} were dropped: traces are incomplete."

@@ -10,7 +10,7 @@ from meshtest.lib.figures import seconds
 from meshtest.lib.words import plural
 from meshtest.model.history import Hop
 from meshtest.model.span import Span
-from meshtest.reporters.html.canvas import Canvas, Scale, both, fitted, label, nice, picture, width
+from meshtest.reporters.html.canvas import Canvas, Scale, both, fitted, label, nice, picture, took, width
 from meshtest.reporters.html.markup import Markup, join, tag
 from meshtest.reporters.html.material import Failure, Material, named
 
@@ -167,9 +167,12 @@ def _row(canvas: Canvas, scale: Scale, row: Work, y: float, left: float) -> Mark
     else:
         parts.append(label(4 + indent, y + 16, row.who, room=left - indent - 12, class_="dim"))
     color = "failed" if row.failed else row.color
-    title = tag("title", f"{row.who}: {row.what}; {seconds(row.seconds)} from {seconds(row.start)}")
-    parts.append(tag("rect", title, x=start, y=y + 3, width=end - start, height=ROW - 7, rx=2, class_=f"area {color}"))
-    words = seconds(row.seconds) if canvas.names_above else f"{row.what}, {seconds(row.seconds)}"
+    ground = "lost" if row.failed else row.color
+    title = tag("title", f"{row.who}: {row.what}; {took(row.seconds)} from {seconds(row.start)}")
+    parts.append(tag("rect", title, x=start, y=y + 3, width=end - start, height=ROW - 7, rx=2, class_=f"area {ground}"))
+    if row.failed and end - start > 16:
+        parts.append(tag("rect", x=end - 12, y=y + 3, width=12.0, height=ROW - 7, class_="area failed"))
+    words = took(row.seconds) if canvas.names_above else f"{row.what}, {took(row.seconds)}"
     parts.append(_words(canvas, words, start, end, y + 16, color, left))
     return join(parts)
 
