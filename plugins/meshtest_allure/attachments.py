@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from math import ceil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from meshtest.model.report import Change, RunReport
-from meshtest.model.request import Fate, Request, Requests
+from meshtest.model.report import RunReport
+from meshtest.model.request import Request
 from meshtest.reporters import console
 from meshtest.reporters.html import standalone
+from meshtest.reporters.html.material import Failure, Material
+from meshtest.reporters.html.waterfall import spans_of
 
 ROWS = 500
 """Requests in the table: a browser shows them at once. `meshtest export` gives all, with all that is known of each."""
@@ -33,15 +37,17 @@ class Attachment(NamedTuple):
     content: str | Path
 
 
-def attachments(report: RunReport) -> Iterator[Attachment]:
+def attachments(material: Material) -> Iterator[Attachment]:
     """In the order in which a person asks for them."""
+    report = material.report
     yield Attachment("verdict", "text/plain", "txt", _verdict(report))
-    if timeline := standalone.image(report):
-        yield Attachment("timeline", "image/svg+xml", "svg", timeline)
-    if len(report.history.requests):
-        yield _requests(report)
-    if change := _suspect(report):
+    if timeline := standalone.timeline(material):
+        yield image("timeline", timeline)
+    yield from _requests_from_end_to_end(material)
+    if material.lost and (change := material.guilty):
         yield diff(f"the change before the first failure: {change.reason}", change.diff)
+    if len(material.requests):
+        yield _table(material)
     if report.folder and (report.folder / PAGE).is_file():
         yield Attachment("the whole report", "text/html", "html", report.folder / PAGE)
 
@@ -51,14 +57,40 @@ def diff(name: str, text: str) -> Attachment:
     return Attachment(name, "text/plain", "diff", text)
 
 
+def image(name: str, svg: str) -> Attachment:
+    return Attachment(name, "image/svg+xml", "svg", svg)
+
+
 def _verdict(report: RunReport) -> str:
     command = str(report.about.get("command", ""))
     return console.summary(report.history, report.verdict, folder=report.folder, command=command, width=WIDTH)
 
 
-def _requests(report: RunReport) -> Attachment:
-    requests, text = report.history.requests, io.StringIO()
-    name, positions = sample(requests)
+def _requests_from_end_to_end(material: Material) -> Iterator[Attachment]:
+    """The first that failed and the slowest that was answered: drawn, and what is known of them as data."""
+    worst = {"the first failed request": next(iter(material.lost), None), "the slowest request": material.slowest}
+    for name, position in worst.items():
+        if position is not None:
+            told = material.told(position)
+            title = f"{name}: {told.request.id}"
+            yield image(title, standalone.waterfall(material, told, title))
+            data = json.dumps(journey(material, told), indent=2, default=str)
+            yield Attachment(f"{title}, its trace", "application/json", "json", data)
+
+
+def journey(material: Material, told: Failure) -> dict[str, Any]:
+    """A request with its spans, if it was traced, and its hops, the lines of the proxies' access logs."""
+    request = told.request
+    return {
+        "request": {**dict(zip(COLUMNS, _row(request), strict=True)), "flags": told.flags, "culprit": told.culprit},
+        "spans": [span._asdict() for span in spans_of(material, request.id)],
+        "hops": [asdict(hop) for hop in material.history.hops_of(request.id)],
+    }
+
+
+def _table(material: Material) -> Attachment:
+    requests, text = material.requests, io.StringIO()
+    name, positions = sample(len(requests), material.lost)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(_row(request) for request in requests.pick(positions))
@@ -66,35 +98,18 @@ def _requests(report: RunReport) -> Attachment:
 
 
 def _row(request: Request) -> tuple[object, ...]:
-    latency = "" if request.latency is None else f"{request.latency * 1e3:.2f}"
+    latency = "" if request.latency is None else round(request.latency * 1e3, 2)
     served = "/".join(filter(None, (request.server.service, request.server.version)))
     fate = request.fate.name.lower()
     status, attempts = request.status or "", request.attempts or ""
-    return request.id, f"{request.at:.3f}", latency, fate, status, served, request.server.pod, attempts
+    return request.id, round(request.at, 3), latency, fate, status, served, request.server.pod, attempts
 
 
-def sample(requests: Requests) -> tuple[str, list[int]]:
+def sample(total: int, lost: Sequence[int]) -> tuple[str, list[int]]:
     """Which requests the table has, in words and by position: all, or those that failed and some of the others."""
-    total = len(requests)
     if total <= ROWS:
         return f"requests (all {total})", list(range(total))
-    lost = _lost(requests)
     shown = lost[: ROWS // 2]
     every = ceil(total / (ROWS - len(shown)))
     which = f"the first {len(shown)} of {len(lost)} that failed" if len(shown) < len(lost) else f"{len(lost)} failed"
     return f"requests ({which}, and 1 in {every} of {total})", sorted({*shown, *range(0, total, every)})
-
-
-def _lost(requests: Requests) -> list[int]:
-    return requests.where(lambda kind: kind.failed and kind.fate != Fate.NOT_SENT)
-
-
-def _suspect(report: RunReport) -> Change | None:
-    """What was changed last before the first failed request was sent."""
-    requests = report.history.requests
-    lost = _lost(requests)
-    if not lost:
-        return None
-    first = min(requests.second(requests.began[position]) for position in lost)
-    numbers = [event.data.get("number") for event in report.history.of("config.apply") if event.at <= first]
-    return next((change for change in report.changes if numbers and change.number == numbers[-1]), None)

@@ -18,6 +18,7 @@ from allure_pytest.utils import allure_labels
 
 from meshtest.errors import MeshtestError
 from meshtest.model.report import RunReport
+from meshtest.reporters.html.material import Material
 from meshtest_allure.attachments import Attachment, attachments
 from meshtest_allure.labels import labels, parameters
 from meshtest_allure.steps import steps
@@ -43,7 +44,7 @@ class RunsInAllure:
             self._told.add(report.folder)
         _place(result, item, report)
         if _happened(report):
-            _tell(result, report)
+            tell(result, report)
 
     def _result(self) -> TestResult | None:
         """That of the test under way. Looked up late: plugins are configured in any order."""
@@ -67,11 +68,12 @@ def _place(result: TestResult, item: pytest.Item, report: RunReport) -> None:
     )
 
 
-def _tell(result: TestResult, report: RunReport) -> None:
+def tell(result: TestResult, report: RunReport) -> None:
+    """Its steps, what is attached, and the verdict in a sentence."""
     try:
-        weaver = Weaver(float(report.about["wall_start"]), _attached)
-        weaver.weave(result, steps(report, passed=result.status == Status.PASSED))
-        result.attachments.extend(_attached(one) for one in attachments(report))
+        material, weaver = Material(report), Weaver(float(report.about["wall_start"]), _attached)
+        weaver.weave(result, steps(material, passed=result.status == Status.PASSED))
+        result.attachments.extend(_attached(one) for one in attachments(material))
     except (MeshtestError, OSError) as error:  # must not hide why the test failed
         result.attachments.append(
             _attached(Attachment("the run could not be attached", "text/plain", "txt", str(error)))

@@ -15,9 +15,9 @@ from meshtest.lib.figures import percent, seconds
 from meshtest.lib.words import plural
 from meshtest.model import tables
 from meshtest.model.history import Event, History
-from meshtest.model.report import RunReport
-from meshtest.model.request import Fate, Requests
+from meshtest.model.request import Requests
 from meshtest.model.verdict import Outcome
+from meshtest.reporters.html.material import Material, natural
 from meshtest_allure.intervals import nested
 
 Status = Literal["passed", "failed", "broken", "unknown"]
@@ -43,12 +43,12 @@ class Step(NamedTuple):
     steps: Sequence[Step] = ()
 
 
-def steps(report: RunReport, *, passed: bool) -> list[Step]:
+def steps(material: Material, *, passed: bool) -> list[Step]:
     """Those that lie in no other; `passed` is the test's outcome."""
-    history, trouble = report.history, _Trouble(report)
-    diffs = {change.number: change.diff for change in report.changes}
+    history, trouble = material.history, _Trouble(material)
+    diffs = {change.number: change.diff for change in material.report.changes}
     found = [*_named(history), *_changes(history, diffs), *_faults(history), *_loads(history), *_verdicts(history)]
-    told = [_green(step) if passed else trouble.blamed(step) for step in found]
+    told = [_green(step) if passed else trouble.blamed(step) for step in map(trouble.counted, found)]
     return _trees(nested(told, lambda step: (step.start, step.end)))
 
 
@@ -161,13 +161,12 @@ def _verdicts(history: History) -> Iterator[Step]:
 
 
 def _served(requests: Requests) -> dict[str, str]:
-    """`{"requests": "500", "failed": "3", "web/v2": "9.8 %"}`"""
-    lost, versions = 0, Counter[str]()
+    """`{"requests": "500", "web/v1": "90.2 %", "web/v2": "9.8 %"}`"""
+    versions = Counter[str]()
     for kind, count in requests.tally().items():
-        lost += count * (kind.failed and kind.fate != Fate.NOT_SENT)
         versions[tables.label(requests, kind.origin)] += count
-    shares = {version: percent(count / len(requests)) for version, count in sorted(versions.items()) if version}
-    return {"requests": str(len(requests)), **({"failed": str(lost)} if lost else {}), **shares}
+    shares = {version: percent(count / len(requests)) for version, count in versions.items() if version}
+    return {"requests": str(len(requests)), **dict(sorted(shares.items(), key=lambda one: natural(one[0])))}
 
 
 # ---- what went wrong, and when
@@ -176,16 +175,21 @@ def _served(requests: Requests) -> dict[str, str]:
 class _Trouble:
     """Failed requests and splits that were not as intended, in order of time."""
 
-    def __init__(self, report: RunReport) -> None:
-        self._requests = requests = report.history.requests
-        lost = requests.where(lambda kind: kind.failed and kind.fate != Fate.NOT_SENT)
-        self._lost = sorted((requests.second(requests.began[position]), position) for position in lost)
+    def __init__(self, material: Material) -> None:
+        self._material, requests = material, material.requests
+        self._lost = sorted((requests.second(requests.began[position]), position) for position in material.lost)
         self._splits = [
             (float(window["start"]), finding.sentence)
-            for finding in report.verdict.findings
+            for finding in material.report.verdict.findings
             for window in finding.figures.get("windows", ())
             if window.get("outcome") == Outcome.FAIL.name
         ]
+
+    def counted(self, step: Step) -> Step:
+        """With how many failed, where it says how many requests there were."""
+        if "requests" not in step.facts or not (lost := self._lost_in(step)):
+            return step
+        return step._replace(facts={"requests": step.facts["requests"], "failed": str(len(lost)), **step.facts})
 
     def blamed(self, step: Step) -> Step:
         """Red, if it went well but for what happened in it."""
@@ -193,23 +197,24 @@ class _Trouble:
             return step._replace(status="failed", why=why)
         return step
 
-    def _failures(self, step: Step) -> str:
+    def _lost_in(self, step: Step) -> list[tuple[float, int]]:
+        """A load's own are its own, also those that it sent before it could say that it had begun."""
+        if step.load:
+            return [(at, i) for at, i in self._lost if self._load_of(i) == step.load]
         first, last = (bisect_left(self._lost, (at, -1)) for at in (step.start, step.end))
-        lost = [(at, i) for at, i in self._lost[first:last] if step.load in ("", self._loaded(i))]
-        if not lost:
+        return self._lost[first:last]
+
+    def _load_of(self, position: int) -> str:
+        requests = self._material.requests
+        return requests.origins[requests.served[position]][0]
+
+    def _failures(self, step: Step) -> str:
+        if not (lost := self._lost_in(step)):
             return ""
         at, position = lost[0]
-        return f"{plural(len(lost), 'request')} failed in it, first at t={at:.3f}s ({self._kind(position)})"
-
-    def _loaded(self, position: int) -> str:
-        return self._requests.origins[self._requests.served[position]][0]
-
-    def _kind(self, position: int) -> str:
-        """`503 by web/v2`, `reset`"""
-        request = self._requests[position]
-        kind = str(request.status) if request.answered else request.fate.name.lower()
-        server = tables.label(self._requests, self._requests.served[position])
-        return f"{kind} by {server}" if server else kind
+        told = self._material.told(position)
+        what = f"{told.kind}, {told.who}" if told.who else told.kind
+        return f"{plural(len(lost), 'request')} failed in it, first at t={at:.3f}s ({what})"
 
     def _split(self, step: Step) -> str:
         """Its window begins when the change is in force, which is the end of that step and inside those around it."""

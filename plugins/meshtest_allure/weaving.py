@@ -28,22 +28,21 @@ class Weaver:
     def _place(self, new: Sequence[TestStepResult], within: ExecutableItem) -> None:
         """Among the steps that are there; neither these nor the new ones lie in each other."""
         there = list(within.steps)
-        pairs = [(step, self._shortest_around(step, there, ROUNDED)) for step in new]
-        pairs += [(step, self._shortest_around(step, new, -ROUNDED)) for step in there]
+        pairs = [(step, self._shortest_around(step, there)) for step in new]
+        pairs += [(step, self._shortest_around(step, new)) for step in there]
         pairs.sort(key=lambda pair: self._bounds(pair[0]))
         within.steps[:] = [step for step, outer in pairs if outer is None]
         for outer in within.steps:
             self._place([step for step, around in pairs if around is outer], outer)
 
-    def _shortest_around(
-        self, step: TestStepResult, others: Sequence[TestStepResult], longer: float
-    ) -> TestStepResult | None:
-        """Of two that are as long, as far as one can tell, theirs is around ours: `longer` is given to the outer."""
+    def _shortest_around(self, step: TestStepResult, others: Sequence[TestStepResult]) -> TestStepResult | None:
+        """Among the others' side. Of two that are as long, as far as one can tell, theirs is around ours."""
         start, end = self._bounds(step)
+        more = -2 * ROUNDED if id(step) in self._exact else 2 * ROUNDED
         around = []
         for other in others:
             first, last = self._bounds(other)
-            if first <= start + ROUNDED and end <= last + ROUNDED and last - first + 2 * longer > end - start:
+            if first <= start + ROUNDED and end <= last + ROUNDED and last - first > end - start + more:
                 around.append(other)
         return min(around, key=lambda other: other.stop - other.start, default=None)
 

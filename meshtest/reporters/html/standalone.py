@@ -1,4 +1,4 @@
-"""The timeline as an image of its own, with legend, style and ground in it, for tools that show images but no page.
+"""Charts as images of their own, with legend, style and ground in them, for tools that show images but no page.
 
 Always light: whoever embeds it as an image does not tell it what is around it.
 """
@@ -6,14 +6,15 @@ Always light: whoever embeds it as an image does not tell it what is around it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from meshtest.model.report import RunReport
-from meshtest.reporters.html import lanes, timeline
+from meshtest.reporters.html import lanes
+from meshtest.reporters.html import timeline as over_time
+from meshtest.reporters.html import waterfall as end_to_end
 from meshtest.reporters.html.canvas import WIDE, width
 from meshtest.reporters.html.look import STYLE
-from meshtest.reporters.html.markup import Markup, join, tag
-from meshtest.reporters.html.material import Material, natural
+from meshtest.reporters.html.markup import NOTHING, Markup, join, tag
+from meshtest.reporters.html.material import Failure, Material, natural
 
 LINE, MARGIN = 20, 10
 FONT = 'system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif'
@@ -24,16 +25,23 @@ _VARIABLE = re.compile(r"(--[\w-]+):\s*([^;}]+)")
 _HEIGHT = re.compile(r'viewBox="0 0 [\d.]+ ([\d.]+)"')
 
 
-def image(report: RunReport) -> str:
+def timeline(material: Material) -> str:
     """An SVG document; "" if nothing was recorded that a timeline could show."""
-    material = Material(report)
     if not len(material.requests) and not lanes.lanes(material):
         return ""
-    chart = timeline.drawn(material, WIDE)
+    return _document(over_time.drawn(material, WIDE), *_legend(material))
+
+
+def waterfall(material: Material, told: Failure, title: str) -> str:
+    """An SVG document of one request from end to end."""
+    rows, source = end_to_end.works(material, told)
+    return _document(end_to_end.drawn("request", title, rows[: end_to_end.MOST], source, WIDE))
+
+
+def _document(chart: Markup, legend: Markup = NOTHING, top: float = 0.0) -> str:
     found = _HEIGHT.search(chart)
-    legend, top = _legend(material)
     height = top + (float(found[1]) if found else 0.0)
-    placed = Markup(chart.replace("<svg ", f'<svg y="{top}" width="{WIDE.width}" height="{height - top:g}" ', 1))
+    placed = Markup(chart.replace("<svg ", f'<svg y="{top:g}" width="{WIDE.width}" height="{height - top:g}" ', 1))
     sheet = tag("style", Markup(style(legend + placed)))
     ground = tag("rect", width=WIDE.width, height=height, fill="#ffffff")
     size = {"viewBox": f"0 0 {WIDE.width} {height:g}", "width": WIDE.width, "height": f"{height:g}"}
@@ -79,15 +87,22 @@ def _entries(material: Material) -> Iterator[tuple[Markup, str]]:
     coloured = [name for name in names if material.color(name) != "other"]
     yield from ((_swatch(material.color(name)), name) for name in coloured)
     if len(coloured) < len(names):
-        yield _swatch("other"), timeline.OTHERS
+        yield _swatch("other"), over_time.OTHERS
     if material.lost:
         yield tag("rect", x=0.5, y=0.5, width=10, height=10, class_="area failed", style=HATCH), "failed"
+    if any(len({version for _, split in material.shares(host) for version in split}) > 1 for host in _hosts(names)):
+        yield tag("path", d="M0 6h14", class_="intended"), "intended split"
     if material.outages:
         yield tag("rect", width=11, height=11, class_="band outage"), "outage"
     seen = {event.kind for lane in lanes.lanes(material) for event in lane.marks}
     for kind, (class_, shape, word) in lanes.MARKS.items():
         if kind in seen and kind != "pod.start":
             yield tag("path", d=shape, class_=f"mark {class_}", transform="translate(6 6)"), word
+
+
+def _hosts(names: Iterable[str]) -> set[str]:
+    """The services of `web/v1`, `web/v2`."""
+    return {name.rpartition("/")[0] for name in names if "/" in name}
 
 
 def _swatch(class_: str) -> Markup:
