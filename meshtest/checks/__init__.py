@@ -73,11 +73,12 @@ def judge(history: History, checks: Sequence[Check]) -> Verdict:
     """All answers together. A record that was cut short proves nothing about what is missing."""
     findings = [check.judge(history) for check in checks]
     if history.truncated:
-        findings.append(_cut_short(history))
+        findings.append(cut_short(history))
     return Verdict(tuple(findings))
 
 
-def _cut_short(history: History) -> Finding:
+def cut_short(history: History) -> Finding:
+    """UNKNOWN at best: what came after the last whole record, nobody knows."""
     last = max((e.at for e in history.events), default=0.0)
     if len(history.requests):
         last = max(last, history.requests[-1].ended_at)

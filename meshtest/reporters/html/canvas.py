@@ -111,7 +111,7 @@ def fitted(text: str, room: float, size: float = SIZE) -> str:
 
 def label(x: float, y: float, text: str, *, room: float = 1e9, class_: str = "", anchor: str = "") -> Markup:
     """Text that fits; what was cut off is in its tooltip."""
-    shown = fitted(text, room)
+    shown = fitted(text, room / 1.12 if "strong" in class_ else room)
     if not shown:
         return Markup()
     more = (tag("title", text),) if shown != text else ()

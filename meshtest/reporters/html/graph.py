@@ -20,7 +20,7 @@ from meshtest.reporters.html.markup import NOTHING, Markup, join, tag
 from meshtest.reporters.html.material import Material
 from meshtest.telemetry.graph import graph_of
 
-MOST = 40
+MOST = 20
 """Nodes that are drawn; those with most requests. The table has all edges, up to MOST_ROWS."""
 MOST_ROWS = 120
 LINE = 14
@@ -163,9 +163,7 @@ def _xy(spot: Spot, shape: Shape) -> tuple[float, float]:
     return (spot.across + 8, spot.along) if shape.down else (spot.along, spot.across + 8)
 
 
-def _edge(
-    edge: Edge, layout: Layers, spots: Mapping[Slot, Spot], words: Spot, shape: Shape, most: int
-) -> Markup:
+def _edge(edge: Edge, layout: Layers, spots: Mapping[Slot, Spot], words: Spot, shape: Shape, most: int) -> Markup:
     """From the source, through its stand-ins and its words, to the target."""
     way = layout.ways[edge.source, edge.target]
     half = shape.node_along / 2
@@ -273,7 +271,9 @@ def _table(graph: Graph) -> Markup:
 
 
 def _row(edge: Edge, names: Sequence[str]) -> Markup:
-    failed = f"{edge.failed:,}" + (f" ({percent(edge.failed / edge.requests)})" if edge.failed and edge.requests else "")
+    failed = f"{edge.failed:,}" + (
+        f" ({percent(edge.failed / edge.requests)})" if edge.failed and edge.requests else ""
+    )
     tls = {True: "yes", False: "not all", None: "–"}[edge.mtls]
     to = edge.target + (" (copies)" if edge.mirrored else "")
     values = (to, f"{edge.requests:,}", _rate(edge.rate), failed, took(edge.p50), took(edge.p99), tls)

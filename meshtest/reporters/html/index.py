@@ -22,6 +22,8 @@ from meshtest.reporters.html.verdict import CLASSES, WORDS, badge, sentence
 
 PARTS = 40
 """Columns of a spark line."""
+LONGEST = 160
+"""Characters of a run's sentence."""
 SPARK = (160, 28)
 
 
@@ -50,7 +52,8 @@ class Entry(NamedTuple):
 def entry(report: RunReport, link: str = "") -> Entry:
     """Of a report. `link` is by default FOLDER/report.html, as seen from beside the folder."""
     material, about = Material(report), report.about
-    counts = entry_counts(material, PARTS) if len(material.requests) else None
+    parts = max(min(PARTS, len(material.requests) // 5), 10)
+    counts = entry_counts(material, parts) if len(material.requests) else None
     answered = [row.p99 for row in tables.by_version(material.requests, material.lost)] if counts else []
     started, ended = about.get("started") or 0.0, about.get("ended")
     return Entry(
@@ -81,8 +84,8 @@ def _order(run: Entry) -> tuple[int, float, str]:
 
 
 def _table(runs: Sequence[Entry]) -> Markup:
-    names = ("Outcome", "Run", "Requests over time", "Requests", "Failed", "p99", "Started")
-    head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in names)))
+    names = ("Outcome", "Run", "Requests over time", "Requests", "Failed", "p99", "Started (UTC)")
+    head = tag("thead", tag("tr", *(tag("th", name, scope="col", class_=f"col{i}") for i, name in enumerate(names))))
     rows = (_row(run, number) for number, run in enumerate(runs))
     table = tag("table", tag("caption", "All runs of this folder"), head, tag("tbody", *rows), class_="runs")
     return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="Runs")
@@ -91,8 +94,10 @@ def _table(runs: Sequence[Entry]) -> Markup:
 def _row(run: Entry, number: int) -> Markup:
     where, _, test = run.name.rpartition("::")
     name = tag("a", test or run.name, href=_quoted(run.link)) if run.link else tag("span", test or run.name)
-    said = tag("span", run.sentence[:200], class_="where") if run.outcome is not Outcome.PASS else NOTHING
-    failed = f"{run.failed:,} ({percent(run.failed / run.requests)})" if run.failed and run.requests else f"{run.failed:,}"
+    said = tag("span", _short(run.sentence), class_="where said") if run.outcome is not Outcome.PASS else NOTHING
+    failed = (
+        f"{run.failed:,} ({percent(run.failed / run.requests)})" if run.failed and run.requests else f"{run.failed:,}"
+    )
     p99 = "–" if run.p99 is None else seconds(run.p99)
     cells = ((f"{run.requests:,}", "n", "Requests"), (failed, "n bad" if run.failed else "n", "Failed"),
              (p99, "n", "p99"), (_when(run), "when", "Started"))  # fmt: skip
@@ -104,9 +109,16 @@ def _row(run: Entry, number: int) -> Markup:
     )  # fmt: skip
 
 
+def _short(sentence: str) -> str:
+    """The first line of it, so to say."""
+    return sentence if len(sentence) <= LONGEST else sentence[: LONGEST - 1].rsplit(" ", 1)[0] + " …"
+
+
 def _quoted(link: str) -> str:
     """A relative path, and never anything else: a scheme would lead away."""
-    return quote(link.replace("\\", "/"), safe="/") if ":" not in link.split("/", 1)[0] else f"./{quote(link, safe='/')}"
+    return (
+        quote(link.replace("\\", "/"), safe="/") if ":" not in link.split("/", 1)[0] else f"./{quote(link, safe='/')}"
+    )
 
 
 def _when(run: Entry) -> str:
@@ -116,7 +128,7 @@ def _when(run: Entry) -> str:
         at = f"{datetime.fromtimestamp(run.started, timezone.utc):%Y-%m-%d %H:%M:%S}"
     except (ValueError, OverflowError, OSError):
         return "–"
-    return at if run.lasted is None else f"{at}, {seconds(max(run.lasted, 0.0))}"
+    return at if run.lasted is None else f"{at} for {seconds(max(run.lasted, 0.0))}"
 
 
 def _spark(run: Entry, number: int) -> Markup:
@@ -125,7 +137,9 @@ def _spark(run: Entry, number: int) -> Markup:
         return tag("span", "–", class_="dim")
     wide, high = SPARK
     step, top = wide / len(run.totals), max(run.totals)
-    area = "".join(f"L{i * step:.0f} {high - n / top * (high - 4):.1f}H{(i + 1) * step:.0f}" for i, n in enumerate(run.totals))
+    area = "".join(
+        f"L{i * step:.0f} {high - n / top * (high - 4):.1f}H{(i + 1) * step:.0f}" for i, n in enumerate(run.totals)
+    )
     parts = [tag("path", d=f"M0 {high}{area}V{high}z", class_="area")]
     parts += _lost(run, step)
     words = f"{run.requests:,} requests, {run.failed:,} failed"
@@ -134,7 +148,7 @@ def _spark(run: Entry, number: int) -> Markup:
 
 
 def _lost(run: Entry, step: float) -> Iterator[Markup]:
-    high, most = SPARK[1], max(run.lost, default=0)
+    high, most = SPARK[1], max(run.totals)
     for i, count in enumerate(run.lost):
         if count:
             tall = max(count / most * (high - 4), 5.0)

@@ -25,6 +25,8 @@ NAME = 14
 """Height of the name of a lane, where it stands above it."""
 ROWS = 4
 """Rows of a lane; what does not fit into them is drawn over the last, without words."""
+MANY = 60
+"""Items of a lane that are drawn one by one."""
 PODS = 8
 """Lanes of workloads."""
 MARKS = {
@@ -149,7 +151,7 @@ def _drawn(material: Material, canvas: Canvas, scale: Scale, lane: Lane, y: floa
     if lane.marks:
         rows, body = 1, _signs(material, lane.marks, scale, y + above)
     else:
-        placed = list(_rows(lane.items, scale))
+        placed = list(_rows(_merged(lane.items, scale), scale))
         rows = max(each.row for each in placed) + 1
         body = join(_span(each, y + above) for each in placed)
     if canvas.names_above:
@@ -157,6 +159,25 @@ def _drawn(material: Material, canvas: Canvas, scale: Scale, lane: Lane, y: floa
     else:
         name = label(canvas.left - 8, y + 14, lane.name, room=canvas.left - 10, class_="dim", anchor="end")
     return join((name, body)), above + rows * ROW
+
+
+def _merged(items: Sequence[Item], scale: Scale) -> list[Item]:
+    """Where there are very many, neighbours together."""
+    if len(items) <= MANY:
+        return list(items)
+    step = (scale.end - scale.start) / MANY
+    groups: dict[int, list[Item]] = {}
+    for item in sorted(items):
+        groups.setdefault(int(scale(item.start) / step), []).append(item)
+    return [_together(group) for group in groups.values()]
+
+
+def _together(group: Sequence[Item]) -> Item:
+    first, last = group[0], group[-1]
+    if len(group) == 1:
+        return first
+    more = f"{len(group)} together, from {first.more or first.words} to {last.more or last.words}"
+    return Item(first.start, max(item.end for item in group), f"{len(group)} ×", first.class_, more[:600])
 
 
 class Placed(NamedTuple):
@@ -208,10 +229,11 @@ def _span(placed: Placed, y: float) -> Markup:
 def _signs(material: Material, events: Sequence[Event], scale: Scale, y: float) -> Markup:
     """One sign for what is too near to be told apart; SIGTERM and exit hide no ready."""
     middle, parts = y + ROW / 2, []
+    apart = 7 if len(events) <= MANY else 16
     groups: dict[tuple[str, int], list[Event]] = {}
     for event in events:
         if event.kind != "pod.start":
-            groups.setdefault((event.kind, int(scale(event.at) / 7)), []).append(event)
+            groups.setdefault((event.kind, int(scale(event.at) / apart)), []).append(event)
     for (kind, _), group in groups.items():
         class_, shape, word = MARKS[kind]
         words = told(material, group[0]) + f" at {group[0].at:.3f} s"

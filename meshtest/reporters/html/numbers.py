@@ -64,7 +64,12 @@ def _table(caption: str, rows: list[Markup]) -> Markup:
 def _row(material: Material, row: Row, p95: float) -> Markup:
     swatch = tag("span", class_=f"swatch {material.color(row.version)}", aria_hidden="true")
     name = tag("th", swatch, tag("span", row.version or UNKNOWN, class_="name"), scope="row")
-    values = (f"{row.requests:,}", _bar(row, material.color(row.version)), f"{row.failed:,}", *map(took, (row.p50, p95, row.p99, row.worst)))
+    values = (
+        f"{row.requests:,}",
+        _bar(row, material.color(row.version)),
+        f"{row.failed:,}",
+        *map(took, (row.p50, p95, row.p99, row.worst)),
+    )
     classes = ("", "share", "bad" if row.failed else "", "", "", "", "")
     cells = zip(NAMES[1:], values, classes, strict=True)
     return tag("tr", name, *(tag("td", value, class_=kind or None, data_name=key) for key, value, kind in cells))

@@ -40,10 +40,10 @@ def section(material: Material) -> Markup:
 def sentence(material: Material) -> tuple[str, str]:
     """What matters most, and the rest of it."""
     decisive = material.decisive
-    if material.failures and (material.outcome is not Outcome.PASS or decisive is None):
+    if material.failures and (decisive is None or decisive.outcome is Outcome.FAIL and decisive.figures.get("failed")):
         return _failed(material)
     if decisive is not None and decisive.outcome is not Outcome.PASS:
-        return _sentence(decisive), ""
+        return _sentence(decisive), f"{_failed(material)[0][:-1]}." if material.failures else _answered(material)
     error = material.report.about.get("error")
     if error:
         return "The run ended with an error:", str(error)[:LONGEST]
@@ -55,7 +55,8 @@ def sentence(material: Material) -> tuple[str, str]:
 
 
 def _sentence(finding: Finding) -> str:
-    return f"{finding.check}: {finding.sentence}"[:LONGEST]
+    end = "" if finding.sentence.endswith((".", "!", "?")) else "."
+    return f"{finding.check}: {finding.sentence[:LONGEST]}{end}"
 
 
 def _answered(material: Material) -> str:
@@ -102,7 +103,9 @@ def _reasons(material: Material) -> Iterator[Markup]:
         pairs.append(tag("div", tag("dt", "Just before"), tag("dd", tag("ul", *items))))
     if cause := likely(material):
         name = "/" in cause.split(" ", 1)[0]
-        pairs.append(tag("div", tag("dt", "Likely cause"), tag("dd", cause if name else cause[0].upper() + cause[1:], ".")))
+        pairs.append(
+            tag("div", tag("dt", "Likely cause"), tag("dd", cause if name else cause[0].upper() + cause[1:], "."))
+        )
     if pairs:
         yield tag("dl", *pairs, class_="reasons")
 
@@ -142,6 +145,9 @@ def warnings(material: Material) -> Iterator[str]:
     """What limits all that is said here."""
     if material.history.truncated:
         yield "The record was cut short (crash or full disk): what is shown ends with its last whole entry."
+    error = material.report.about.get("error")
+    if error and material.decisive is not None:
+        yield f"The run itself ended with an error: {error}"[:LONGEST]
     starved = material.history.of("proxy.starved")
     if starved:
         longest = max(float(event.data.get("seconds") or 0.0) for event in starved)

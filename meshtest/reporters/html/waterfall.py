@@ -153,7 +153,9 @@ def _grid(scale: Scale, left: float, canvas: Canvas, height: float) -> Iterator[
         words = seconds(tick) if tick else "0"
         half = width(words) / 2
         yield tag("path", d=f"M{x:.1f} 0V{height + 6:.0f}", class_="grid")
-        yield tag("text", words, x=min(max(x, half), canvas.width - half), y=height + 19, class_="dim", text_anchor="middle")
+        yield tag(
+            "text", words, x=min(max(x, half), canvas.width - half), y=height + 19, class_="dim", text_anchor="middle"
+        )
 
 
 def _row(canvas: Canvas, scale: Scale, row: Work, y: float, left: float) -> Markup:
