@@ -75,7 +75,6 @@ def test_a_browser_shows_the_steps_and_the_timeline_from_disk(project: Project, 
         assert "v2 at 10 %" in said
         assert "2 requests failed in it" not in said
         assert "1 request failed in it, first at t=1.600s (reset)" in said
-        browser.picture(page.with_suffix(".png"))
 
 
 TEXT = "document.body.innerText"
