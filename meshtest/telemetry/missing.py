@@ -72,12 +72,15 @@ def _by_weight(history: History, sums: Sums) -> Iterator[Missing]:
         if not mirrored:
             called.setdefault(sums.names.service(target), set()).add(source)
     reached = {target for _, target, mirrored in sums.edges if not mirrored}
+    callers = {source for source, _, _ in sums.edges}
     for (host, version), weight in weights(history).items():
         service = next((s for s in sums.names.services if same_host(s, host)), host)
         target = node_name(service, version)
         if target in reached:
             continue
         sources = called.get(service, set())
+        if not sources and target in callers:
+            continue  # where the calls begin: a load sends as this workload
         if not sources:
             yield Missing("", target, *_unseen(history, sums, service))
         elif not _ready(history, sums, target):

@@ -214,6 +214,11 @@ class TestMissing:
         )
         assert self.reason(graph, "price@v1") == ("", "no-traffic", "nobody sent a request to price")
 
+    def test_where_calls_begin_nobody_is_missing(self) -> None:
+        hops = passing(1, ("outbound", "default/web-v1", PRICE1))
+        events = [*pods(WEB1, PRICE1), started("web"), *config({"web": {"v1": 100.0}, "price": {"v1": 100.0}})]
+        assert graph_of(history([request(1, 0.0, PRICE1)], events, hops)).missing == ()
+
     def test_a_version_without_a_ready_pod(self) -> None:
         events = [*pods(WEB1), *pods(WEB2, ready=False), *config({"web": {"v1": 50.0, "v2": 50.0}})]
         graph = graph_of(history([request(i, i / 10, WEB1) for i in range(50)], events))
