@@ -56,7 +56,11 @@ from meshtest.spi.provider import Context, Provider, TellsProxyCpu
 
 if TYPE_CHECKING:
     from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk
+    from meshtest.mesh.promql import Questions
+    from meshtest.model.series import Matrix, Number, Vector
     from meshtest.preflight import Finding
+    from meshtest.spi.telemetry import PromQl
+    from meshtest.telemetry.builtin import Reporter
 
 Edit = Callable[[TrafficDialect, Documents, Topology], Documents]
 
@@ -89,6 +93,7 @@ class Mesh:
         self._flushed = 0
         self._owns_provider = owns_provider
         self._opened = False
+        self._questions: Questions | None = None
 
     # ---- life
 
@@ -104,6 +109,8 @@ class Mesh:
         for load in self.loads:
             with contextlib.suppress(Exception):
                 load.stop()
+        if self._questions is not None:
+            self._questions.close()
         try:
             for failure in self.run.undo.unwind():
                 self.record("undo.failed", failure.name, text=str(failure))
@@ -470,6 +477,68 @@ class Mesh:
         """Requests that some proxy saw reset, refused or cut by the other side (flags UC, UF, UR)."""
         cut = {"UC", "UF", "UR"}
         return len({h.request_id for h in self.hops() if cut & set(h.flags.split(","))})
+
+    # ---- metrics
+
+    @property
+    def prometheus(self) -> PromQl:
+        """A real Prometheus with the metrics of this mesh, started by the first that asks; what was counted before has
+        no rate there. Setting `prometheus`: another binary, or the URL of one that runs."""
+        return self._asked_of().prometheus
+
+    def query(self, promql: str, *, at: float | None = None) -> Vector:
+        """PromQL, as of now - every request that has ended is counted and scraped - or as of a second of the run.
+
+        The answer of one series compares as its number does; without data a comparison fails and says why.
+        """
+        return self._asked_of().query(promql, at)
+
+    def query_range(self, promql: str, start: float = 0.0, end: float | None = None, step: float = 1.0) -> Matrix:
+        """PromQL at each `step` seconds from one second of the run to another; `end` left out: until now."""
+        return self._asked_of().query_range(promql, start, end, step)
+
+    def flagger_metric(self, metric: str, *, provider: str = "istio", **variables: Any) -> Number:
+        """What Flagger's builtin `request-success-rate` (percent) or `request-duration` (ms) reads by its own query:
+        `target="web-v2"`, `interval="10s"`, `namespace`, ..."""
+        from meshtest.telemetry.flagger import variables_of
+
+        return self._asked_of().flagger_metric(metric, provider, variables_of(variables))
+
+    def metric_template(self, template: str | Document, **variables: Any) -> Number:
+        """What Flagger reads by a MetricTemplate, given or applied under this name, filled in with `target`,
+        `interval`, `namespace`, `variables={...}` ..."""
+        from meshtest.telemetry.flagger import variables_of
+
+        return self._asked_of().template(template, variables_of(variables))
+
+    def success_rate(
+        self, service: str, *, version: str = "", reporter: Reporter = "user", seconds: float | None = None
+    ) -> Number:
+        """Percent of the requests that did not fail, exactly: of `web`, `web@v2`; in the last so many seconds.
+
+        `reporter`: `user` (what the loads saw), `source` (the callers' proxies) or `destination` (the service's
+        proxies, all that Flagger's builtin queries see).
+        """
+        return self._asked_of().success_rate(service, version, reporter, seconds)
+
+    def duration(
+        self,
+        service: str,
+        *,
+        p: float = 0.99,
+        version: str = "",
+        reporter: Reporter = "user",
+        seconds: float | None = None,
+    ) -> Number:
+        """Seconds that a share `p` of the requests did not exceed, exactly; the rest as for success_rate()."""
+        return self._asked_of().duration(service, p, version, reporter, seconds)
+
+    def _asked_of(self) -> Questions:
+        if self._questions is None:
+            from meshtest.mesh.promql import Questions  # who asks nothing pays nothing
+
+            self._questions = Questions(self)
+        return self._questions
 
     # ---- judgement
 
