@@ -5,6 +5,7 @@ Not here: what a query means (Prometheus), how numbers are worked out of the rec
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from meshtest.errors import UsageError
@@ -26,14 +27,16 @@ class Questions:
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
         self._prometheus: PromQl | None = None
+        self._opening = threading.Lock()
 
     # ---- Prometheus
 
     @property
     def prometheus(self) -> PromQl:
-        if self._prometheus is None:
-            self._prometheus = self._open()
-        return self._prometheus
+        with self._opening:
+            if self._prometheus is None:
+                self._prometheus = self._open()
+            return self._prometheus
 
     def _open(self) -> PromQl:
         from meshtest.spi import registry
