@@ -102,7 +102,7 @@ def builtin(provider: str, metric: str) -> str:
     """The template of a builtin metric; UsageError lists those that there are."""
     queries = QUERIES.get(provider)
     if queries is None:
-        raise UsageError(_unknown("Flagger's provider", provider, QUERIES))
+        raise UsageError(_unknown("Flagger provider", provider, QUERIES))
     if metric not in queries:
         raise UsageError(_unknown("builtin metric", metric, queries))
     return queries[metric]

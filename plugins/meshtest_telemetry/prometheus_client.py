@@ -37,10 +37,13 @@ class Credentials(NamedTuple):
         return "Credentials(...)" if self.header else "Credentials()"
 
 
+NOBODY = Credentials()
+
+
 class Client:
     """Not a session: each request has a connection of its own, so any thread may ask at any time."""
 
-    def __init__(self, url: str, credentials: Credentials = Credentials(), *, ca: str = "") -> None:  # noqa: B008
+    def __init__(self, url: str, credentials: Credentials = NOBODY, *, ca: str = "", timeout: float = TIMEOUT) -> None:
         parts = urlsplit(url)
         if parts.username or parts.password:
             raise UsageError(
@@ -50,7 +53,7 @@ class Client:
         if not parts.hostname:
             raise UsageError(f"{url!r} is no URL of a Prometheus; write http://HOST:PORT")
         self.url = url.rstrip("/")
-        self._parts, self._credentials, self._ca = parts, credentials, ca
+        self._parts, self._credentials, self._ca, self._timeout = parts, credentials, ca, timeout
 
     def get(self, what: str, **parameters: Any) -> Any:
         """`data` of `/api/v1/WHAT`; parameters that are lists are repeated."""
@@ -83,14 +86,14 @@ class Client:
     def _connection(self) -> http.client.HTTPConnection:
         host = self._parts.hostname or ""
         if self._parts.scheme != "https":
-            return http.client.HTTPConnection(host, self._parts.port, timeout=TIMEOUT)
+            return http.client.HTTPConnection(host, self._parts.port, timeout=self._timeout)
         import ssl  # only a Prometheus elsewhere needs it
 
         try:
             context = ssl.create_default_context(cafile=self._ca or None)
         except (OSError, ssl.SSLError) as error:
             raise UsageError(f"setting prometheus_ca: cannot read {self._ca}: {_said(error)}") from None
-        return http.client.HTTPSConnection(host, self._parts.port, timeout=TIMEOUT, context=context)
+        return http.client.HTTPSConnection(host, self._parts.port, timeout=self._timeout, context=context)
 
     def _error(self, status: int, answer: Any, body: bytes, query: str) -> Exception:
         told = str(answer.get("error", "")) if isinstance(answer, dict) else ""

@@ -131,7 +131,7 @@ class Server:
         if self._process.poll() is not None:
             return True
         try:
-            client = Client(self.url)
+            client = Client(self.url, timeout=0.5)  # whoever has our port may never answer
             if client.request("GET", "/-/ready")[0] != 200:
                 return False
             return str(client.get("status/flags").get("storage.tsdb.path")) == str(self._data)

@@ -32,6 +32,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 PREFIX = "meshtest.dev/"
+READ = (PREFIX, "prometheus.io/")
+"""How annotations begin that a stand-in reads."""
 KNOWN = (
     "calls", "calls-required", "delay", "errors", "ready-after", "crash-after", "drain", "propagate", "log",
     "server-first",
