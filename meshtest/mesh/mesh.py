@@ -110,7 +110,8 @@ class Mesh:
             with contextlib.suppress(Exception):
                 load.stop()
         if self._questions is not None:
-            self._questions.close()
+            with contextlib.suppress(Exception):
+                self._questions.close()
         try:
             for failure in self.run.undo.unwind():
                 self.record("undo.failed", failure.name, text=str(failure))
@@ -494,7 +495,8 @@ class Mesh:
         return self._asked_of().query(promql, at)
 
     def query_range(self, promql: str, start: float = 0.0, end: float | None = None, step: float = 1.0) -> Matrix:
-        """PromQL at each `step` seconds from one second of the run to another; `end` left out: until now."""
+        """PromQL at each `step` seconds from one second of the run to another; `end` left out: until now, with the
+        steps counted back from there."""
         return self._asked_of().query_range(promql, start, end, step)
 
     def flagger_metric(self, metric: str, *, provider: str = "istio", **variables: Any) -> Number:

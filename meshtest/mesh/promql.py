@@ -75,7 +75,10 @@ class Questions:
     def query_range(self, promql: str, start: float, end: float | None, step: float) -> Matrix:
         asked = self.prometheus
         self._freshen(asked)
-        return asked.query_range(promql, start, self._mesh.run.now if end is None else end, step)
+        if end is None:
+            end = self._mesh.run.now
+            start = end - (end - start) // step * step if step > 0 else start
+        return asked.query_range(promql, start, end, step)
 
     def _freshen(self, asked: PromQl) -> None:
         """What the proxies count of finished requests is counted, and scraped after the last of them."""

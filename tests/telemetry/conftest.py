@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from meshtest_telemetry.prometheus import Prometheus
 
 from meshtest.settings import Settings
 from meshtest.spi.telemetry import Asking
-from meshtest_telemetry.prometheus import Prometheus
 from tests.conftest import PATIENCE
 
 needs_prometheus = pytest.mark.skipif(

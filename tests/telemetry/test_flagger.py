@@ -122,7 +122,7 @@ class TestMetricTemplate:
 
     def test_other_documents_are_none(self) -> None:
         (document,) = read_text("apiVersion: v1\nkind: Service\nmetadata: {name: web}", "web.yaml")
-        with pytest.raises(UsageError, match="a MetricTemplate of flagger.app is wanted, not /Service"):
+        with pytest.raises(UsageError, match=r"a MetricTemplate of flagger\.app is wanted, not /Service"):
             query_of(document)
 
 

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from meshtest.errors import ProcessFailed, ProviderError, UsageError
-from meshtest.lib.wait import until
-from meshtest.model.series import NO_DATA, Matrix, Vector
 from meshtest_telemetry import prometheus_scraper, prometheus_server
 from meshtest_telemetry.prometheus import Prometheus
 from meshtest_telemetry.prometheus_client import Client, Credentials
 from meshtest_telemetry.prometheus_missing import selectors
 from meshtest_telemetry.prometheus_server import Server
+
+from meshtest.errors import ProcessFailed, ProviderError, UsageError
+from meshtest.lib.wait import until
+from meshtest.model.series import NO_DATA, Matrix, Vector
 from tests.conftest import PATIENCE
 
 from .conftest import Endpoint, Notes, asking, needs_prometheus
