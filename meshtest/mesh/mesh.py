@@ -56,7 +56,9 @@ from meshtest.spi.provider import Context, Provider, TellsProxyCpu
 
 if TYPE_CHECKING:
     from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk
+    from meshtest.mesh.metrics import MeshMetrics
     from meshtest.preflight import Finding
+    from meshtest.telemetry.samples import Metrics
 
 Edit = Callable[[TrafficDialect, Documents, Topology], Documents]
 
@@ -89,6 +91,7 @@ class Mesh:
         self._flushed = 0
         self._owns_provider = owns_provider
         self._opened = False
+        self._metrics: MeshMetrics | None = None
 
     # ---- life
 
@@ -104,6 +107,8 @@ class Mesh:
         for load in self.loads:
             with contextlib.suppress(Exception):
                 load.stop()
+        if self._metrics:
+            self._metrics.close()
         try:
             for failure in self.run.undo.unwind():
                 self.record("undo.failed", failure.name, text=str(failure))
@@ -470,6 +475,27 @@ class Mesh:
         """Requests that some proxy saw reset, refused or cut by the other side (flags UC, UF, UR)."""
         cut = {"UC", "UF", "UR"}
         return len({h.request_id for h in self.hops() if cut & set(h.flags.split(","))})
+
+    # ---- what was counted
+
+    @property
+    def metrics_url(self) -> str:
+        """Where to scrape the metrics of this mesh, of its proxies and of its pods, while it lives: Prometheus text or
+        OpenMetrics. Named as Istio names them, or Linkerd if the manifests are Linkerd's."""
+        return self._measured().url
+
+    def metrics(self) -> Metrics:
+        """The metrics by now, to assert on: `mesh.metrics().value("istio_requests_total", reporter="source")`."""
+        if self._opened:
+            self.provider.settle()
+        return self._measured().now()
+
+    def _measured(self) -> MeshMetrics:
+        if self._metrics is None:
+            from meshtest.mesh.metrics import MeshMetrics  # with an HTTP server, and most runs ask for none
+
+            self._metrics = MeshMetrics(self)
+        return self._metrics
 
     # ---- judgement
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from meshtest.spi.provider import Record
 
@@ -39,10 +39,14 @@ class SpanReceiver(Protocol):
     def close(self) -> None: ...
 
 
+Vocabulary = Literal["istio", "linkerd"]
+"""Whose names and labels metrics have."""
+
+
 @runtime_checkable
 class TellsMetrics(Protocol):
     """A provider may also tell the metrics of its proxies, as Istio's or Linkerd's would be scraped."""
 
-    def metrics(self) -> str:
-        """The present values in the Prometheus text format (version 0.0.4)."""
+    def metrics(self, vocabulary: Vocabulary = "istio") -> str:
+        """What they have counted since the run began, in the Prometheus text format (version 0.0.4)."""
         ...
