@@ -56,11 +56,13 @@ from meshtest.spi.provider import Context, Provider, TellsProxyCpu
 
 if TYPE_CHECKING:
     from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk
+    from meshtest.mesh.metrics import MeshMetrics
     from meshtest.mesh.promql import Questions
     from meshtest.model.series import Matrix, Number, Vector
     from meshtest.preflight import Finding
     from meshtest.spi.telemetry import PromQl
     from meshtest.telemetry.builtin import Reporter
+    from meshtest.telemetry.samples import Metrics
 
 Edit = Callable[[TrafficDialect, Documents, Topology], Documents]
 
@@ -94,6 +96,7 @@ class Mesh:
         self._owns_provider = owns_provider
         self._opened = False
         self._questions: Questions | None = None
+        self._metrics: MeshMetrics | None = None
 
     # ---- life
 
@@ -112,6 +115,8 @@ class Mesh:
         if self._questions is not None:
             with contextlib.suppress(Exception):
                 self._questions.close()
+        if self._metrics:
+            self._metrics.close()
         try:
             for failure in self.run.undo.unwind():
                 self.record("undo.failed", failure.name, text=str(failure))
@@ -541,6 +546,27 @@ class Mesh:
 
             self._questions = Questions(self)
         return self._questions
+
+    # ---- what was counted
+
+    @property
+    def metrics_url(self) -> str:
+        """Where to scrape the metrics of this mesh, of its proxies and of its pods, while it lives: Prometheus text or
+        OpenMetrics. Named as Istio names them, or Linkerd if the manifests are Linkerd's."""
+        return self._measured().url
+
+    def metrics(self) -> Metrics:
+        """The metrics by now, to assert on: `mesh.metrics().value("istio_requests_total", reporter="source")`."""
+        if self._opened:
+            self.provider.settle()
+        return self._measured().now()
+
+    def _measured(self) -> MeshMetrics:
+        if self._metrics is None:
+            from meshtest.mesh.metrics import MeshMetrics  # with an HTTP server, and most runs ask for none
+
+            self._metrics = MeshMetrics(self)
+        return self._metrics
 
     # ---- judgement
 

@@ -49,7 +49,7 @@ class Questions:
                 folder=run.directory,
                 settings=settings,
                 wall_start=run.wall_start,
-                targets=() if elsewhere else (metrics_url(self._mesh),),
+                targets=() if elsewhere else (self._mesh.metrics_url,),
                 record=self._mesh.record,
             )
         )
@@ -133,9 +133,3 @@ class Questions:
         if isinstance(number, NoData) and version:
             _ = self._mesh[service.partition("@")[0]][version]
         return number
-
-
-def metrics_url(mesh: Mesh) -> str:
-    """Where the metrics of the mesh can be scraped."""
-    url: str = mesh.metrics_url  # type: ignore[attr-defined]
-    return url

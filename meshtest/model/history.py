@@ -69,17 +69,27 @@ class Hop:
     attempts: int
     seconds: float
     bytes_sent: int
+    principal: str = ""
+    """Who called, as mutual TLS between the proxies proved it: `spiffe://cluster.local/ns/NAMESPACE/sa/ACCOUNT`; ""
+    where that connection was not mutual TLS. Outbound and gateway: the own identity, shown to the destination; inbound:
+    the caller's."""
+
+    @property
+    def mutual_tls(self) -> bool:
+        return bool(self.principal)
 
 
 HOP_FIELDS = (
     "at", "direction", "proxy", "request_id", "method", "authority", "path", "status", "flags", "cluster", "server",
-    "attempts", "milliseconds", "bytes_sent",
+    "attempts", "milliseconds", "bytes_sent", "principal",
 )  # fmt: skip
 """The fields of a line of `hops.tsv`, in order, with tabs between. `at` is when the proxy received the request: epoch
 seconds of the wall clock with at least 6 decimals (`%START_TIME(%s.%6f)%`); `server` is `service/version/pod`; what is
 not known is `-`."""
 
 ID_FIELD = HOP_FIELDS.index("request_id")
+FROM_ATTEMPTS = len(HOP_FIELDS) - HOP_FIELDS.index("attempts")
+"""Splits off that many fields from the end, the attempts first: quicker than from the start, with a path between."""
 
 
 def parse_hop(line: str, wall_start: float) -> Hop:
@@ -87,13 +97,13 @@ def parse_hop(line: str, wall_start: float) -> Hop:
     parts = line.rstrip("\n").split("\t")
     if len(parts) != len(HOP_FIELDS):
         raise ValueError(f"{len(parts)} fields instead of {len(HOP_FIELDS)}: {line!r}")
-    at, direction, proxy, request_id, method, authority, path, status, flags, cluster, server, *rest = parts
+    at, direction, proxy, request_id, method, authority, path, status, flags, cluster, server, *rest, principal = parts
     attempts, milliseconds, bytes_sent = (0 if value == "-" else float(value) for value in rest)
     return Hop(
         float(at) - wall_start, direction, proxy, request_id, method, authority, path,
         0 if status == "-" else int(status), flags, cluster,
         UNKNOWN_SERVER if server == "-" else Server.parse(server),
-        int(attempts), milliseconds / 1000, int(bytes_sent),
+        int(attempts), milliseconds / 1000, int(bytes_sent), "" if principal == "-" else principal,
     )  # fmt: skip
 
 
@@ -132,7 +142,7 @@ class Hops(Sequence[Hop]):
 
     def retried(self) -> set[str]:
         """Ids of the requests that some proxy tried more than once."""
-        several = (line for line in self._lines if line.rsplit("\t", 3)[1] not in ("0", "1", "-"))
+        several = (line for line in self._lines if line.rsplit("\t", FROM_ATTEMPTS)[1] not in ("0", "1", "-"))
         return {line.split("\t", ID_FIELD + 1)[ID_FIELD] for line in several}
 
     def of(self, request_id: str) -> list[Hop]:

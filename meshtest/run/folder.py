@@ -29,7 +29,7 @@ from meshtest.lib.journal import write_atomically
 RUN, EVENTS, CHECKS, VERDICT, HOPS, SPANS, REQUESTS = (
     "run.json", "events.jsonl", "checks.json", "verdict.json", "hops.tsv", "spans.jsonl", "requests",
 )  # fmt: skip
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _LONGEST_SLUG = 60
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from meshtest.settings import Settings
 from meshtest.spi.provider import Record
@@ -44,12 +44,16 @@ class SpanReceiver(Protocol):
     def close(self) -> None: ...
 
 
+Vocabulary = Literal["istio", "linkerd"]
+"""Whose names and labels metrics have."""
+
+
 @runtime_checkable
 class TellsMetrics(Protocol):
     """A provider may also tell the metrics of its proxies, as Istio's or Linkerd's would be scraped."""
 
-    def metrics(self) -> str:
-        """The present values in the Prometheus text format (version 0.0.4)."""
+    def metrics(self, vocabulary: Vocabulary = "istio") -> str:
+        """What they have counted since the run began, in the Prometheus text format (version 0.0.4)."""
         ...
 
 

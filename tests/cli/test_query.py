@@ -29,7 +29,7 @@ def endpoint() -> Iterator[Endpoint]:
 @pytest.fixture
 def asked(tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> Mesh:
     """A mesh whose Prometheus has seen two values, and still runs."""
-    monkeypatch.setattr(Mesh, "metrics_url", endpoint.url, raising=False)
+    monkeypatch.setattr(Mesh, "metrics_url", endpoint.url)
     settings = Settings(reports=tmp_path / "reports", seed=7)
     mesh = Mesh(FakeProvider(), Run("stored", settings, seed=7), settings).open()
     for value in (2, 5):

@@ -116,6 +116,15 @@ def test_a_client_outside_the_mesh_is_refused_under_strict_and_only_there(mesh: 
     assert caller_of(ask(mesh, "buyer")[1]) == ""
 
 
+def test_hops_tell_whose_certificate_a_connection_was_opened_with(mesh: Mesh) -> None:
+    mesh.apply(text=SHOP + "---\n" + peers("PERMISSIVE"))
+    for source in ("buyer", "outside"):
+        assert mesh.ask("GET http://web/", source=source).status == 200
+    buyer, outside = (mesh.history(flushed=True).hops_of(f"ask-{n}") for n in (1, 2))
+    assert [h.principal for h in buyer] == ["spiffe://cluster.local/ns/default/sa/buyer"] * 2
+    assert [h.mutual_tls for h in outside] == [False, False]
+
+
 def test_a_client_that_claims_an_identity_in_a_header_is_not_believed(mesh: Mesh) -> None:
     mesh.apply(text=SHOP + "---\n" + peers("PERMISSIVE"))
     entrance = mesh.provider.entrance("outside")

@@ -27,7 +27,7 @@ spec:
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     made = Endpoint()
-    monkeypatch.setattr(Mesh, "metrics_url", made.url, raising=False)
+    monkeypatch.setattr(Mesh, "metrics_url", made.url)
     yield made
     made.close()
 

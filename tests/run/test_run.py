@@ -46,7 +46,7 @@ class TestFolder:
     def test_it_tells_about_the_run_from_its_first_moment(self, tmp_path: Path) -> None:
         with a_run(tmp_path) as run:
             about = json.loads((run.directory / "run.json").read_text())
-        assert (about["schema_version"], about["name"], about["seed"], about["ended"]) == (2, "canary", 7, None)
+        assert (about["schema_version"], about["name"], about["seed"], about["ended"]) == (3, "canary", 7, None)
         assert about["command"] == "pytest -k canary"
 
     def test_it_is_named_after_the_time_and_the_scenario(self, tmp_path: Path) -> None:
@@ -106,19 +106,21 @@ class TestRecord:
     def test_hops_are_on_the_clock_of_the_run(self, tmp_path: Path) -> None:
         with a_run(tmp_path) as run:
             at = f"{run.wall_start + 1.5:.6f}"
-            line = f"{at}\toutbound\tdefault/web\tload-1\tGET\tapi:80\t/\t503\tUF,URX\tc\tapi/v2/api-1\t3\t12\t91"
+            line = f"{at}\toutbound\tdefault/web\tload-1\tGET\tapi:80\t/\t503\tUF,URX\tc\tapi/v2/api-1\t3\t12\t91\t-"
             (run.directory / "hops.tsv").write_text(f"{line}\ngarbage\n{line[:40]}")
             history = run.history()
         (hop,) = history.hops_of("load-1")
         assert hop.at == pytest.approx(1.5, abs=1e-5)
         assert (hop.status, hop.flags, hop.attempts, hop.seconds) == (503, "UF,URX", 3, 0.012)
         assert hop.server == Server("api", "v2", "api-1")
+        assert not hop.mutual_tls
         assert len(history.hops) == 1
         assert not history.truncated
 
     def test_what_a_proxy_does_not_know_is_a_dash(self) -> None:
         hop = parse_hop("\t".join(["0.5", *["-"] * (len(HOP_FIELDS) - 1)]), 0.0)
         assert (hop.status, hop.attempts, hop.seconds, hop.server) == (0, 0, 0.0, Server())
+        assert (hop.principal, hop.mutual_tls) == ("", False)
         assert Hops(["a\tb"]).malformed == 1
 
     def test_a_full_disk_is_an_error_and_the_verdict_is_unknown(self, tmp_path: Path) -> None:
@@ -172,7 +174,7 @@ class TestJudge:
         with pytest.raises(HistoryError, match="is not a run folder"):
             open_run(tmp_path)
         (tmp_path / "run.json").write_text('{"schema_version": 99}')
-        with pytest.raises(HistoryError, match="format 99; this meshtest reads 2"):
+        with pytest.raises(HistoryError, match="format 99; this meshtest reads 3"):
             open_run(tmp_path)
 
 

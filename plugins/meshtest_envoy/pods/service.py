@@ -199,7 +199,7 @@ class Service:
 
 def _metrics(order: Order) -> AppMetrics | None:
     """Its own metrics, if the pod is annotated as one that is scraped."""
-    if order.annotations.get("prometheus.io/scrape") != "true":
+    if order.annotations.get("prometheus.io/scrape", "").lower() != "true":
         return None
     from meshtest_envoy.pods.app_metrics import AppMetrics
 

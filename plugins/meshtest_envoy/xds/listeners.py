@@ -236,7 +236,14 @@ OPERATORS = {
     "milliseconds": "%DURATION%",
     "bytes_sent": "%BYTES_SENT%",
 }
-"""Envoy's command operator for each field of a hop; direction and proxy are constants of the listener."""
+"""Envoy's command operator for each field of a hop; direction, proxy and principal depend on the listener."""
+
+PRINCIPALS = {
+    "inbound": "%DOWNSTREAM_PEER_URI_SAN%",
+    "outbound": "%UPSTREAM_LOCAL_URI_SAN%",
+    "gateway": "%UPSTREAM_LOCAL_URI_SAN%",
+}
+"""Whose certificate the connection between two proxies was opened with, by direction."""
 
 NO_REQUEST = {
     "request_id": "-",
@@ -255,7 +262,7 @@ def access_log(path: str, direction: str, proxy: str, **constants: str) -> Json:
 
 def connection_log(path: str, direction: str, proxy: str, kind: str, **constants: str) -> Json:
     """One line a connection, when it ends: its `method` is `TCP` or `TLS`, its `authority` the server name."""
-    known = OPERATORS | {"direction": direction, "proxy": proxy} | constants
+    known = OPERATORS | {"direction": direction, "proxy": proxy, "principal": PRINCIPALS[direction]} | constants
     if kind:
         known |= NO_REQUEST | {"method": kind}
     line = "\t".join(known[f] for f in HOP_FIELDS) + "\n"
