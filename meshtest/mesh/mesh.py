@@ -504,29 +504,38 @@ class Mesh:
         steps counted back from there."""
         return self._asked_of().query_range(promql, start, end, step)
 
-    def flagger_metric(self, metric: str, *, provider: str = "istio", **variables: Any) -> Number:
+    def flagger_metric(
+        self, metric: str, *, provider: str = "istio", at: float | None = None, **variables: Any
+    ) -> Number:
         """What Flagger's builtin `request-success-rate` (percent) or `request-duration` (ms) reads by its own query:
         `target="web-v2"`, `interval="10s"`, `namespace`, ..."""
         from meshtest.telemetry.flagger import variables_of
 
-        return self._asked_of().flagger_metric(metric, provider, variables_of(variables))
+        return self._asked_of().flagger_metric(metric, provider, variables_of(variables), at)
 
-    def metric_template(self, template: str | Document, **variables: Any) -> Number:
+    def metric_template(self, template: str | Document, *, at: float | None = None, **variables: Any) -> Number:
         """What Flagger reads by a MetricTemplate, given or applied under this name, filled in with `target`,
         `interval`, `namespace`, `variables={...}` ..."""
         from meshtest.telemetry.flagger import variables_of
 
-        return self._asked_of().template(template, variables_of(variables))
+        return self._asked_of().template(template, variables_of(variables), at)
 
     def success_rate(
-        self, service: str, *, version: str = "", reporter: Reporter = "user", seconds: float | None = None
+        self,
+        service: str,
+        *,
+        version: str = "",
+        reporter: Reporter = "user",
+        seconds: float | None = None,
+        since: float = 0.0,
     ) -> Number:
-        """Percent of the requests that did not fail, exactly: of `web`, `web@v2`; in the last so many seconds.
+        """Percent of the requests that did not fail, exactly: of `web`, `web@v2`; of those begun in the last so many
+        seconds, or since a second of the run.
 
         `reporter`: `user` (what the loads saw), `source` (the callers' proxies) or `destination` (the service's
         proxies, all that Flagger's builtin queries see).
         """
-        return self._asked_of().success_rate(service, version, reporter, seconds)
+        return self._asked_of().success_rate(service, version, reporter, seconds, since)
 
     def duration(
         self,
@@ -536,9 +545,10 @@ class Mesh:
         version: str = "",
         reporter: Reporter = "user",
         seconds: float | None = None,
+        since: float = 0.0,
     ) -> Number:
         """Seconds that a share `p` of the requests did not exceed, exactly; the rest as for success_rate()."""
-        return self._asked_of().duration(service, p, version, reporter, seconds)
+        return self._asked_of().duration(service, p, version, reporter, seconds, since)
 
     def _asked_of(self) -> Questions:
         if self._questions is None:

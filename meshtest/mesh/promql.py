@@ -6,7 +6,7 @@ Not here: what a query means (Prometheus), how numbers are worked out of the rec
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from meshtest.errors import UsageError
 from meshtest.lib.words import listed, nearest
@@ -16,7 +16,9 @@ from meshtest.telemetry import builtin, flagger
 
 if TYPE_CHECKING:
     from meshtest.mesh.mesh import Mesh
+    from meshtest.model.history import History
     from meshtest.spi.telemetry import PromQl
+    from meshtest.telemetry.builtin import Reporter
 
 TEMPLATE = "flagger.app/MetricTemplate"
 
@@ -88,14 +90,14 @@ class Questions:
 
     # ---- as Flagger asks
 
-    def flagger_metric(self, metric: str, provider: str, variables: flagger.Variables) -> Number:
+    def flagger_metric(self, metric: str, provider: str, variables: flagger.Variables, at: float | None) -> Number:
         query = flagger.render(flagger.builtin(provider, metric), variables)
-        return flagger.reading(provider, metric, flagger.value_of(self.query(query, None)))
+        return flagger.reading(provider, metric, flagger.value_of(self.query(query, at)))
 
-    def template(self, template: str | Document, variables: flagger.Variables) -> Number:
+    def template(self, template: str | Document, variables: flagger.Variables, at: float | None) -> Number:
         document = template if isinstance(template, Document) else self._named(template)
         query, where = flagger.query_of(document)
-        return flagger.value_of(self.query(flagger.render(query, variables, where), None))
+        return flagger.value_of(self.query(flagger.render(query, variables, where), at))
 
     def _named(self, name: str) -> Document:
         """`name`, or `namespace/name`."""
@@ -113,15 +115,24 @@ class Questions:
 
     # ---- exact
 
-    def success_rate(self, service: str, version: str, reporter: Any, seconds: float | None) -> Number:
+    def success_rate(
+        self, service: str, version: str, reporter: Reporter, seconds: float | None, since: float
+    ) -> Number:
         name, version = self._whose(service, version)
-        history = builtin.window(self._mesh.history(flushed=True), seconds, self._mesh.run.now)
+        history = self._window(seconds, since)
         return self._known(builtin.success_rate(history, name, version, reporter), service, version)
 
-    def duration(self, service: str, p: float, version: str, reporter: Any, seconds: float | None) -> Number:
+    def duration(
+        self, service: str, p: float, version: str, reporter: Reporter, seconds: float | None, since: float
+    ) -> Number:
         name, version = self._whose(service, version)
-        history = builtin.window(self._mesh.history(flushed=True), seconds, self._mesh.run.now)
+        history = self._window(seconds, since)
         return self._known(builtin.duration(history, name, p, version, reporter), service, version)
+
+    def _window(self, seconds: float | None, since: float) -> History:
+        """What began in it; its end is the moment of the question, and flushing takes its time."""
+        now = self._mesh.run.now
+        return builtin.window(self._mesh.history(flushed=True), seconds, now).between(since)
 
     def _whose(self, service: str, version: str) -> tuple[str, str]:
         """`web` and `v2`, or `web@v2`; the service must be one of the mesh."""

@@ -130,10 +130,11 @@ class _Answer(Sequence[T]):
         raise TypeError("series are neither true nor false: compare with a number or NO_DATA, or ask len()")
 
     def __repr__(self) -> str:
+        """Of several series only the labels that tell them apart: Istio's have 25."""
         if not self._items:
             return repr(NoData(self.why))
         more = [f"... {len(self) - MOST_SHOWN} more"] * (len(self) > MOST_SHOWN)
-        return "; ".join([*map(str, self._items[:MOST_SHOWN]), *more])
+        return "; ".join([*map(str, _told_apart(self._items)[:MOST_SHOWN]), *more])
 
     __str__ = __repr__
 
@@ -230,6 +231,15 @@ class Matrix(_Answer[Series]):
 
 
 V = TypeVar("V")
+
+
+def _told_apart(items: Sequence[Any]) -> list[Any]:
+    """Samples or series without the labels that they have in common, but for the name."""
+    if len(items) < 2:
+        return list(items)
+    first = items[0].labels
+    same = {k for k, v in first.items() if k != "__name__" and all(one.labels.get(k) == v for one in items)}
+    return [one._replace(labels={k: v for k, v in one.labels.items() if k not in same}) for one in items]
 
 
 def _by(items: Sequence[T], label: str, labels: Callable[[T], Labels], value: Callable[[T], V]) -> dict[str, V]:
