@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from meshtest.errors import MeshtestError, ProviderError
 from meshtest.spi.provider import Record
 from meshtest_telemetry.prometheus_client import Client
-from meshtest_telemetry.prometheus_write import HEADERS, encoded_labels, snappy, write_request
+from meshtest_telemetry.prometheus_write import HEADERS, begin_series, snappy, write_request
 
 INTERVAL = 1.0
 """Seconds."""
@@ -29,7 +29,7 @@ _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\(.)")
 
 Encoded = dict[bytes, float | None]
-"""Encoded labels to the value."""
+"""Begun series (prometheus_write.py) to the value; None: it has ended."""
 
 
 class Scraper:
@@ -71,7 +71,7 @@ class Scraper:
             raise ProviderError(f"no metrics from {'; '.join(down)}")
 
     def _hand_over(self, parts: Sequence[Encoded], at: float) -> None:
-        samples = {labels: value for part in parts for labels, value in part.items()}
+        samples = {begun: value for part in parts for begun, value in part.items()}
         body = snappy(write_request(samples.items(), round(at * 1000)))
         status, answer = self._client.request("POST", "/api/v1/write", body, HEADERS)
         if status not in (200, 204):
@@ -107,7 +107,7 @@ class _Target:
         self._url, self._parts = url, urlsplit(url)
         self._ours = {"job": JOB, "instance": self._parts.netloc}
         self._known: dict[str, bytes] = {}
-        """Encoded labels by the text of a series: parsed once."""
+        """Begun series by their text: parsed once."""
         self._present: frozenset[bytes] = frozenset()
 
     def scrape(self) -> _Said:
@@ -149,11 +149,11 @@ class _Target:
             name, _, inner = series.partition("{")
             told = {label: _unescaped(value) for label, value in _LABEL.findall(inner)}
             labels = {**self._ours, **{k: v for k, v in told.items() if v}, "__name__": name.strip()}
-            found = self._known[series] = encoded_labels(labels)
+            found = self._known[series] = begin_series(labels)
         return found
 
     def _own(self, name: str) -> bytes:
-        return encoded_labels({**self._ours, "__name__": name})
+        return begin_series({**self._ours, "__name__": name})
 
 
 def _unescaped(value: str) -> str:

@@ -15,22 +15,27 @@ HEADERS = {
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
 
-_VALUE = struct.Struct("<d")
-_STALE_BITS = (0x7FF0000000000002).to_bytes(8, "little")
+_VALUE = struct.Struct("<d").pack
+_STALE = (0x7FF0000000000002).to_bytes(8, "little")
 """The NaN that says "this series has ended" (StaleNaN of Prometheus)."""
+_STAMP_BYTES = 6
+"""Of a time in ms as a varint, from 2004 to 2109: so each sample is of one size."""
+_SAMPLE = bytes((2 << 3 | 2, 9 + 1 + _STAMP_BYTES, 1 << 3 | 1))
+"""Before the value: a Sample, its length, the field of the value."""
 
 
-def encoded_labels(labels: Mapping[str, str]) -> bytes:
-    """The field `labels` of a TimeSeries, sorted by name as the protocol demands."""
-    return b"".join(_field(1, _text(1, name) + _text(2, value)) for name, value in sorted(labels.items()))
+def begin_series(labels: Mapping[str, str]) -> bytes:
+    """A TimeSeries up to its one sample: the same in each request. Labels are sorted, as the protocol demands."""
+    told = b"".join(_field(1, _text(1, name) + _text(2, value)) for name, value in sorted(labels.items()))
+    return bytes((1 << 3 | 2,)) + _varint(len(told) + len(_SAMPLE) + 8 + 1 + _STAMP_BYTES) + told + _SAMPLE
 
 
 def write_request(samples: Iterable[tuple[bytes, float | None]], at_ms: int) -> bytes:
-    """A WriteRequest of (encoded labels, value) at one time; None ends the series."""
-    stamp = b"\x10" + _varint(at_ms)
+    """A WriteRequest of (begun series, value) at one time; None ends the series."""
+    stamp = bytes((2 << 3,)) + _varint(at_ms)
+    assert len(stamp) == 1 + _STAMP_BYTES
     return b"".join(
-        _field(1, labels + _field(2, b"\x09" + (_STALE_BITS if value is None else _VALUE.pack(value)) + stamp))
-        for labels, value in samples
+        [part for begun, value in samples for part in (begun, _STALE if value is None else _VALUE(value), stamp)]
     )
 
 
