@@ -20,7 +20,7 @@ from meshtest import Settings, open_mesh
 from meshtest.lib.wait import until
 
 SERVICES, REQUESTS, TIMES = 20, 2000, 20
-AIMS = {"ready": 500.0, "scrape": 60.0, "query": 10.0}
+AIMS = {"ready": 500.0, "scrape": 150.0, "query": 50.0}
 """ms"""
 SERVICE = """
 apiVersion: v1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,12 +78,3 @@ def test_a_url_is_asked_and_bad_questions_are_answered_in_a_sentence(asked: Mesh
         assert message in program.err, program
         assert "Traceback" not in program.err
     asked.close()
-
-
-def test_without_a_binary_a_stored_run_says_how_to_get_one(asked: Mesh, ground: Ground) -> None:
-    asked.close()
-    nowhere = ground.folder / "bin"
-    nowhere.mkdir()
-    program = ground.meshtest("query", "up", "--run", asked.run.directory, env={"PATH": os.fspath(nowhere)})
-    assert program.wait() == 4
-    assert "apt install prometheus" in program.err
