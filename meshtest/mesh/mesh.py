@@ -515,7 +515,7 @@ class Mesh:
 
     def metric_template(self, template: str | Document, *, at: float | None = None, **variables: Any) -> Number:
         """What Flagger reads by a MetricTemplate, given or applied under this name, filled in with `target`,
-        `interval`, `namespace`, `variables={...}` ..."""
+        `interval`, `namespace`, `variables={...}` ...; it is asked here, whatever its `address`."""
         from meshtest.telemetry.flagger import variables_of
 
         return self._asked_of().template(template, variables_of(variables), at)

@@ -15,6 +15,7 @@ import contextlib
 import os
 import re
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from meshtest.errors import ProcessFailed, ProviderError, UsageError
@@ -28,6 +29,8 @@ from meshtest_telemetry.prometheus_server import Server
 
 PATIENCE = 60.0
 """Seconds for a Prometheus that scrapes by itself to do so: clusters scrape every 15 to 60 s."""
+OWN_TIMEOUT = 30.0
+"""Seconds for an answer of the one that was started: it shares the machine with proxies and loads."""
 _SPACE = re.compile(r"\s+")
 
 
@@ -47,7 +50,7 @@ class Prometheus:
 
     def _start(self, binary: str) -> None:
         self._server = Server(self._asking.folder, binary, within=self._asking.settings.start_timeout)
-        self._client = Client(self._server.url)
+        self._client = Client(self._server.url, timeout=OWN_TIMEOUT)
         if self._asking.targets:
             self._scraper = Scraper(self._client, self._asking.targets, self._asking.record)
             try:
@@ -69,7 +72,8 @@ class Prometheus:
 
     def refresh(self, since: float) -> None:
         if self._scraper:
-            self._scraper.scrape()
+            with self._told_if_ended():
+                self._scraper.scrape()
         elif not self._server:
             self._wait_for_scrape(self._wall(since))
 
@@ -126,8 +130,14 @@ class Prometheus:
         return self._asking.wall_start + second
 
     def _ask(self, what: str, **parameters: str) -> Any:
-        try:
+        with self._told_if_ended():
             return self._client.get(what, **parameters)
+
+    @contextlib.contextmanager
+    def _told_if_ended(self) -> Iterator[None]:
+        """That it does not answer is then the lesser half of the truth."""
+        try:
+            yield
         except ProviderError:
             if self._server and (end := self._server.ended()):
                 raise ProcessFailed(f"Prometheus has ended: {end}") from None

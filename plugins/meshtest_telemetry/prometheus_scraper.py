@@ -21,8 +21,8 @@ from meshtest_telemetry.prometheus_write import HEADERS, begin_series, snappy, w
 
 INTERVAL = 1.0
 """Seconds."""
-TIMEOUT = 5.0
-"""Seconds for a target to answer: on a busy machine better late than marked down."""
+TIMEOUT = 10.0
+"""Seconds for a target to answer, as by default there."""
 JOB = "meshtest"
 
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"')

@@ -178,14 +178,16 @@ class TestTrouble:
         made.close()
         assert len([text for text in notes.texts if "answered 503" in text]) == 1
 
-    def test_a_prometheus_that_was_killed_is_told_with_its_last_words(self, tmp_path: Path) -> None:
-        made = Prometheus(asking(tmp_path))
+    def test_a_prometheus_that_was_killed_is_told_with_its_last_words(self, tmp_path: Path, endpoint: Endpoint) -> None:
+        made = Prometheus(asking(tmp_path, endpoint.url))
         try:
             assert made._server
             os.kill(made._server.pid, signal.SIGKILL)
             until(lambda: bool(made._server and made._server.ended()), within=PATIENCE, what=lambda: "lives")
             with pytest.raises(ProcessFailed, match=r"Prometheus has ended: code -9\n  \| "):
                 made.query("up")
+            with pytest.raises(ProcessFailed, match=r"Prometheus has ended: code -9\n  \| "):
+                made.refresh(0.0)
         finally:
             made.close()
 
