@@ -14,12 +14,14 @@ Not here: asking a Prometheus (mesh/promql.py), thresholds and their decisions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from itertools import compress
 from math import inf
 from typing import Literal, NamedTuple, get_args
 
 from meshtest.errors import UsageError
 from meshtest.model.history import History, Hop, same_host
+from meshtest.model.record import TICK_NS
 from meshtest.model.request import Request, Server
 from meshtest.model.series import NoData, Number
 from meshtest.model.sightings import CHOOSING
@@ -28,34 +30,38 @@ from meshtest.model.tables import quantile
 Reporter = Literal["user", "source", "destination"]
 REPORTERS: tuple[str, ...] = get_args(Reporter)
 
+Wanted = Callable[[Server], bool]
+"""Whether it is the service, and the version, in question."""
+
 
 class Seen(NamedTuple):
-    """One request, as a reporter saw it."""
+    """Requests, as a reporter saw them."""
 
-    failed: bool
-    seconds: float
-    """Until its answer was complete; infinite where none came."""
+    total: int
+    failed: int
+    seconds: Callable[[], list[float]]
+    """Of each, in any order, until its answer was complete; infinite where none came. Worked out when it is asked."""
 
 
 def success_rate(history: History, service: str, version: str = "", reporter: Reporter = "user") -> Number:
     """Percent of the requests that did not fail, from 0 to 100."""
-    seen = list(_seen(history, service, version, reporter))
-    if not seen:
+    seen = _seen(history, service, version, reporter)
+    if not seen.total:
         return _nothing(history, service, version, reporter)
-    return 100 * sum(not one.failed for one in seen) / len(seen)
+    return 100 * (seen.total - seen.failed) / seen.total
 
 
 def duration(history: History, service: str, p: float = 0.99, version: str = "", reporter: Reporter = "user") -> Number:
     """Seconds: the least that a share `p` of the requests did not exceed; infinite if that many got no answer."""
     if not 0 < p <= 1:
         raise UsageError(f"duration: p={p!r} is no quantile; 0.99 is the one that 99 % of the requests do not exceed")
-    ordered = sorted(one.seconds for one in _seen(history, service, version, reporter))
-    return quantile(ordered, p) if ordered else _nothing(history, service, version, reporter)
+    seen = _seen(history, service, version, reporter)
+    return quantile(sorted(seen.seconds()), p) if seen.total else _nothing(history, service, version, reporter)
 
 
 def count(history: History, service: str, version: str = "", reporter: Reporter = "user") -> int:
     """Requests: a number even where there is none."""
-    return sum(1 for _ in _seen(history, service, version, reporter))
+    return _seen(history, service, version, reporter).total
 
 
 def window(history: History, seconds: float | None, now: float) -> History:
@@ -65,29 +71,47 @@ def window(history: History, seconds: float | None, now: float) -> History:
     return history if seconds is None else history.between(max(now - seconds, 0.0), inf)
 
 
-def _seen(history: History, service: str, version: str, reporter: Reporter) -> Iterator[Seen]:
+def _seen(history: History, service: str, version: str, reporter: Reporter) -> Seen:
     if reporter not in REPORTERS:
         raise UsageError(f"reporter={reporter!r} is none of {', '.join(REPORTERS)}")
+
+    def wanted(server: Server) -> bool:
+        return same_host(server.service, service) and version in ("", server.version)
+
     if reporter == "user":
-        return _by_users(history, service, version)
-    return _by_proxies(history, service, version, ("inbound",) if reporter == "destination" else CHOOSING)
+        return _by_users(history, wanted)
+    return _by_proxies(history, wanted, ("inbound",) if reporter == "destination" else CHOOSING)
 
 
-def _by_users(history: History, service: str, version: str) -> Iterator[Seen]:
-    meant = _Meant(history)
-    for request in history.requests:
-        server = meant.server_of(request)
-        if same_host(server.service, service) and version in ("", server.version):
-            answered = request.answered and request.latency is not None
-            yield Seen(request.failed, request.latency or 0.0 if answered else inf)
+def _by_users(history: History, wanted: Wanted) -> Seen:
+    """By columns, as there may be a million; only those that nobody is known to have served are looked at singly."""
+    requests = history.requests
+    serves = [wanted(server) for _, server in requests.origins]
+    unserved = requests.where(lambda kind: not requests.origins[kind.origin][1].service)
+    meant = _Meant(history) if unserved else None
+    strays = [r for i in unserved if meant and wanted(meant.server_of(r := requests[i]))]
+    counts = {kind: n for kind, n in requests.tally().items() if serves[kind.origin]}
+
+    def seconds() -> list[float]:
+        answered = requests.among(lambda kind: serves[kind.origin] and not kind.fate)
+        lost = sum(n for kind, n in counts.items() if kind.fate) + sum(not r.answered for r in strays)
+        times = [ticks * TICK_NS / 1e9 for ticks in compress(requests.done, answered)]
+        return times + [r.latency or 0.0 for r in strays if r.answered] + [inf] * lost
+
+    failed = sum(n for kind, n in counts.items() if kind.failed) + sum(r.failed for r in strays)
+    return Seen(sum(counts.values()) + len(strays), failed, seconds)
 
 
-def _by_proxies(history: History, service: str, version: str, directions: tuple[str, ...]) -> Iterator[Seen]:
-    for hop in history.hops:
-        if hop.direction in directions and history.start <= hop.at < history.end:
-            server = hop.server if hop.server.service else _of_cluster(hop)
-            if same_host(server.service, service) and version in ("", server.version):
-                yield Seen(hop.status >= 500, hop.seconds if hop.status else inf)
+def _by_proxies(history: History, wanted: Wanted, directions: tuple[str, ...]) -> Seen:
+    hops = [
+        hop
+        for hop in history.hops
+        if hop.direction in directions
+        and history.start <= hop.at < history.end
+        and wanted(hop.server if hop.server.service else _asked_for(hop))
+    ]
+    failed = sum(hop.status >= 500 for hop in hops)
+    return Seen(len(hops), failed, lambda: [hop.seconds if hop.status else inf for hop in hops])
 
 
 class _Meant:
@@ -103,12 +127,12 @@ class _Meant:
             return request.server
         hops = [hop for hop in self._history.hops_of(request.id) if hop.direction in CHOOSING]
         if hops:
-            return hops[-1].server if hops[-1].server.service else _of_cluster(hops[-1])
+            return hops[-1].server if hops[-1].server.service else _asked_for(hops[-1])
         hosts = self._hosts.get(request.load, ())
         return Server(hosts[request.target] if request.target < len(hosts) else "")
 
 
-def _of_cluster(hop: Hop) -> Server:
+def _asked_for(hop: Hop) -> Server:
     """No endpoint was chosen: the host that was asked for. Of its version nothing is known."""
     return Server(hop.authority.partition(":")[0])
 

@@ -212,6 +212,15 @@ class TestTrouble:
             runner.kill()
         until(lambda: not _lives(pid), within=PATIENCE, what=lambda: f"{pid} still runs")
 
+    def test_it_outlives_the_thread_that_asked_for_it(self, tmp_path: Path) -> None:
+        """As the one that serves `meshtest query`: the kernel ties a process to the thread that started it."""
+        made: list[Server] = []
+        asker = threading.Thread(target=lambda: made.append(Server(tmp_path, within=PATIENCE)))
+        asker.start()
+        asker.join()
+        assert Client(made[0].url).get("query", query="1")["result"][1] == "1"
+        made[0].close()
+
     def test_one_that_never_gets_ready_is_told_with_its_last_words(self, tmp_path: Path) -> None:
         (tmp_path / "prometheus").mkdir()
         (tmp_path / "prometheus" / "wal").write_text("not a folder")
