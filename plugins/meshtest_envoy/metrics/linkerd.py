@@ -1,4 +1,4 @@
-"""Linkerd's proxy metrics, counted by Envoy: names and labels of its proxy, and the labels linkerd-viz' Prometheus adds.
+"""Linkerd's proxy metrics, counted by Envoy: as its proxy names them, with the labels that its Prometheus adds.
 
 Sources: linkerd.io/2/reference/proxy-metrics; linkerd2-proxy, linkerd/app/core/src/metrics.rs (labels) and
 linkerd/metrics/src/latency.rs (bounds); linkerd2, viz/charts/linkerd-viz/templates/prometheus.yaml (job linkerd-proxy).
