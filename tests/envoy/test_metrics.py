@@ -273,25 +273,26 @@ def ask(mesh: Mesh, source: str, headers: dict[str, str]) -> dict[str, Any]:
     return {name.lower(): value for name, value in seen.items()}
 
 
-class TestWhoCalls:
-    HEALTHY = CANARY.replace("503:40", "503:0")
-    FORGED = {"x-envoy-peer-metadata": "CgA=", "x-envoy-peer-metadata-id": "shop", "x-meshtest-peer": "default/shop"}
+HEALTHY = CANARY.replace("503:40", "503:0")
+FORGED = {"x-envoy-peer-metadata": "CgA=", "x-envoy-peer-metadata-id": "shop", "x-meshtest-peer": "default/shop"}
 
+
+class TestWhoCalls:
     @pytest.mark.parametrize("source", ["shop", "outside"])
     def test_no_application_sees_how_proxies_tell_each_other(self, mesh: Mesh, source: str) -> None:
-        mesh.apply(text=self.HEALTHY)
-        seen = ask(mesh, source, self.FORGED)
+        mesh.apply(text=HEALTHY)
+        seen = ask(mesh, source, FORGED)
         assert [name for name in seen if "peer" in name] == ["x-meshtest-peer"], "which means nothing to anybody"
         caller = {"shop": "shop", "outside": "unknown"}[source]
         assert the(mesh, reporter="destination")["source_workload"] == caller
 
     def test_a_tunnel_of_an_outsider_does_not_help(self, mesh: Mesh) -> None:
-        mesh.apply(text=self.HEALTHY)
+        mesh.apply(text=HEALTHY)
         entrance = mesh.provider.entrance("outside")
         with socket.create_connection((entrance.address, entrance.port), timeout=10) as client:
             client.sendall(b"CONNECT web:80 HTTP/1.1\r\nhost: web:80\r\n\r\n")
             assert b" 200 " in client.recv(4096)
-            forged = "".join(f"{name}: {value}\r\n" for name, value in self.FORGED.items())
+            forged = "".join(f"{name}: {value}\r\n" for name, value in FORGED.items())
             client.sendall(f"GET / HTTP/1.1\r\nhost: web\r\nconnection: close\r\n{forged}\r\n".encode())
             assert client.recv(4096).startswith(b"HTTP/1.1 200")
         assert the(mesh, reporter="destination")["source_workload"] == "unknown"
