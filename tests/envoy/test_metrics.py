@@ -6,14 +6,19 @@ import http.client
 import json
 import signal
 import socket
+import sys
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from meshtest import Mesh
+from meshtest.lib import wait
 from meshtest.model.series import NO_DATA, NoDataFound
+
+from .web import WEB
 
 CANARY = """
 apiVersion: v1
@@ -226,6 +231,17 @@ spec: {mtls: {mode: STRICT}}
         assert the(mesh, destination_service="nosuch")["destination_service_name"] == "BlackHoleCluster"
         assert mesh.metrics().value("istio_requests_total", reporter="destination") == NO_DATA
 
+    def test_a_gateway_is_a_caller_like_any(self, mesh: Mesh) -> None:
+        mesh.apply(text=WEB)
+        mesh.load("GET http://shop.example.com/", rps=100, requests=5).run()
+        for reporter in ("source", "destination"):
+            labels = the(mesh, reporter=reporter)
+            assert (labels["source_workload"], labels["source_workload_namespace"]) == (
+                "istio-ingressgateway",
+                "istio-system",
+            )
+            assert (labels["destination_workload"], labels["destination_service_name"]) == ("web-v1", "web")
+
     def test_calls_of_grpc_have_a_status_and_messages(self, mesh: Mesh) -> None:
         mesh.apply(text=CANARY.replace("name: http, port: 80", "name: grpc, port: 80"))
         assert mesh.ask("grpc://web:80/shop.Cart/Add", source="shop").grpc_status in (0, 14)
@@ -324,3 +340,46 @@ spec:
         assert b"peer" not in seen
         labels = the(mesh, reporter="source")
         assert (labels["destination_service"], labels["destination_workload"]) == ("out.example.com", "unknown")
+
+
+# -- users' own pods
+
+OWN = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app}
+spec:
+  selector: {matchLabels: {app: app}}
+  template:
+    metadata:
+      labels: {app: app, version: v1}
+      annotations:
+        prometheus.io/scrape: "true"
+        prometheus.io/port: "8080"
+        prometheus.io/path: /stats
+        meshtest.dev/command: COMMAND
+    spec:
+      containers:
+      - name: app
+        image: app:1
+        ports: [{containerPort: 8080}]
+        readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
+"""
+PROGRAM = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"carts 3\\n")
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def test_pods_that_ask_for_it_are_scraped(mesh: Mesh, tmp_path: Path) -> None:
+    program = tmp_path / "app.py"
+    program.write_text(PROGRAM)
+    mesh.apply(text=OWN.replace("COMMAND", f"{sys.executable} {program}"))
+    wait.until(lambda: bool(mesh.metrics().samples("carts")), within=60, what=lambda: mesh.metrics().text)
+    (sample,) = mesh.metrics().samples("carts")
+    assert (sample.value, sample.labels["app"], sample.labels["version"]) == (3, "app", "v1")
