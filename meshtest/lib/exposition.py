@@ -75,7 +75,7 @@ def openmetrics(text: str) -> str:
 
 
 _COUNTER_TYPE = re.compile(r"^# TYPE (\S+)_total counter$", re.MULTILINE)
-_ODD = re.compile(r"^# (?!TYPE )|^# TYPE \S+(?<!_total) (?:counter|untyped)$|[}\w] \S+ \d+$|^\s*$", re.MULTILINE)
+_ODD = re.compile(r"^# (?!TYPE )|^# TYPE \S+(?<!_total) (?:counter|untyped)$|[}\w]\s+\S+\s+-?\d+$|^\s*$", re.MULTILINE)
 
 
 def _needs_care(text: str) -> bool:
@@ -85,8 +85,9 @@ def _needs_care(text: str) -> bool:
 
 def _openmetrics_line(text: str) -> str:
     if not text.startswith("#"):
-        found = _STAMPED.fullmatch(text)
-        return f"{found[1]} {int(found[2]) / 1000:.3f}" if found else text
+        _, _, at = _head(text, 1)
+        value, *when = text[at:].split()
+        return f"{text[:at]} {value} {int(when[0]) / 1000:.3f}" if when else text
     words = text.split(None, 3)
     if len(words) < 4 or words[1] not in ("TYPE", "HELP"):
         return ""  # other comments are none of OpenMetrics
@@ -100,9 +101,6 @@ def _openmetrics_line(text: str) -> str:
         name = name.removesuffix("_total")
         rest = rest.replace('"', '\\"')
     return f"# {what} {name} {rest}"
-
-
-_STAMPED = re.compile(r"(.*[}\w] \S+) (-?\d+)")
 
 
 def wanted(accept: str) -> str:
@@ -144,13 +142,7 @@ def parse(text: str) -> Iterator[Sample]:
 
 
 def parse_line(text: str, position: int = 1) -> Sample:
-    named = _NAME.match(text)
-    if named is None:
-        raise ExpositionError(position, f"a metric's name was expected: {text[:60]!r}")
-    name, at = named[0], named.end()
-    labels: dict[str, str] = {}
-    if text[at : at + 1] == "{":
-        labels, at = _labels(text, at + 1, position)
+    name, labels, at = _head(text, position)
     rest = text[at:].partition(" # ")[0].split()  # what follows is an exemplar
     if not 1 <= len(rest) <= 2:
         raise ExpositionError(position, f"a value was expected after {text[:at]!r}")
@@ -159,6 +151,15 @@ def parse_line(text: str, position: int = 1) -> Sample:
         return Sample(name, labels, float(rest[0]), when)
     except ValueError:
         raise ExpositionError(position, f"{' '.join(rest)!r} is no value") from None
+
+
+def _head(text: str, position: int) -> tuple[str, dict[str, str], int]:
+    """Name and labels, and where they end."""
+    named = _NAME.match(text)
+    if named is None:
+        raise ExpositionError(position, f"a metric's name was expected: {text[:60]!r}")
+    labels, at = _labels(text, named.end() + 1, position) if text[named.end() :][:1] == "{" else ({}, named.end())
+    return named[0], labels, at
 
 
 def _seconds(text: str) -> float:

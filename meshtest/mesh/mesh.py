@@ -566,8 +566,9 @@ class Mesh:
         return self._measured().url
 
     def metrics(self) -> Metrics:
-        """The metrics by now, to assert on: `mesh.metrics().value("istio_requests_total", reporter="source")`."""
-        if self._opened:
+        """The metrics by now, to assert on: `mesh.metrics().value("istio_requests_total", reporter="source")`. A proxy
+        counts a request when it has ended; unless a load is running, none is under way."""
+        if self._opened and not any(load.sending for load in self.loads):
             self.provider.settle()
         return self._measured().now()
 

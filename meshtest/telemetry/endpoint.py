@@ -5,6 +5,7 @@ Not here: what they are (a provider's), when the endpoint begins and ends (mesh/
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -66,10 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def handle(self) -> None:
-        try:
+        with contextlib.suppress(TimeoutError, ConnectionError):  # the client went
             super().handle()
-        except (TimeoutError, ConnectionError):
-            pass  # the client went
 
     def log_message(self, format: str, *args: object) -> None:
         """Scrapes are no news."""

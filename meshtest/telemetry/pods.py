@@ -1,9 +1,9 @@
 """What pods tell of themselves: metrics of the applications, scraped as Prometheus' usual job for pods does it.
 
-A pod asks for it by annotations: prometheus.io/scrape "true", /port, /path (/metrics), /scheme (http). Its samples get
-its labels, and kubernetes_namespace and kubernetes_pod_name (prometheus/prometheus, documentation/examples/
-prometheus-kubernetes.yml, job kubernetes-pods; Flagger's and podinfo's queries rely on them). A pod that does not answer in
-time costs that time once, for all are asked at once, and is told as `up 0`.
+A pod asks for it by annotations: prometheus.io/scrape "true", /port, /path (/metrics). Its samples get its labels, and
+kubernetes_namespace and kubernetes_pod_name (prometheus/prometheus, documentation/examples/prometheus-kubernetes.yml,
+job kubernetes-pods; Flagger's queries rely on them). A pod that does not answer in time costs that time once, for all
+are asked at once, and is told as `up 0`.
 """
 
 from __future__ import annotations

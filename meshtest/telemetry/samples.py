@@ -78,7 +78,7 @@ class Metrics:
 
 
 def _interpolated(rank: float, counted: Sequence[tuple[float, float]]) -> float:
-    """Within the bucket that holds the rank, as if its values were spread evenly (promql/quantile.go, bucketQuantile)."""
+    """Within the bucket that holds the rank, as if its values were spread evenly (promql/quantile.go)."""
     low = below = 0.0
     for bound, count in counted:
         if count >= rank:

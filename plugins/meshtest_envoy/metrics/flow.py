@@ -13,8 +13,10 @@ from meshtest_envoy.xds.names import host_of
 from meshtest_envoy.xds.peers import Peer, Peers
 from meshtest_envoy.xds.stats import SEPARATOR
 
-Buckets = dict[tuple[float, float], int]
-"""Counts by (lower bound, width) of a bucket: two significant digits, as Envoy keeps them (circllhist)."""
+Bucket = tuple[float, float]
+"""(lower bound, width): Envoy keeps two significant digits (circllhist)."""
+Buckets = dict[Bucket, int]
+"""How many values fell into each."""
 
 BLOCKED, PASSED = "BlackHoleCluster", "PassthroughCluster"
 """Istio's names for a host that the mesh does not know, and for an address that is no service's."""
@@ -45,8 +47,8 @@ class Tally:
     """What was counted of one flow."""
 
     __slots__ = (
-        "closed", "duration", "opened", "received", "received_messages", "requests", "sent", "sent_messages", "streamed",
-        "tcp_received", "tcp_sent", "version",
+        "closed", "duration", "opened", "received", "received_messages", "requests", "sent", "sent_messages",
+        "streamed", "tcp_received", "tcp_sent", "version",
     )  # fmt: skip
 
     def __init__(self) -> None:

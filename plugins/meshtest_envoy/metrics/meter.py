@@ -11,18 +11,22 @@ import contextlib
 import re
 import threading
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol
 from urllib.parse import quote
 
 from meshtest.errors import ProviderError
-from meshtest_envoy.metrics.flow import Buckets, Flow, Tally, parse
+from meshtest_envoy.metrics.flow import Bucket, Buckets, Flow, Tally, parse
 from meshtest_envoy.metrics.page import Page
 from meshtest_envoy.xds import stats
 from meshtest_envoy.xds.stats import Counting
 
 AGAIN = (0.3, 0.8)
 """Seconds after a listener went: within the time that its connections have to drain (envoy.FLAGS)."""
+
+MOST_READINGS = 50
+"""Until the histograms are as new as the counters."""
 
 HISTOGRAMS = (stats.DURATION, stats.RECEIVED, stats.SENT)
 _BUCKET = re.compile(r"([0-9.e+]+),([0-9.e+]+):(\d+)")
@@ -49,12 +53,20 @@ class Meter:
 
     def read(self) -> Mapping[Flow, Tally]:
         """The counts of the run so far."""
-        prefix = quote(f"^{self._counting.prefix}\\.")
         with self._lock:
-            # the first request has Envoy's workers hand over their histograms, the second tells them
-            self._admin.request("GET", f"/stats?filter={prefix}{stats.OPENED}")
-            self._take(self._admin.request("GET", f"/stats?filter={prefix}&histogram_buckets=detailed"))
-            return dict(self._tallies)
+            # asked for anything, Envoy has its workers hand over their histograms; asked next, it tells them
+            counters = self._told("type=Counters&usedonly")
+            for _ in range(MOST_READINGS):
+                histograms = self._told("type=Histograms&histogram_buckets=detailed")
+                if not behind(counters, histograms):
+                    break
+            self._take(counters | histograms)
+            return self._tallies
+
+    def _told(self, what: str) -> dict[str, str]:
+        """By type, for Envoy looks at each stat it has: of a mesh of 20 services 13,000."""
+        mine = quote(f"^{self._counting.prefix}\\.")
+        return dict(readings(self._admin.request("GET", f"/stats?{what}&filter={mine}")))
 
     def text(self, vocabulary: str) -> str:
         """The counts by now, in the words of `istio` or `linkerd`."""
@@ -92,8 +104,7 @@ class Meter:
 
     # ---- from text to tallies
 
-    def _take(self, text: str) -> None:
-        found = dict(readings(text))
+    def _take(self, found: dict[str, str]) -> None:
         for name, value in found.items():
             before = self._raw.get(name, "")
             if value != before:
@@ -136,12 +147,24 @@ def readings(text: str) -> Iterator[tuple[str, str]]:
                 yield name, value
 
 
-def buckets(text: str) -> Buckets:
-    """`1,0.1:2, 10,1:1`"""
+def behind(counters: Mapping[str, str], histograms: Mapping[str, str]) -> bool:
+    """Some request has been counted, and its duration not yet: workers that are busy hand over later."""
+    for name, count in counters.items():
+        prefix, kind, fields = name.split(".", 2)
+        if kind == stats.REQUESTS:
+            durations = buckets(histograms.get(f"{prefix}.{stats.DURATION}.{fields}", ""))
+            if sum(durations.values()) < int(count):
+                return True
+    return False
+
+
+@lru_cache(maxsize=4096)
+def buckets(text: str) -> Mapping[Bucket, int]:
+    """`1,0.1:2, 10,1:1`. Remembered, for most are as they were a second ago."""
     return {(float(low), float(width)): int(count) for low, width, count in _BUCKET.findall(text)}
 
 
-def grow(tally: Buckets, before: Buckets, now: Buckets) -> None:
+def grow(tally: Buckets, before: Mapping[Bucket, int], now: Mapping[Bucket, int]) -> None:
     if any(now.get(bucket, 0) < count for bucket, count in before.items()):
         before = {}
     for bucket, count in now.items():

@@ -31,6 +31,11 @@ class _Written(NamedTuple):
     """By metric."""
 
 
+class _Whole(NamedTuple):
+    version: int
+    text: str
+
+
 class _Series:
     """Flows that differ in nothing that this vocabulary tells: one series."""
 
@@ -52,6 +57,7 @@ class Page:
         self._series: dict[str, _Series] = {}
         """By what stands between the braces."""
         self._known: set[Flow] = set()
+        self._whole = _Whole(0, "")
         self._bounds = [(bound, f'le="{number(bound)}"') for bound in vocabulary.BOUNDS]
 
     def text(self, tallies: Mapping[Flow, Tally]) -> str:
@@ -60,6 +66,12 @@ class Page:
                 self._known.add(flow)
                 labels = label_text(self._words.labels(flow))
                 self._series.setdefault(labels, _Series(flow, labels)).tallies.append(tally)
+        version = sum(series.version for series in self._series.values())
+        if version != self._whole.version:
+            self._whole = _Whole(version, self._put_together())
+        return self._whole.text
+
+    def _put_together(self) -> str:
         written = [self._lines(series) for series in self._series.values()]
         parts: list[str] = []
         for name in (*self._words.COUNTERS, *self._words.HISTOGRAMS):
