@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from meshtest.loads.spec import Target as Target
     from meshtest.mesh import Mesh as Mesh
     from meshtest.mesh import open_mesh as open_mesh
+    from meshtest.model.series import NO_DATA as NO_DATA
     from meshtest.model.verdict import Outcome as Outcome
     from meshtest.settings import Settings as Settings
 
@@ -52,6 +53,7 @@ _HOME = {
     "Target": "loads.spec",
     **dict.fromkeys(("Burst", "Hold", "Ramp", "steps"), "loads.shape"),
     "Settings": "settings",
+    "NO_DATA": "model.series",
     "Outcome": "model.verdict",
     **dict.fromkeys(_CHECKS, "checks"),
     **dict.fromkeys(

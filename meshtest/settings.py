@@ -51,6 +51,12 @@ class Settings:
     """Which requests of a load are traced: `off`, `sampled` (the load's share, 1 %), or `all`."""
     report: str = "failed"
     """Which tests get their page at once: `never`, `failed` or `always`; `meshtest report` makes any of them later."""
+    prometheus: str = ""
+    """Whom PromQL is asked of: the path of a `prometheus` binary that is started for the run (empty: the one in PATH),
+    or the URL of one that runs. Credentials come from the environment, as settings are printed:
+    MESHTEST_PROMETHEUS_TOKEN (bearer), or MESHTEST_PROMETHEUS_USER and MESHTEST_PROMETHEUS_PASSWORD."""
+    prometheus_ca: str = ""
+    """PEM file of the authorities that an https URL of `prometheus` is verified by; empty: the system's."""
     keep: int = 20
     """Run folders kept under `reports`; older ones are removed at the start of a run."""
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "fault": "break something in a mesh that is up",
     "load": "send requests into a mesh that is up",
     "explain": "which rule, subset and policy applies to a request, and why; nothing is sent",
+    "query": "PromQL, of a mesh that is up, a stored run or a URL",
     "features": "what each installed provider can do",
     "run": "pytest with meshtest's defaults: your tests, or the suites that come with meshtest",
     "judge": "judge a stored run again, from its records alone",

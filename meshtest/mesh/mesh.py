@@ -57,8 +57,14 @@ from meshtest.spi.provider import Context, Provider, TellsProxyCpu
 
 if TYPE_CHECKING:
     from meshtest.loads.ask import Reply, Spoken, TlsAsk
+    from meshtest.mesh.metrics import MeshMetrics
+    from meshtest.mesh.promql import Questions
     from meshtest.model.graph import Graph
+    from meshtest.model.series import Matrix, Number, Vector
     from meshtest.preflight import Finding
+    from meshtest.spi.telemetry import PromQl
+    from meshtest.telemetry.builtin import Reporter
+    from meshtest.telemetry.samples import Metrics
 
 Edit = Callable[[TrafficDialect, Documents, Topology], Documents]
 
@@ -91,6 +97,8 @@ class Mesh:
         self._flushed = 0
         self._owns_provider = owns_provider
         self._opened = False
+        self._questions: Questions | None = None
+        self._metrics: MeshMetrics | None = None
 
     # ---- life
 
@@ -106,6 +114,11 @@ class Mesh:
         for load in self.loads:
             with contextlib.suppress(Exception):
                 load.stop()
+        if self._questions is not None:
+            with contextlib.suppress(Exception):
+                self._questions.close()
+        if self._metrics:
+            self._metrics.close()
         try:
             for failure in self.run.undo.unwind():
                 self.record("undo.failed", failure.name, text=str(failure))
@@ -460,6 +473,100 @@ class Mesh:
         from meshtest.telemetry.graph import graph_of  # for those who ask
 
         return graph_of(self.history(flushed=True), start or None, end)
+    # ---- metrics
+
+    @property
+    def prometheus(self) -> PromQl:
+        """A real Prometheus with the metrics of this mesh, started by the first that asks; what was counted before has
+        no rate there. Setting `prometheus`: another binary, or the URL of one that runs."""
+        return self._asked_of().prometheus
+
+    def query(self, promql: str, *, at: float | None = None) -> Vector:
+        """PromQL, as of now - every request that has ended is counted and scraped - or as of a second of the run.
+
+        The answer of one series compares as its number does; without data a comparison fails and says why.
+        """
+        return self._asked_of().query(promql, at)
+
+    def query_range(self, promql: str, start: float = 0.0, end: float | None = None, step: float = 1.0) -> Matrix:
+        """PromQL at each `step` seconds from one second of the run to another; `end` left out: until now, with the
+        steps counted back from there."""
+        return self._asked_of().query_range(promql, start, end, step)
+
+    def flagger_metric(
+        self, metric: str, *, provider: str = "istio", at: float | None = None, **variables: Any
+    ) -> Number:
+        """What Flagger's builtin `request-success-rate` (percent) or `request-duration` (ms) reads by its own query:
+        `target="web-v2"`, `interval="10s"`, `namespace`, ..."""
+        from meshtest.telemetry.flagger import variables_of
+
+        return self._asked_of().flagger_metric(metric, provider, variables_of(variables), at)
+
+    def metric_template(self, template: str | Document, *, at: float | None = None, **variables: Any) -> Number:
+        """What Flagger reads by a MetricTemplate, given or applied under this name, filled in with `target`,
+        `interval`, `namespace`, `variables={...}` ...; it is asked here, whatever its `address`."""
+        from meshtest.telemetry.flagger import variables_of
+
+        return self._asked_of().template(template, variables_of(variables), at)
+
+    def success_rate(
+        self,
+        service: str,
+        *,
+        version: str = "",
+        reporter: Reporter = "user",
+        seconds: float | None = None,
+        since: float = 0.0,
+    ) -> Number:
+        """Percent of the requests that did not fail, exactly: of `web`, `web@v2`; of those begun in the last so many
+        seconds, or since a second of the run.
+
+        `reporter`: `user` (what the loads saw), `source` (the callers' proxies) or `destination` (the service's
+        proxies, all that Flagger's builtin queries see).
+        """
+        return self._asked_of().success_rate(service, version, reporter, seconds, since)
+
+    def duration(
+        self,
+        service: str,
+        *,
+        p: float = 0.99,
+        version: str = "",
+        reporter: Reporter = "user",
+        seconds: float | None = None,
+        since: float = 0.0,
+    ) -> Number:
+        """Seconds that a share `p` of the requests did not exceed, exactly; the rest as for success_rate()."""
+        return self._asked_of().duration(service, p, version, reporter, seconds, since)
+
+    def _asked_of(self) -> Questions:
+        if self._questions is None:
+            from meshtest.mesh.promql import Questions  # who asks nothing pays nothing
+
+            self._questions = Questions(self)
+        return self._questions
+
+    # ---- what was counted
+
+    @property
+    def metrics_url(self) -> str:
+        """Where to scrape the metrics of this mesh, of its proxies and of its pods, while it lives: Prometheus text or
+        OpenMetrics. Named as Istio names them, or Linkerd if the manifests are Linkerd's."""
+        return self._measured().url
+
+    def metrics(self) -> Metrics:
+        """The metrics by now, to assert on: `mesh.metrics().value("istio_requests_total", reporter="source")`. A proxy
+        counts a request when it has ended; unless a load is running, none is under way."""
+        if self._opened and not any(load.sending for load in self.loads):
+            self.provider.settle()
+        return self._measured().now()
+
+    def _measured(self) -> MeshMetrics:
+        if self._metrics is None:
+            from meshtest.mesh.metrics import MeshMetrics  # with an HTTP server, and most runs ask for none
+
+            self._metrics = MeshMetrics(self)
+        return self._metrics
 
     # ---- judgement
 

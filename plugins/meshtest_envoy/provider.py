@@ -25,6 +25,7 @@ from meshtest.model.service import Workload
 from meshtest.model.topology import Topology, key
 from meshtest.settings import Settings
 from meshtest.spi.provider import Context, Entrance, Pod, ProxyCpu
+from meshtest.spi.telemetry import Vocabulary
 from meshtest_envoy import cpu
 from meshtest_envoy.examination import examine
 from meshtest_envoy.fleet import Fleet, Running
@@ -116,6 +117,7 @@ class EnvoyProvider:
 
     def release(self) -> None:
         with self._changing:
+            self._plane.release()
             self._bring_about(Topology())
             self._stop(self._fleet.pods(), grace=0.0)
             self._bring_about(Topology())
@@ -277,6 +279,9 @@ class EnvoyProvider:
 
     def counters(self, pattern: str) -> Mapping[str, int]:
         return self._plane.admin.counters(pattern)
+
+    def metrics(self, vocabulary: Vocabulary = "istio") -> str:
+        return self._plane.meter.text(vocabulary)
 
     def proxy_cpu(self) -> ProxyCpu:
         """Of Envoy's busiest worker."""

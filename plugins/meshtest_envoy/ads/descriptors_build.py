@@ -60,6 +60,7 @@ ROOTS = (
     "envoy.extensions.filters.http.set_filter_state.v3.set_filter_state",
     "envoy.extensions.filters.http.set_metadata.v3.set_metadata",
     "envoy.extensions.filters.http.stateful_session.v3.stateful_session",
+    "envoy.extensions.filters.http.upstream_codec.v3.upstream_codec",
     "envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector",
     "envoy.extensions.filters.network.connection_limit.v3.connection_limit",
     "envoy.extensions.filters.network.direct_response.v3.config",

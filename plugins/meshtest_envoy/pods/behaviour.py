@@ -9,6 +9,7 @@
  meshtest.dev/drain           on SIGTERM: "graceful" (default), "abrupt" or "ignore"; see drain.py
  meshtest.dev/propagate       "false": do not pass tracing and x-* headers on to called services
  meshtest.dev/log             "true": one line of JSON a request in the pod's log, mirrored ones too
+ prometheus.io/scrape         "true": metrics of its own at /metrics; see app_metrics.py
  meshtest.dev/server-first    "true": on a port of protocol tcp, say who we are before the client has said anything
 
 A call is `[METHOD] URL`, the URL being http://, http2:// (prior knowledge) or grpc://HOST:PORT/package.Service/Method.
@@ -31,6 +32,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 PREFIX = "meshtest.dev/"
+READ = (PREFIX, "prometheus.io/")
+"""How annotations begin that a stand-in reads."""
 KNOWN = (
     "calls", "calls-required", "delay", "errors", "ready-after", "crash-after", "drain", "propagate", "log",
     "server-first",

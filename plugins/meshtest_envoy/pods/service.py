@@ -14,13 +14,16 @@ import os
 import sys
 import time
 from collections.abc import Awaitable
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from meshtest_envoy.pods import behaviour
 from meshtest_envoy.pods.behaviour import Behaviour, Wish
 from meshtest_envoy.pods.calls import Caller, failed, passed_on
 from meshtest_envoy.pods.http1 import BadRequest, Headers, Request
 from meshtest_envoy.pods.order import Order
+
+if TYPE_CHECKING:
+    from meshtest_envoy.pods.app_metrics import AppMetrics
 
 ATTEMPTS_KEPT = 1000
 """Requests with `succeedAfter` whose attempts are remembered."""
@@ -63,6 +66,7 @@ class Service:
         """When the latest request came in."""
         self.draining = False
         self.connections: set[Drains] = set()
+        self._metrics = _metrics(order)
 
     @property
     def ready(self) -> bool:
@@ -80,6 +84,11 @@ class Service:
 
     def answer(self, request: Request) -> Answer | Awaitable[Answer]:
         """The answer at once if it takes no time; else something to wait for."""
+        if self._metrics is None or _is_probe(request):
+            return self._serve(request)
+        return self._metrics.answer(request, self._serve)
+
+    def _serve(self, request: Request) -> Answer | Awaitable[Answer]:
         self.last = time.monotonic()
         if self._behave.log:
             self._log(request)
@@ -186,6 +195,15 @@ class Service:
             "tls": request.tls,
         }
         return _bytes(body | {"error": error} if error else body)
+
+
+def _metrics(order: Order) -> AppMetrics | None:
+    """Its own metrics, if the pod is annotated as one that is scraped."""
+    if order.annotations.get("prometheus.io/scrape", "").lower() != "true":
+        return None
+    from meshtest_envoy.pods.app_metrics import AppMetrics
+
+    return AppMetrics(order.annotations)
 
 
 def _bytes(body: dict[str, Any]) -> bytes:
