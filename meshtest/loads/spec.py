@@ -333,6 +333,7 @@ class LoadSpec:
         if self.arrivals != "even":
             pace["arrivals"] = self.arrivals
         data = {"request": str(self.targets[0]), **pace, "lanes": [lane.name.lower() for lane in self.lanes]}
+        data["sampled"] = self.sampled
         if len(self.targets) > 1:
             data["targets"] = [{"request": str(target), "weight": target.weight} for target in self.targets]
         if self.processes > 1:

@@ -1,0 +1,178 @@
+"""The traces of a run, or of a part of it: found by request, by trace id, or by what happened in them. Pure.
+
+traces["load1-17"].path
+traces.where(service="ratings", status="error")
+traces.broken                            # who did not forward the trace context, and to whom
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import overload
+
+from meshtest.errors import UsageError
+from meshtest.lib.figures import percent
+from meshtest.lib.words import listed, plural
+from meshtest.model.history import History
+from meshtest.model.propagation import Broken, broken
+from meshtest.model.proxy_span import REQUEST
+from meshtest.model.request import Request
+from meshtest.model.span import Span
+from meshtest.model.trace import Call, Trace
+from meshtest.model.trace_ids import TraceIds
+
+STATUSES = ("", "ok", "error")
+
+
+class Traces(Sequence[Trace]):
+    """In order of their beginning. The framework's own spans are not among them (own_spans.py)."""
+
+    def __init__(self, traces: Iterable[Trace] = (), history: History | None = None) -> None:
+        self._traces = list(traces)
+        self.history = history or History()
+        """What they were taken from."""
+
+    @classmethod
+    def of(cls, history: History) -> Traces:
+        """Those that began in the window of the history; worked out once."""
+        window = (id(history.spans), len(history.spans), history.start, history.end)
+        kept = history.requests.kept.get("traces")
+        if kept is None or kept[0] != window:
+            found = cls(_grouped(history), history)
+            kept = history.requests.kept["traces"] = (window, found)
+        traces: Traces = kept[1]
+        return traces
+
+    # ---- one
+
+    def __len__(self) -> int:
+        return len(self._traces)
+
+    def __iter__(self) -> Iterator[Trace]:
+        return iter(self._traces)
+
+    @overload
+    def __getitem__(self, key: int | str | Request, /) -> Trace: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> Traces: ...
+    def __getitem__(self, key: int | str | Request | slice, /) -> Trace | Traces:
+        """By position, by trace id, by a request or its id (`load1-17`); UsageError says why there is none."""
+        if isinstance(key, slice):
+            return Traces(self._traces[key], self.history)
+        if isinstance(key, int):
+            return self._traces[key]
+        name = key if isinstance(key, str) else key.id
+        found = self._by_name.get(name)
+        if found is None:
+            raise UsageError(self.why_none(name))
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, Trace]:
+        """A request has one trace that its client began; pieces that broke off are known by their id only."""
+        begun = {trace.request: trace for trace in reversed(self._traces) if trace.of_load}
+        named = {trace.request: trace for trace in reversed(self._traces) if trace.request}
+        return named | begun | {trace.id: trace for trace in self._traces}
+
+    def of_request(self, request: Request) -> Trace:
+        """What has come of it by now, be it nothing."""
+        return self._by_name.get(request.id) or Trace(self.ids.id(request.load, request.index), (), request.id)
+
+    @cached_property
+    def ids(self) -> TraceIds:
+        return TraceIds.of(self.history)
+
+    def why_none(self, name: str) -> str:
+        """Why there is no trace of a request, and what to do about it."""
+        load, dash, index = name.rpartition("-")
+        share = self.ids.sampled.get(load)
+        if dash and share is not None and index.isdigit() and not self.ids.traced(load, int(index)):
+            return (
+                f"request {name} was not sampled: {percent(share)} of the requests of {load} are traced; ask for all "
+                'with mesh.load(..., sampled=1.0) or @pytest.mark.mesh(traces="all")'
+            )
+        if not self._traces:
+            return f"no trace of {name}: no span has been recorded (is the setting `traces` off?)"
+        return f"no trace of {name} among {plural(len(self), 'trace')}"
+
+    # ---- many
+
+    def where(
+        self,
+        *,
+        service: str = "",
+        version: str = "",
+        status: str = "",
+        fault: str = "",
+        slower: float | None = None,
+        complete: bool | None = None,
+    ) -> Traces:
+        """Those in which one and the same call is of this service and version, ended with this status (`error`, `ok`),
+        met this fault (`delay`, `abort`), and took longer than so many seconds. `complete`: the whole trace is."""
+        if status not in STATUSES:
+            raise UsageError(f"status {status!r} is none of {', '.join(filter(None, STATUSES))}")
+
+        def fits(call: Call) -> bool:
+            return (
+                (not service or call.is_of(f"{service}@{version}" if version else service))
+                and (not version or bool(service) or call.version == version)
+                and status in ("", call.status)
+                and fault in call.fault
+                and (slower is None or call.seconds > slower)
+            )
+
+        return Traces(
+            (t for t in self if complete in (None, t.complete) and any(map(fits, t.calls))),
+            self.history,
+        )  # fmt: skip
+
+    @property
+    def errors(self) -> list[Span]:
+        """Spans that failed, of all of them."""
+        return [span for trace in self for span in trace.errors]
+
+    @property
+    def incomplete(self) -> Traces:
+        return self.where(complete=False)
+
+    @property
+    def of_loads(self) -> Traces:
+        """Those that a request of a load began; not what broke off from them."""
+        return Traces((trace for trace in self if trace.of_load), self.history)
+
+    @cached_property
+    def broken(self) -> list[Broken]:
+        """Services that did not pass the trace context on, the worst first."""
+        return broken(self, self.history)
+
+    @property
+    def calls(self) -> Iterator[Call]:
+        return (call for trace in self for call in trace.calls)
+
+    @property
+    def services(self) -> list[str]:
+        """`web@v2` ... that were reached."""
+        return sorted({call.label for call in self.calls if call.reached})
+
+    def __repr__(self) -> str:
+        return f"<Traces {len(self)}: {listed(self.services)}>"
+
+
+def _grouped(history: History) -> list[Trace]:
+    spans: dict[str, list[Span]] = {}
+    for span in history.spans:
+        if span.source != "framework":
+            spans.setdefault(span.trace, []).append(span)
+    ids = TraceIds.of(history)
+    traces = [_trace(ids, id, group) for id, group in spans.items()]
+    return sorted((t for t in traces if history.start <= t.start < history.end), key=lambda trace: trace.start)
+
+
+def _trace(ids: TraceIds, id: str, spans: Sequence[Span]) -> Trace:
+    """Other engines than the prober choose ids as they like: then a span tells the request, and has a parent."""
+    if begun := ids.request(id):
+        return Trace(id, spans, f"{begun[0]}-{begun[1]}", of_load=True)
+    name = next((str(name) for span in spans if (name := span.attributes.get(REQUEST, "-")) not in ("-", "")), "")
+    begins = min(spans, key=lambda span: span.start)
+    return Trace(id, spans, name, of_load=bool(name and begins.parent))
