@@ -1,20 +1,20 @@
 """What a proxy's span says in Envoy's tags: which side it is of, whom it chose, why it went no further. Pure.
 
 Tags: Envoy's source/common/tracing/http_tracer_impl.cc (`setCommonTags`, `finalizeDownstreamSpan`,
-`finalizeUpstreamSpan`); those that begin with `meshtest.` are ours. Not here: how spans become calls (trace.py).
+`finalizeUpstreamSpan`); `meshtest.direction`, `x-meshtest-id` and `upstream_attempts` are ours. Not here: how spans become calls (trace.py).
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from meshtest.model.request import UNKNOWN_SERVER, Server
+from meshtest.model.request import REQUEST_ID, UNKNOWN_SERVER, Server
 from meshtest.model.span import Span
 
 Side = Literal["gateway", "outbound", "inbound", ""]
 
-DIRECTION, SERVER, REQUEST = "meshtest.direction", "meshtest.server", "meshtest.id"
-"""Our tags: the side, the endpoint that was chosen (`service/version/pod`), the load's id of the request."""
+DIRECTION, SERVER, ATTEMPTS = "meshtest.direction", "meshtest.server", "upstream_attempts"
+"""The side, the endpoint that was chosen (`service/version/pod`, where told), how often a proxy tried."""
 
 EXPLAIN = frozenset(
     {
@@ -36,8 +36,7 @@ def flags(span: Span) -> frozenset[str]:
 
 def code(span: Span) -> int:
     """The HTTP status; 0 if there was none, or none is told."""
-    value = span.attributes.get("http.status_code", span.attributes.get("http.response.status_code", 0))
-    return int(value) if str(value).isdigit() else 0
+    return number(span, "http.status_code") or number(span, "http.response.status_code")
 
 
 def failed(span: Span) -> bool:
@@ -46,6 +45,18 @@ def failed(span: Span) -> bool:
     if 400 <= status < 500:
         return False
     return span.status == "error" or status >= 500 or str(span.attributes.get("error", "")).lower() == "true"
+
+
+def request_id(span: Span) -> str:
+    """The load's id of the request, as `load1-17`; "" if the span does not tell."""
+    told = str(span.attributes.get(REQUEST_ID, ""))
+    return "" if told == "-" else told
+
+
+def number(span: Span, tag: str) -> int:
+    """A tag that counts; Envoy's tags are text."""
+    value = str(span.attributes.get(tag, ""))
+    return int(value) if value.isdigit() else 0
 
 
 def cluster(span: Span) -> str:

@@ -21,7 +21,7 @@ from meshtest.errors import UsageError
 from meshtest.lib.figures import seconds
 from meshtest.lib.words import listed, nearest, plural
 from meshtest.model import proxy_span
-from meshtest.model.proxy_span import EXPLAIN, FAULTS, code, failed, flags, label, short, side
+from meshtest.model.proxy_span import EXPLAIN, FAULTS, code, failed, flags, label, number, short, side
 from meshtest.model.request import UNKNOWN_SERVER, Server
 from meshtest.model.span import Span
 
@@ -107,8 +107,9 @@ class Call:
     def retries(self) -> int:
         """Tries beyond the first."""
         tries = [span for span in self.via if span.kind == "client"]
-        told = max((int(span.attributes.get("retry.count", 0)) for span in tries), default=0)
-        return max(told, len(tries) - 1, len(self.entries) - 1, 0)
+        told = max((number(span, "retry.count") for span in tries), default=0)
+        counted = max((number(span, proxy_span.ATTEMPTS) for span in self.via), default=0)
+        return max(told, counted - 1, len(tries) - 1, len(self.entries) - 1, 0)
 
     @property
     def flags(self) -> frozenset[str]:
@@ -342,9 +343,10 @@ class Trace:
     def _no_try(self) -> Iterator[str]:
         """Where proxies tell each try by a span of its own, as the others in the trace do."""
         whole = [span for span in self.spans if span.source == "proxy" and span.kind == "server"]
-        told = {span.id for span in whole if any(below.kind == "client" for below in self._below.get(span.id, []))}
-        for span in whole if told else ():
-            if span.id not in told and proxy_span.cluster(span) and not flags(span) & EXPLAIN:
+        tried = {span.parent for span in self.spans if span.source == "proxy" and span.kind == "client"}
+        sides = {side(span) for span in whole if span.id in tried}
+        for span in whole:
+            if span.id not in tried and side(span) in sides and proxy_span.cluster(span) and not flags(span) & EXPLAIN:
                 yield f"the upstream span of {label(short(span), span.version)}'s {side(span)} proxy"
 
     def _no_peer(self) -> Iterator[str]:

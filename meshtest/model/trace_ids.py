@@ -2,7 +2,7 @@
 
     traceparent: 00-SALT INDEXED-INDEXED-FLAGS      (choices.trace; loads/stamp.py puts it on)
 
-Not here: traces that a user's own client or another load engine began; they are known by the tag `meshtest.id`.
+Not here: traces that a user's own client or another load engine began; they are known by the tag `x-meshtest-id`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from meshtest.lib.figures import percent
 from meshtest.lib.words import listed, plural
 from meshtest.model.history import History
 from meshtest.model.propagation import Broken, broken
-from meshtest.model.proxy_span import REQUEST
+from meshtest.model.proxy_span import request_id
 from meshtest.model.request import Request
 from meshtest.model.span import Span
 from meshtest.model.trace import Call, Trace
@@ -173,6 +173,6 @@ def _trace(ids: TraceIds, id: str, spans: Sequence[Span]) -> Trace:
     """Other engines than the prober choose ids as they like: then a span tells the request, and has a parent."""
     if begun := ids.request(id):
         return Trace(id, spans, f"{begun[0]}-{begun[1]}", of_load=True)
-    name = next((str(name) for span in spans if (name := span.attributes.get(REQUEST, "-")) not in ("-", "")), "")
+    name = next(filter(None, map(request_id, spans)), "")
     begins = min(spans, key=lambda span: span.start)
     return Trace(id, spans, name, of_load=bool(name and begins.parent))

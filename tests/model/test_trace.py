@@ -58,8 +58,8 @@ class TestCalls:
     def test_what_never_arrived_is_a_call_but_not_on_the_path(self) -> None:
         def aborted(s: Maker) -> None:
             web = s.call(CLIENT, "client", "web", "v1", 0, 1)
-            s.outbound(web, "web", 0.1, 0.2, flags="FI", code=503,
-                       attributes={"upstream_cluster.name": "outbound|80||price.default.svc.cluster.local"})  # fmt: skip
+            chosen = {"upstream_cluster.name": "outbound|80||price.default.svc.cluster.local"}
+            s.outbound(web, "web", 0.1, 0.2, flags="FI", code=503, attributes=chosen)
 
         trace = traced(aborted)
         assert trace.path == ["web@v1"]

@@ -106,7 +106,7 @@ class TestFinding:
         assert len(Traces.of(run(spans))) == 0
 
     def test_requests_of_other_engines_are_known_by_a_tag(self) -> None:
-        (maker := Maker("ab" * 16)).gateway(0, 1, attributes={"meshtest.id": "locust-3"})
+        (maker := Maker("ab" * 16)).gateway(0, 1, attributes={"x-meshtest-id": "locust-3"})
         trace = Traces.of(run(maker.spans))["locust-3"]
         assert trace.of_load
 
@@ -118,7 +118,7 @@ def dropped(count: int, *, tagged: bool = False, at: float = 0.3) -> list[Span]:
         (whole := Maker(id_of(index))).call(whole.trace[16:], "client", "web", "v2", index + 0.1, index + 0.9)
         piece = Maker(f"{0xABC0 + index:032x}")
         began = piece.outbound("", "web", index + at, index + 0.8,
-                               attributes={"meshtest.id": f"load-{index}"} if tagged else {})  # fmt: skip
+                               attributes={"x-meshtest-id": f"load-{index}"} if tagged else {})  # fmt: skip
         piece.inbound(piece.attempt(began, "web", "reviews", index + at, index + 0.7), "reviews", "v1",
                       index + at, index + 0.6)  # fmt: skip
         spans += whole.spans + piece.spans
