@@ -49,6 +49,9 @@ class Settings:
     With hundreds of tests a smaller one pays: 1e-6 takes not quite twice the requests."""
     traces: str = "sampled"
     """Which requests of a load are traced: `off`, `sampled` (the load's share, 1 %), or `all`."""
+    trace_headers: str = "w3c"
+    """How requests carry their trace: `w3c` (traceparent) or `b3` (x-b3-traceid ...), where services forward only these;
+    loads then send both."""
     report: str = "failed"
     """Which tests get their page at once: `never`, `failed` or `always`; `meshtest report` makes any of them later."""
     keep: int = 20
@@ -58,6 +61,7 @@ class Settings:
 CHOICES = {
     "preflight": ("off", "warn", "error"),
     "traces": ("off", "sampled", "all"),
+    "trace_headers": ("w3c", "b3"),
     "report": ("never", "failed", "always"),
 }
 SOURCES = ("command line", "environment", "marker", "configuration", "default")

@@ -51,6 +51,12 @@ SAMPLED = 0.01
 sampled would measure the collector."""
 
 
+def sampled_by(traces: str) -> float:
+    """The share that goes with the setting `traces`. With `off` it stays: services may have a collector of their own."""
+    return 1.0 if traces == "all" else SAMPLED
+
+
+
 @dataclass(frozen=True)
 class Target:
     """One kind of request of a load: `Target("POST http://web/cart", weight=2, body="@cart.json")`."""

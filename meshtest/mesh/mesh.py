@@ -24,7 +24,7 @@ from meshtest.errors import ConfigRejected, FeatureMissing, HistoryError, Provid
 from meshtest.lib.words import listed, nearest
 from meshtest.loads.load import Load as Prober
 from meshtest.loads.shape import Stage
-from meshtest.loads.spec import SAMPLED, Arrivals, Headers, LoadSpec, Protocol, Target
+from meshtest.loads.spec import Arrivals, Headers, LoadSpec, Protocol, Target, sampled_by
 from meshtest.manifests.compiler import compile_or_raise
 from meshtest.manifests.culprit import culprits
 from meshtest.manifests.diff import diff
@@ -34,6 +34,7 @@ from meshtest.manifests.reader import read, read_text
 from meshtest.manifests.shares import shares
 from meshtest.manifests.traffic import TRAFFIC
 from meshtest.mesh import conditions, engines
+from meshtest.mesh.collecting import Collecting
 from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
 from meshtest.mesh.service import ServiceHandle, VersionHandle
@@ -57,6 +58,7 @@ from meshtest.spi.provider import Context, Provider, TellsProxyCpu
 if TYPE_CHECKING:
     from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk
     from meshtest.preflight import Finding
+    from meshtest.spi.telemetry import Collector
 
 Edit = Callable[[TrafficDialect, Documents, Topology], Documents]
 
@@ -85,6 +87,10 @@ class Mesh:
         """Asks that a proxy says it has served, whose hops are not known to be on disk."""
         self.strain = Strain(provider.proxy_cpu, self.record) if isinstance(provider, TellsProxyCpu) else None
         """Watches, while a load runs, whether the proxies have a CPU."""
+        self._has_asked = False
+        self._collecting = Collecting(provider)
+        self.collector: Collector | None = None
+        """Where spans of this run are taken, from the moment the mesh is open; None: `traces` is off."""
         self._number = 0
         self._flushed = 0
         self._owns_provider = owns_provider
@@ -96,6 +102,7 @@ class Mesh:
         """Start the provider; `apply` does it when it was not done before."""
         if not self._opened:
             self._opened = True
+            self.collector = self._collecting.begin(self.run, self.settings.traces)
             self.provider.open(self.context())
         return self
 
@@ -105,12 +112,19 @@ class Mesh:
             with contextlib.suppress(Exception):
                 load.stop()
         try:
+            self._last_spans()
             for failure in self.run.undo.unwind():
                 self.record("undo.failed", failure.name, text=str(failure))
             if self._opened:
                 self.provider.close() if self._owns_provider else self.provider.release()
         finally:
+            self._collecting.end(close=self._owns_provider)
             self.run.close()
+
+    def _last_spans(self) -> None:
+        """Those that proxies still hold would be lost with them; where nothing was sent there are none."""
+        if self.loads or self._has_asked:
+            self.flush_spans()
 
     def __enter__(self) -> Self:
         return self.open()
@@ -126,6 +140,7 @@ class Mesh:
             record=run.record,
             settings=self.settings,
             seed=run.seed,
+            collector=self.collector,
             clock_start_ns=run.start_ns,
         )
 
@@ -278,7 +293,7 @@ class Mesh:
         processes: int = 1,
         users: int = 0,
         fault_headers: Mapping[str, float] | None = None,
-        sampled: float = SAMPLED,
+        sampled: float | None = None,
         unreachable: Literal["error", "record"] = "error",
         **engine: Any,
     ) -> Load:
@@ -287,8 +302,8 @@ class Mesh:
         Several requests, or `Target`s with weights, headers and bodies of their own, share one load. `shape` makes the
         rate follow `Ramp`, `Hold` and `Burst` instead; `arrivals="poisson"` makes it random. `users=50` are as many
         sessions that keep their cookies. `fault_headers={"x-fault": 0.1}` puts that header on a share of the requests,
-        chosen by the run's seed; `sampled` is the share whose `traceparent` asks to be traced. `processes`: more than
-        one core's worth of load. `unreachable="record"`: that nobody listens at the start is no mistake.
+        chosen by the run's seed; `sampled` is the share whose `traceparent` asks to be traced (1 in 100; all of them
+        with the setting `traces = "all"`). `processes`: more than one core's worth of load. `unreachable="record"`: that nobody listens at the start is no mistake.
 
         `source`: who sends them. A workload or service of the mesh sends through its own proxy; `ingress` (or
         `ingress/PORT`) comes in through the gateway; `outside` is a client that has no proxy and no identity. Left out:
@@ -319,7 +334,7 @@ class Mesh:
             processes=processes,
             users=users,
             fault_headers=fault_headers,
-            sampled=sampled,
+            sampled=sampled_by(self.settings.traces) if sampled is None else sampled,
             unreachable=unreachable,
         )
         place = self._place(spec.name, self._source_of(spec) if source is None else source)
@@ -382,6 +397,7 @@ class Mesh:
             timeout=timeout or self.settings.request_timeout,
             id=f"ask-{next(self._ask_numbers)}",
         )
+        self._has_asked = True
         reply = ask(self.provider.entrance(self._way_of(what) if source is None else source), what)
         seen = {"fate": reply.fate, "status": reply.status, "served_by": reply.header(SERVED_BY)}
         if reply.header(SERVED_BY):
@@ -456,6 +472,10 @@ class Mesh:
             self.provider.flush([*answered, *self._asked])
             self._flushed = len(requests)
             self._asked.clear()
+
+    def flush_spans(self) -> None:
+        """Return when the proxies' spans of all requests that have ended are on record; costs up to 50 ms."""
+        self._collecting.flush()
 
     def history(self, *, flushed: bool = False) -> History:
         if flushed:

@@ -8,6 +8,11 @@ from typing import Protocol, runtime_checkable
 
 from meshtest.spi.provider import Record
 
+PROXY_TAG = "meshtest.proxy"
+"""Attribute of a proxy's span: for whom it speaks, as `SERVICE.NAMESPACE/VERSION/POD/DIRECTION`. Of these, service, version
+and pod become fields of the span, the direction (`outbound`, `inbound`, `gateway`) the attribute DIRECTION_TAG."""
+DIRECTION_TAG = "meshtest.direction"
+
 
 @dataclass(frozen=True, slots=True)
 class Collector:
@@ -36,7 +41,20 @@ class SpanReceiver(Protocol):
         """Return when all spans that have arrived are in the file."""
         ...
 
+    def rest(self) -> None:
+        """The run is over: as flush(); spans that come from now on belong to none, until `serve` is called again."""
+        ...
+
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class SendsSpans(Protocol):
+    """A provider may also do this, so that a check that asks for spans finds those of all requests that have ended."""
+
+    def send_spans(self) -> None:
+        """Return when the proxies have sent what they had, and the receiver has answered."""
+        ...
 
 
 @runtime_checkable

@@ -33,6 +33,7 @@ from meshtest_envoy.xds.bootstrap import bootstrap
 from meshtest_envoy.xds.replicas import Replica
 from meshtest_envoy.xds.resources import Json, Resources
 from meshtest_envoy.xds.snapshot import Snapshot, Translator, doors, tcp_listeners
+from meshtest_envoy.xds.tracing import Tracing
 
 
 class DataPlane:
@@ -50,10 +51,10 @@ class DataPlane:
         self._ads = AdsServer(runtime / "ads.sock")
         self.admin = Admin(runtime / "admin.sock")
 
-    def serve(self, *, hops: Path, ingress: Mapping[int, int], within: float) -> None:
+    def serve(self, *, hops: Path, ingress: Mapping[int, int], within: float, tracing: Tracing | None = None) -> None:
         """For the next run: where the access log goes, host ports of gateway ports, seconds to wait for an ACK."""
         self._authority = Authority()
-        self._translator = Translator(hops=str(hops.absolute()), authority=self._authority)
+        self._translator = Translator(hops=str(hops.absolute()), authority=self._authority, tracing=tracing)
         self._fixed = {names.gateway_listener(Door(gateway)): port for gateway, port in ingress.items()}
         self._within = within
 

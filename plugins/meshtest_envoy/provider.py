@@ -37,6 +37,7 @@ from meshtest_envoy.pods.spec import PodEvent
 from meshtest_envoy.publisher import Publisher
 from meshtest_envoy.rollout import Rollout
 from meshtest_envoy.xds import names
+from meshtest_envoy.xds.tracing import Tracing
 
 ENVOY = "envoy"
 
@@ -104,7 +105,8 @@ class EnvoyProvider:
         later, settings = self._publisher.later, context.settings
         self._fleet = Fleet(self._runtime, logs, settings, context.seed, context.record, later)
         ingress = {int(k): v for k, v in settings.ingress_ports.items()}
-        self._plane.serve(hops=self._hops.path, ingress=ingress, within=settings.apply_timeout)
+        tracing = Tracing.of(context.collector, settings)
+        self._plane.serve(hops=self._hops.path, ingress=ingress, within=settings.apply_timeout, tracing=tracing)
 
     def release(self) -> None:
         with self._changing:

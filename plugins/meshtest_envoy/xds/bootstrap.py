@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from meshtest.lib.regex import MAX_PROGRAM
+from meshtest_envoy.xds import tracing
 from meshtest_envoy.xds.clusters import Json
 
 RUNTIME: Json = {
@@ -24,7 +25,7 @@ def bootstrap(*, node: str, ads: Path, admin: Path) -> Json:
         "admin": {"address": {"pipe": {"path": str(admin), "mode": 0o600}}},
         # counters and histograms are then exact whenever we ask, not up to 5 s old
         "stats_flush_on_admin": True,
-        "layered_runtime": {"layers": [{"name": "istio", "static_layer": RUNTIME}]},
+        "layered_runtime": {"layers": [{"name": "istio", "static_layer": RUNTIME | tracing.RUNTIME}]},
         "dynamic_resources": {
             "ads_config": {"api_type": "GRPC", "transport_api_version": "V3", "grpc_services": [grpc]},
             "cds_config": {"ads": {}, "resource_api_version": "V3"},

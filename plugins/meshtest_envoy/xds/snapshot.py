@@ -30,6 +30,7 @@ from meshtest_envoy.xds import (
     security,
     streams,
     tls,
+    tracing,
 )
 from meshtest_envoy.xds.mutual import Mutual, caller_identity, client_identity
 from meshtest_envoy.xds.replicas import Replica
@@ -71,9 +72,12 @@ def callers(topology: Topology) -> list[Caller]:
 class Translator:
     """Topology and pods to a Snapshot. What a shift leaves alone (everything but routes) is translated once."""
 
-    def __init__(self, *, hops: str, authority: Authority | None = None) -> None:
+    def __init__(
+        self, *, hops: str, authority: Authority | None = None, tracing: tracing.Tracing | None = None
+    ) -> None:
         """`hops`: file of the access log. `authority` issues the identities of mutual TLS."""
         self._hops = hops
+        self._tracing = tracing
         self._authority = authority or Authority()
         self._key: Any = None
         self.patcher = patches.Patcher(())
@@ -179,6 +183,10 @@ class Translator:
             self._add_inbound(result, topology, replica, spoken, mutual)
         if streams.used(topology):
             result.clusters[names.BLACK_HOLE] = clusters.black_hole()
+        if self._tracing:
+            result.clusters[tracing.CLUSTER] = self._tracing.cluster()
+            for name, speaker in tracing.speakers(topology, doors(topology), replicas).items():
+                result.listeners[name] = self._tracing.on(result.listeners[name], speaker)
         return result
 
     def _add_inbound(
