@@ -24,6 +24,7 @@ from meshtest.spi.load import RunningLoad, Summary
 
 if TYPE_CHECKING:
     from meshtest.mesh.mesh import Mesh
+    from meshtest.mesh.traces import TracedRequest
 
 
 class Load:
@@ -164,9 +165,19 @@ class Load:
     def versions(self) -> set[str]:
         return self.all.versions
 
-    @property
-    def slowest(self) -> Request:
-        return self.all.slowest
+    def slowest(self, version: str = "", *, traced: bool = False) -> TracedRequest:
+        """The answered request with the longest latency, of one version or of all; its `.trace` says where the time
+        went. `traced`: the slowest of those whose trace was asked for, for by default 1 request in 100 is."""
+        return self._with_trace(self.all.slowest(version, traced=traced))
+
+    def first_failed(self) -> TracedRequest:
+        """The first request that a user would call failed, with its `.trace`; UsageError if there is none."""
+        return self._with_trace(self.all.first_failed())
+
+    def _with_trace(self, request: Request) -> TracedRequest:
+        from meshtest.mesh.traces import TracedRequest
+
+        return TracedRequest(request, self._mesh.look.of)
 
     def share(self, version: str, *, host: str = "") -> Share:
         return self.all.share(version, host=host)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -57,6 +58,8 @@ from meshtest.spi.provider import Context, Provider, TellsProxyCpu
 
 if TYPE_CHECKING:
     from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk
+    from meshtest.mesh.traces import Looking
+    from meshtest.model.traces import Traces
     from meshtest.preflight import Finding
     from meshtest.spi.telemetry import Collector
 
@@ -486,6 +489,18 @@ class Mesh:
         return self.history(flushed=True).hops
 
     @property
+    def traces(self) -> Traces:
+        """The traces of all requests that have ended and were sampled: `mesh.traces.where(service="ratings")`."""
+        return self.look.all()
+
+    @cached_property
+    def look(self) -> Looking:
+        """Waits for traces (mesh/traces.py)."""
+        from meshtest.mesh.traces import Looking  # and most tests look at none
+
+        return Looking(self)
+
+    @property
     def resets(self) -> int:
         """Requests that some proxy saw reset, refused or cut by the other side (flags UC, UF, UR)."""
         cut = {"UC", "UF", "UR"}
@@ -496,6 +511,8 @@ class Mesh:
     def judge(self, *checks: Check) -> Verdict:
         """The verdict, without an opinion on it; question and answer are kept in the run folder."""
         self.flush()
+        if any(getattr(check, "of_spans", False) for check in checks):
+            self.look.settle()
         return self.run.judge(checks or self.default_checks())
 
     def verify(self, *checks: Check) -> Verdict:

@@ -1,7 +1,8 @@
 """What a proxy's span says in Envoy's tags: which side it is of, whom it chose, why it went no further. Pure.
 
 Tags: Envoy's source/common/tracing/http_tracer_impl.cc (`setCommonTags`, `finalizeDownstreamSpan`,
-`finalizeUpstreamSpan`); `meshtest.direction`, `x-meshtest-id` and `upstream_attempts` are ours. Not here: how spans become calls (trace.py).
+`finalizeUpstreamSpan`); `meshtest.direction`, `x-meshtest-id` and `upstream_attempts` are ours. Not here: how spans
+become calls (trace.py).
 """
 
 from __future__ import annotations

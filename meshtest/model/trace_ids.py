@@ -15,6 +15,8 @@ from meshtest.model.history import History
 _INVERSE = pow(GOLDEN, -1, WORD + 1)
 """The increment is odd, so it has one modulo 2**64."""
 
+ALL_TRACED = 'ask for all with mesh.load(..., sampled=1.0) or @pytest.mark.mesh(traces="all")'
+
 
 class TraceIds:
     """Of the loads of one run."""

@@ -20,7 +20,7 @@ from meshtest.model.proxy_span import request_id
 from meshtest.model.request import Request
 from meshtest.model.span import Span
 from meshtest.model.trace import Call, Trace
-from meshtest.model.trace_ids import TraceIds
+from meshtest.model.trace_ids import ALL_TRACED, TraceIds
 
 STATUSES = ("", "ok", "error")
 
@@ -77,7 +77,16 @@ class Traces(Sequence[Trace]):
 
     def of_request(self, request: Request) -> Trace:
         """What has come of it by now, be it nothing."""
-        return self._by_name.get(request.id) or Trace(self.ids.id(request.load, request.index), (), request.id)
+        return self._by_name.get(request.id) or Trace(self.names(request)[-1], (), request.id)
+
+    def names(self, request: Request) -> list[str]:
+        """What spans may tell a request by: its id, and its trace id where the prober has chosen that."""
+        known = request.load in self.ids.sampled
+        return [request.id] + ([self.ids.id(request.load, request.index)] if known else [])
+
+    def asked_for(self, request: Request) -> bool:
+        """It was sampled, as far as that is known: other engines than the prober trace as they like."""
+        return request.load not in self.ids.sampled or self.ids.traced(request.load, request.index)
 
     @cached_property
     def ids(self) -> TraceIds:
@@ -89,8 +98,7 @@ class Traces(Sequence[Trace]):
         share = self.ids.sampled.get(load)
         if dash and share is not None and index.isdigit() and not self.ids.traced(load, int(index)):
             return (
-                f"request {name} was not sampled: {percent(share)} of the requests of {load} are traced; ask for all "
-                'with mesh.load(..., sampled=1.0) or @pytest.mark.mesh(traces="all")'
+                f"request {name} was not sampled: {percent(share)} of the requests of {load} are traced; {ALL_TRACED}"
             )
         if not self._traces:
             return f"no trace of {name}: no span has been recorded (is the setting `traces` off?)"

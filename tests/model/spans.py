@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from collections.abc import Iterable
 from typing import Any
 
 from meshtest.model.span import Span
@@ -43,7 +45,8 @@ class Maker:
         """A caller's proxy: the whole request."""
         tags = {"meshtest.direction": "outbound", "response_flags": flags, "http.status_code": str(code)}
         tags |= more.pop("attributes", {})
-        return self.add(parent, f"{caller}.default", start, end, kind="server", attributes=tags, **more)
+        more = {"version": caller.partition("@")[2]} | more
+        return self.add(parent, named(caller), start, end, kind="server", attributes=tags, **more)
 
     def attempt(self, parent: str, caller: str, host: str, start: float, end: float, *, side: str = "outbound",
                 flags: str = "-", code: int = 200, retry: int = 0, subset: str = "") -> str:  # fmt: skip
@@ -52,7 +55,8 @@ class Maker:
             "upstream_cluster.name": f"outbound|80|{subset}|{host}.default.svc.cluster.local",
             **({"retry.count": str(retry)} if retry else {}),
         }  # fmt: skip
-        return self.add(parent, f"{caller}.default", start, end, kind="client", attributes=tags)
+        version = caller.partition("@")[2]
+        return self.add(parent, named(caller), start, end, kind="client", version=version, attributes=tags)
 
     def inbound(self, parent: str, service: str, version: str, start: float, end: float, *, flags: str = "-",
                 code: int = 200) -> str:  # fmt: skip
@@ -75,4 +79,18 @@ class Maker:
         gate = self.gateway(0.0, 1.0)
         tried = self.attempt(gate, "shop", "web", 0.0, 1.0, side="gateway")
         web = self.inbound(tried, "web", "v2", 0.1, 0.9)
-        self.call(web, "web", "price", "v1", 0.2, 0.8, flags="DI")
+        self.call(web, "web@v2", "price", "v1", 0.2, 0.8, flags="DI")
+
+
+def named(caller: str) -> str:
+    """`web.default` of `web@v2`."""
+    return f"{caller.partition('@')[0]}.default"
+
+
+def lines(spans: Iterable[Span], wall_start: float = 0.0) -> bytes:
+    """As they stand in `spans.jsonl`."""
+    texts = []
+    for each in spans:
+        times = {name: str(round((getattr(each, name) + wall_start) * 1e9)) for name in ("start", "end")}
+        texts.append(json.dumps(each._asdict() | times).encode() + b"\n")
+    return b"".join(texts)
