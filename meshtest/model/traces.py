@@ -7,8 +7,9 @@ traces.broken                            # who did not forward the trace context
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
+from math import inf
 from typing import overload
 
 from meshtest.errors import UsageError
@@ -17,7 +18,7 @@ from meshtest.lib.words import listed, plural
 from meshtest.model.history import History
 from meshtest.model.propagation import Broken, broken
 from meshtest.model.proxy_span import request_id
-from meshtest.model.request import Request
+from meshtest.model.request import Request, Requests
 from meshtest.model.span import Span
 from meshtest.model.trace import Call, Trace
 from meshtest.model.trace_ids import ALL_TRACED, TraceIds
@@ -35,7 +36,7 @@ class Traces(Sequence[Trace]):
 
     @classmethod
     def of(cls, history: History) -> Traces:
-        """Those that began in the window of the history; worked out once."""
+        """Those of requests that were sent in the window of the history, and what else began in it; kept with it."""
         window = (id(history.spans), len(history.spans), history.start, history.end)
         kept = history.requests.kept.get("traces")
         if kept is None or kept[0] != window:
@@ -91,6 +92,15 @@ class Traces(Sequence[Trace]):
     @cached_property
     def ids(self) -> TraceIds:
         return TraceIds.of(self.history)
+
+    def request_of(self, trace: Trace) -> Request | None:
+        """As its client saw it; None if it is of no request in the window."""
+        position = self._positions.get(trace.request) if trace.of_load else None
+        return None if position is None else self.history.requests[position]
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return positions(self.history.requests, {trace.request for trace in self if trace.of_load})
 
     def why_none(self, name: str) -> str:
         """Why there is no trace of a request, and what to do about it."""
@@ -174,7 +184,19 @@ def _grouped(history: History) -> list[Trace]:
             spans.setdefault(span.trace, []).append(span)
     ids = TraceIds.of(history)
     traces = [_trace(ids, id, group) for id, group in spans.items()]
-    return sorted((t for t in traces if history.start <= t.start < history.end), key=lambda trace: trace.start)
+    return sorted(_in_window(traces, history), key=lambda trace: trace.start)
+
+
+def _in_window(traces: list[Trace], history: History) -> list[Trace]:
+    if history.start <= 0 and history.end == inf:
+        return traces
+    sent = positions(history.requests, {trace.request for trace in traces if trace.of_load})
+    return [t for t in traces if (t.request in sent if t.of_load else history.start <= t.start < history.end)]
+
+
+def positions(requests: Requests, ids: Collection[str]) -> dict[str, int]:
+    """Where the requests of these ids are."""
+    return {name: position for position, name in enumerate(requests.ids()) if name in ids} if ids else {}
 
 
 def _trace(ids: TraceIds, id: str, spans: Sequence[Span]) -> Trace:

@@ -20,12 +20,12 @@ SEED = 7
 
 
 def run(spans: Sequence[Span], *, sampled: float = 1.0, hops: Sequence[Hop] = (), events: Sequence[Event] = (),
-        requests: int = 100) -> History:  # fmt: skip
+        requests: int = 100, every: float = 0.01) -> History:  # fmt: skip
     begin = [
         Event(0.0, "run.start", "unit", {"seed": SEED}),
         Event(0.0, "load.start", "load", {"load": "load", "sampled": sampled}),
     ]
-    sent = [request(i, i * 0.01, Server("web", "v2", "web-v2-0")) for i in range(requests)]
+    sent = [request(i, i * every, Server("web", "v2", "web-v2-0")) for i in range(requests)]
     return history(sent, [*begin, *events], hops, spans=spans)
 
 
@@ -84,9 +84,16 @@ class TestFinding:
         with pytest.raises(UsageError, match="no trace of load-5: no span has been recorded"):
             Traces.of(run([]))["load-5"]
 
-    def test_a_window_has_those_that_began_in_it(self) -> None:
-        traces = Traces.of(run(shops(5)).between(0.5, 2.5))
+    def test_a_window_has_those_of_requests_that_were_sent_in_it(self) -> None:
+        late = [span._replace(start=span.start + 0.6, end=span.end + 0.6) for span in shops(5)]
+        traces = Traces.of(run(late, every=1.0).between(0.5, 2.5))
         assert [trace.request for trace in traces] == ["load-1", "load-2"]
+
+    def test_what_the_client_saw_of_a_trace(self) -> None:
+        traces = Traces.of(run(shops(3)))
+        seen = traces.request_of(traces[2])
+        assert seen is not None
+        assert seen.id == "load-2"
 
     def test_by_what_happened(self) -> None:
         (maker := Maker(id_of(50))).call(maker.trace[16:], "client", "ratings", "v2", 60, 61, code=503)
