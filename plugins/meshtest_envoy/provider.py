@@ -105,7 +105,7 @@ class EnvoyProvider:
         logs = context.directory / "pods"
         logs.mkdir(exist_ok=True)
         later, settings = self._publisher.later, context.settings
-        self._fleet = Fleet(self._runtime, logs, settings, context.seed, context.record, later)
+        self._fleet = Fleet(self._runtime, logs, settings, context.seed, context.record, later, context.collector)
         ingress = {int(k): v for k, v in settings.ingress_ports.items()}
         self._tracing = Tracing.of(context.collector, settings)
         self._plane.serve(hops=self._hops.path, ingress=ingress, within=settings.apply_timeout, tracing=self._tracing)

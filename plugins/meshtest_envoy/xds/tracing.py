@@ -125,6 +125,8 @@ class Tracing(NamedTuple):
             "collector_hostname": self.address,
             "collector_endpoint_version": "HTTP_JSON",
             "trace_id_128bit": True,
+            # B3 if a request has it, else W3C; both go on
+            "trace_context_option": "USE_B3_WITH_W3C_PROPAGATION",
             "shared_span_context": False,
         }
         return {"name": "envoy.tracers.zipkin", "typed_config": config}
