@@ -50,8 +50,8 @@ class Settings:
     traces: str = "sampled"
     """Which requests of a load are traced: `off`, `sampled` (the load's share, 1 %), or `all`."""
     trace_headers: str = "w3c"
-    """How requests carry their trace: `w3c` (traceparent) or `b3` (x-b3-traceid ...), where services forward only these;
-    loads then send both."""
+    """How requests carry their trace: `w3c` (traceparent) or `b3` (x-b3-traceid ...), where services forward no
+    other; loads then send both."""
     report: str = "failed"
     """Which tests get their page at once: `never`, `failed` or `always`; `meshtest report` makes any of them later."""
     keep: int = 20

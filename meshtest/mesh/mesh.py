@@ -306,7 +306,8 @@ class Mesh:
         rate follow `Ramp`, `Hold` and `Burst` instead; `arrivals="poisson"` makes it random. `users=50` are as many
         sessions that keep their cookies. `fault_headers={"x-fault": 0.1}` puts that header on a share of the requests,
         chosen by the run's seed; `sampled` is the share whose `traceparent` asks to be traced (1 in 100; all of them
-        with the setting `traces = "all"`). `processes`: more than one core's worth of load. `unreachable="record"`: that nobody listens at the start is no mistake.
+        with the setting `traces = "all"`). `processes`: more than one core's worth of load. `unreachable="record"`:
+        that nobody listens at the start is no mistake.
 
         `source`: who sends them. A workload or service of the mesh sends through its own proxy; `ingress` (or
         `ingress/PORT`) comes in through the gateway; `outside` is a client that has no proxy and no identity. Left out:
@@ -338,6 +339,7 @@ class Mesh:
             users=users,
             fault_headers=fault_headers,
             sampled=sampled_by(self.settings.traces) if sampled is None else sampled,
+            b3=self.settings.trace_headers == "b3",
             unreachable=unreachable,
         )
         place = self._place(spec.name, self._source_of(spec) if source is None else source)
@@ -477,7 +479,7 @@ class Mesh:
             self._asked.clear()
 
     def flush_spans(self) -> None:
-        """Return when the proxies' spans of all requests that have ended are on record; costs up to 50 ms."""
+        """Return when the proxies' spans of all requests that have ended are on record; takes 25 ms."""
         self._collecting.flush()
 
     def history(self, *, flushed: bool = False) -> History:

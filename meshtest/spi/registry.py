@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from meshtest.errors import UsageError
 
 
 @cache
-def _all() -> EntryPoints:
+def _all() -> Any:
     """Looking at every installed package takes 8 ms, so it is done once."""
     return entry_points()
 

@@ -9,8 +9,8 @@ from typing import Protocol, runtime_checkable
 from meshtest.spi.provider import Record
 
 PROXY_TAG = "meshtest.proxy"
-"""Attribute of a proxy's span: for whom it speaks, as `SERVICE.NAMESPACE/VERSION/POD/DIRECTION`. Of these, service, version
-and pod become fields of the span, the direction (`outbound`, `inbound`, `gateway`) the attribute DIRECTION_TAG."""
+"""Attribute of a proxy's span: for whom it speaks, as `SERVICE.NAMESPACE/VERSION/POD/DIRECTION`. The receiver makes
+fields of the span of it, and of the direction (`outbound`, `inbound`, `gateway`) the attribute DIRECTION_TAG."""
 DIRECTION_TAG = "meshtest.direction"
 
 

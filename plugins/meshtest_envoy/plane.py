@@ -50,6 +50,8 @@ class DataPlane:
         self._ports = Ports()
         self._ads = AdsServer(runtime / "ads.sock")
         self.admin = Admin(runtime / "admin.sock")
+        self.worker = Admin(self._barrier.path)
+        """Answered by the thread that serves requests, once there is a configuration."""
 
     def serve(self, *, hops: Path, ingress: Mapping[int, int], within: float, tracing: Tracing | None = None) -> None:
         """For the next run: where the access log goes, host ports of gateway ports, seconds to wait for an ACK."""

@@ -36,6 +36,7 @@ from meshtest_envoy.pods.runtime import make_runtime_dir, roots
 from meshtest_envoy.pods.spec import PodEvent
 from meshtest_envoy.publisher import Publisher
 from meshtest_envoy.rollout import Rollout
+from meshtest_envoy.spans import ProxySpans
 from meshtest_envoy.xds import names
 from meshtest_envoy.xds.tracing import Tracing
 
@@ -88,6 +89,7 @@ class EnvoyProvider:
 
         try:
             self._plane = DataPlane(self._runtime)
+            self._spans = ProxySpans(self._plane.admin, self._plane.worker)
             self._serve(context)
             command = envoy.command(binary, self._plane.start())
             self.envoy_pid = self._supervisor.spawn(ENVOY, command, log=self._log.path)
@@ -103,10 +105,10 @@ class EnvoyProvider:
         logs = context.directory / "pods"
         logs.mkdir(exist_ok=True)
         later, settings = self._publisher.later, context.settings
-        self._fleet = Fleet(self._runtime, logs, settings, context.seed, context.record, later)
+        self._fleet = Fleet(self._runtime, logs, settings, context.seed, context.record, later, context.collector)
         ingress = {int(k): v for k, v in settings.ingress_ports.items()}
-        tracing = Tracing.of(context.collector, settings)
-        self._plane.serve(hops=self._hops.path, ingress=ingress, within=settings.apply_timeout, tracing=tracing)
+        self._tracing = Tracing.of(context.collector, settings)
+        self._plane.serve(hops=self._hops.path, ingress=ingress, within=settings.apply_timeout, tracing=self._tracing)
 
     def release(self) -> None:
         with self._changing:
@@ -279,6 +281,10 @@ class EnvoyProvider:
         # if Envoy is gone, so is everything that was under way in it
         with contextlib.suppress(TimeoutError, ProviderError):
             wait.until(self._idle, within=self._settings.request_timeout, what=str, every=0.01)
+
+    def send_spans(self) -> None:
+        if self._open and self._tracing:
+            self._spans.sent(self._context.record)
 
     def _idle(self) -> bool:
         return not any(self._plane.admin.counters(BUSY).values())

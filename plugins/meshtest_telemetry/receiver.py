@@ -157,7 +157,9 @@ class Receiver:
             case "application/json":
                 read, answer = otlp.of_json, otlp.answer_json
             case other:
-                raise Refused(415, f"content-type {other!r}: application/x-protobuf and application/json are understood")
+                raise Refused(
+                    415, f"content-type {other!r}: application/x-protobuf and application/json are understood"
+                )
         refused = self._put_or_refuse(request.body, read)
         return Answer(200, answer(refused, OVERLOAD), request.content_type)
 
@@ -182,4 +184,4 @@ class Receiver:
 
     def _put(self, body: bytes, read: Callable[[bytes], Batch]) -> int:
         batch = read(body)
-        return self._sink.put(batch) if batch.count else 0
+        return self._sink.put(batch) if batch.spans else 0

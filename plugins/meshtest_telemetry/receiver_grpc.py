@@ -55,7 +55,8 @@ class GrpcServer:
                 import grpc
 
                 options = [("grpc.max_receive_message_length", BODY)]
-                self._server = grpc.server(ThreadPoolExecutor(2, "meshtest-spans-grpc"), [self._handler()], options)
+                workers = ThreadPoolExecutor(2, "meshtest-spans-grpc")
+                self._server = grpc.server(workers, [self._handler()], options=options)
                 self._port = self._server.add_insecure_port("127.0.0.1:0")
                 self._server.start()
             return self._port
@@ -66,7 +67,7 @@ class GrpcServer:
         taken = grpc.unary_unary_rpc_method_handler(self._export)
         thrown_away = grpc.unary_unary_rpc_method_handler(lambda body, context: b"")
 
-        class Handler(grpc.GenericRpcHandler):
+        class Handler(grpc.GenericRpcHandler[bytes, bytes]):
             def service(self, details: grpc.HandlerCallDetails) -> Any:
                 return taken if details.method == TRACES else thrown_away if details.method.startswith(OTHERS) else None
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import socket
 import zlib
 from collections.abc import Mapping
-from io import BufferedReader
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 LINE = 16 * 1024
 """Bytes of a line of the head."""
@@ -22,6 +21,13 @@ REASONS = {
     200: "OK", 202: "Accepted", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed",
     413: "Content Too Large", 415: "Unsupported Media Type", 500: "Internal Server Error",
 }  # fmt: skip
+
+
+class Reader(Protocol):
+    """What socket.makefile("rb") makes."""
+
+    def read(self, size: int, /) -> bytes: ...
+    def readline(self, size: int, /) -> bytes: ...
 
 
 class Refused(Exception):
@@ -59,7 +65,7 @@ class Answer(NamedTuple):
         return head.encode("latin-1") + b"\r\n" + self.body
 
 
-def read_request(reader: BufferedReader, connection: socket.socket) -> Request | None:
+def read_request(reader: Reader, connection: socket.socket) -> Request | None:
     """The next request, its body decompressed; None when the other side has ended."""
     line = _line(reader)
     if not line:
@@ -79,14 +85,14 @@ def keeps_alive(request: Request) -> bool:
     return "close" not in request.headers.get("connection", "").lower()
 
 
-def _line(reader: BufferedReader) -> str:
+def _line(reader: Reader) -> str:
     line = reader.readline(LINE)
     if len(line) == LINE:
         raise Refused(400, f"a line of more than {LINE} bytes", close=True)
     return line.rstrip(b"\r\n").decode("latin-1")
 
 
-def _headers(reader: BufferedReader) -> dict[str, str]:
+def _headers(reader: Reader) -> dict[str, str]:
     found: dict[str, str] = {}
     for _ in range(FIELDS):
         line = _line(reader)
@@ -97,7 +103,7 @@ def _headers(reader: BufferedReader) -> dict[str, str]:
     raise Refused(400, f"more than {FIELDS} headers", close=True)
 
 
-def _body(reader: BufferedReader, headers: Mapping[str, str]) -> bytes:
+def _body(reader: Reader, headers: Mapping[str, str]) -> bytes:
     if headers.get("transfer-encoding", "").lower().endswith("chunked"):
         return _chunked(reader)
     length = headers.get("content-length", "0")
@@ -106,7 +112,7 @@ def _body(reader: BufferedReader, headers: Mapping[str, str]) -> bytes:
     return _exactly(reader, int(length))
 
 
-def _chunked(reader: BufferedReader) -> bytes:
+def _chunked(reader: Reader) -> bytes:
     """RFC 9112, 7.1; extensions and trailers are read and forgotten."""
     parts, total = [], 0
     while size := _size(_line(reader)):
@@ -128,7 +134,7 @@ def _size(line: str) -> int:
         raise Refused(400, f"not the size of a chunk: {line[:40]!r}", close=True) from None
 
 
-def _exactly(reader: BufferedReader, size: int) -> bytes:
+def _exactly(reader: Reader, size: int) -> bytes:
     if size > BODY:
         raise _too_large()
     body = reader.read(size)

@@ -74,7 +74,7 @@ def _proxy(attributes: dict[str, Any], service: str) -> tuple[str, str, str]:
         name, namespace = attributes.get("istio.canonical_service"), attributes.get("istio.namespace")
         revision = str(attributes.get("istio.canonical_revision", ""))
         return f"{name}.{namespace}" if name and namespace else service, "" if revision == "latest" else revision, ""
-    service, version, pod, direction = (own.split("/") + ["", "", ""])[:4]
+    service, version, pod, direction = [*own.split("/"), "", "", ""][:4]
     name, _, namespace = service.rpartition(".")
     attributes["istio.canonical_service"] = name
     attributes["istio.canonical_revision"] = version or "latest"

@@ -91,9 +91,7 @@ def _line(resource: Resource, span: Any) -> bytes:
         status=_named(STATUSES, status.code),
         text=status.message,
         attributes=_attributes(span.attributes),
-        events=[
-            {"at": e.time_unix_nano, "name": e.name, "attributes": _attributes(e.attributes)} for e in span.events
-        ],
+        events=[{"at": e.time_unix_nano, "name": e.name, "attributes": _attributes(e.attributes)} for e in span.events],
         links=[
             {"trace": k.trace_id.hex(), "id": k.span_id.hex(), "attributes": _attributes(k.attributes)}
             for k in span.links

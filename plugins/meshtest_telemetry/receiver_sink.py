@@ -35,7 +35,7 @@ OVERLOAD = "more came than could be written"
 class Batch(NamedTuple):
     """The spans of one message."""
 
-    count: int
+    spans: int
     lines: Callable[[], Iterable[bytes]]
 
 
@@ -90,11 +90,11 @@ class Sink:
         """How many of them there is no room for."""
         with self._condition:
             self._start()
-            self.received += batch.count
-            if self._waiting + batch.count > self._capacity:
-                self._drop(batch.count, OVERLOAD)
-                return batch.count
-            self._waiting += batch.count
+            self.received += batch.spans
+            if self._waiting + batch.spans > self._capacity:
+                self._drop(batch.spans, OVERLOAD)
+                return batch.spans
+            self._waiting += batch.spans
             self._queue.append(batch)
             self._condition.notify_all()
             return 0
@@ -134,12 +134,12 @@ class Sink:
                 self._write(batch)
             except OSError as error:
                 trouble = f"cannot write {self._path and self._path.name}: {error.strerror or error}"
-            except Exception as error:  # noqa: BLE001  what someone sent must not end the thread that writes
+            except Exception as error:  # what someone sent must not end the thread that writes
                 trouble = f"not understood: {type(error).__name__}: {error}"
             with self._condition:
-                self._waiting -= batch.count
+                self._waiting -= batch.spans
                 if trouble:
-                    self._drop(batch.count, trouble)
+                    self._drop(batch.spans, trouble)
                 self._condition.notify_all()
 
     def _next(self) -> Batch | None:
@@ -159,7 +159,7 @@ class Sink:
         if path is None:
             return
         if self._file is None:
-            self._file = open(path, "ab", buffering=0)
+            self._file = path.open("ab", buffering=0)
         text = b"".join(batch.lines())
         if self._ragged:
             text = b"\n" + text

@@ -1,4 +1,4 @@
-"""Zipkin's spans, version 2 JSON (zipkin.io/zipkin-api), to lines of `spans.jsonl`. Envoy speaks it where B3 is asked for.
+"""Zipkin's spans, version 2 JSON (zipkin.io/zipkin-api), to lines of `spans.jsonl`. Envoy speaks it where B3 is wanted.
 
 A span that client and server share (same id, `shared: true`) would be two of one id here, so Envoy is told not to.
 """
