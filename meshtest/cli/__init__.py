@@ -28,7 +28,7 @@ COMMANDS = {
     "features": "what each installed provider can do",
     "run": "pytest with meshtest's defaults: your tests, or the suites that come with meshtest",
     "judge": "judge a stored run again, from its records alone",
-    "export": "the requests of a stored run as CSV, Parquet or HDR histogram log",
+    "export": "a stored run for other programs: requests as CSV or Parquet, traces as OTLP, Zipkin, Jaeger, Chrome",
     "doctor": "what is installed, what is missing, and how to get it",
     "heal": "end what a killed run left behind",
 }
