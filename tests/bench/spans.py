@@ -124,7 +124,7 @@ def _latency() -> None:
         dropped = len(mesh.run.history().of("spans.dropped"))
     p50, p99 = quantile(late, 0.5), quantile(late, 0.99)
     print(
-        f"{'to the record':<20} p50 {p50:.0f} ms, p99 {p99:.0f} ms, max {late[-1]:.0f} after the answer; {len(late)} of "
+        f"{'to the record':<20} p50 {p50:.0f} ms, p99 {p99:.0f} ms, max {late[-1]:.0f} after it; {len(late)} of "
         f"{len(by_id)} requests at {LOAD_RATE}/s, {dropped} drops told   aim p99 <= {AIM_P99:g}"
     )
 
