@@ -2,7 +2,7 @@
 
     Envoy, pods ──► a thread a connection: HTTP, parsing ──► sink: queue ──► a thread: lines ──► spans.jsonl
 
-Threads of the runner, not a process of its own: 5,000 spans a second take a tenth of a core; a process would cost each
+Threads of the runner, not a process of its own: 5,000 spans a second take a fifth of a core; a process would cost each
 mesh whose requests are traced 0.2 s of CPU to start, and most see a handful of spans. Until the first span comes there
 is a listening socket and a thread that waits; what decodes is imported then.
 """

@@ -19,8 +19,11 @@ from meshtest_telemetry.receiver_http import BODY
 from meshtest_telemetry.receiver_sink import OVERLOAD, Batch
 
 PREFACE = b"PRI * HTTP/2.0"
-TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-OTHERS = ("/opentelemetry.proto.collector.metrics.v1.", "/opentelemetry.proto.collector.logs.v1.")
+TRACES = "opentelemetry.proto.collector.trace.v1.TraceService"
+OTHERS = (
+    "opentelemetry.proto.collector.metrics.v1.MetricsService",
+    "opentelemetry.proto.collector.logs.v1.LogsService",
+)
 """Programs with automatic instrumentation send these to the same address; they are taken and thrown away."""
 
 Put = Callable[[bytes, Callable[[bytes], Batch]], int]
@@ -56,22 +59,18 @@ class GrpcServer:
 
                 options = [("grpc.max_receive_message_length", BODY)]
                 workers = ThreadPoolExecutor(2, "meshtest-spans-grpc")
-                self._server = grpc.server(workers, [self._handler()], options=options)
+                self._server = grpc.server(workers, self._handlers(), options=options)
                 self._port = self._server.add_insecure_port("127.0.0.1:0")
                 self._server.start()
             return self._port
 
-    def _handler(self) -> Any:
+    def _handlers(self) -> list[Any]:
         import grpc
 
         taken = grpc.unary_unary_rpc_method_handler(self._export)
         thrown_away = grpc.unary_unary_rpc_method_handler(lambda body, context: b"")
-
-        class Handler(grpc.GenericRpcHandler[bytes, bytes]):
-            def service(self, details: grpc.HandlerCallDetails) -> Any:
-                return taken if details.method == TRACES else thrown_away if details.method.startswith(OTHERS) else None
-
-        return Handler()
+        services = {TRACES: taken, **dict.fromkeys(OTHERS, thrown_away)}
+        return [grpc.method_handlers_generic_handler(name, {"Export": handler}) for name, handler in services.items()]
 
     def _export(self, body: bytes, context: Any) -> bytes:
         import grpc

@@ -60,7 +60,7 @@ class Answer(NamedTuple):
     def wire(self) -> bytes:
         """Head and body in one piece, so that they leave in one packet."""
         head = f"HTTP/1.1 {self.status} {REASONS[self.status]}\r\ncontent-length: {len(self.body)}\r\n"
-        head += f"content-type: {self.content_type}\r\n" if self.body else ""
+        head += f"content-type: {self.content_type}\r\n"
         head += "connection: close\r\n" if self.close else ""
         return head.encode("latin-1") + b"\r\n" + self.body
 

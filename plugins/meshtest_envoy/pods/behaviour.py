@@ -9,9 +9,9 @@
  meshtest.dev/drain           on SIGTERM: "graceful" (default), "abrupt" or "ignore"; see drain.py
  meshtest.dev/propagate       "false": do not pass tracing and x-* headers on to called services
  meshtest.dev/drop-headers    "traceparent": headers that are not passed on, though it should: a broken trace
- meshtest.dev/spans           "redis GET 5ms; stripe charge 30ms error:10": each request takes this work too, told to the
-                              run's collector in spans below one of its own; `error`, or in that percent of them, does
-                              not change the answer. "": only its own
+ meshtest.dev/spans           "redis GET 5ms; stripe charge 30ms error:10": each request takes this work too, told to
+                              the run's collector in spans below one of its own; `error`, or in that percent of them,
+                              does not change the answer. "": only its own
  meshtest.dev/log             "true": one line of JSON a request in the pod's log, mirrored ones too
  meshtest.dev/server-first    "true": on a port of protocol tcp, say who we are before the client has said anything
 
