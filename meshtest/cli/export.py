@@ -41,8 +41,8 @@ def go(arguments: argparse.Namespace) -> int:
 
     if not (arguments.csv or arguments.parquet or arguments.hdr or arguments.format):
         raise UsageError(
-            "name what to write: --csv FILE, --parquet FILE, --hdr FILE (`--csv -` is standard output), or the traces "
-            f"by --format {'|'.join(FORMATS)}"
+            "name what to write: --csv FILE, --parquet FILE or --hdr FILE (`--csv -` is standard output), or traces: "
+            f"--format {'|'.join(FORMATS)}"
         )
     try:
         run = open_run(arguments.run or newest(Path("reports")))
