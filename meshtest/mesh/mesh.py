@@ -34,7 +34,7 @@ from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read, read_text
 from meshtest.manifests.shares import shares
 from meshtest.manifests.traffic import TRAFFIC
-from meshtest.mesh import conditions, engines
+from meshtest.mesh import conditions, engines, own_spans
 from meshtest.mesh.collecting import Collecting
 from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
@@ -122,6 +122,10 @@ class Mesh:
                 self.provider.close() if self._owns_provider else self.provider.release()
         finally:
             self._collecting.end(close=self._owns_provider)
+            if self.settings.otlp_endpoint:
+                from meshtest.mesh.forwarding import forward_spans
+
+                forward_spans(self.run, self.settings)
             self.run.close()
 
     def _last_spans(self) -> None:
@@ -200,7 +204,8 @@ class Mesh:
         intended = {s.name: shares(topology, s.fqdn) for s in topology.services}
         self.record("config.apply", number=number, reason=reason, shares=intended)
         try:
-            self.open().provider.apply(topology)
+            with own_spans.span(f"config {reason}", number=number):
+                self.open().provider.apply(topology)
         except ProviderError as error:
             self.record("config.rejected", number=number, text=str(error))
             if isinstance(error, ConfigRejected) and (places := culprits(self._new_in(documents), str(error))):
@@ -428,7 +433,8 @@ class Mesh:
         self.record("step.start", name)
         self.mark = self.run.now
         try:
-            yield
+            with own_spans.span(f"step {name}"):
+                yield
         finally:
             self.record("step.end", name)
 
