@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 THROWN_AWAY = ("/v1/metrics", "/v1/logs")
 """Programs with automatic instrumentation send these to the same address; they are taken and thrown away."""
+LINGER = 1.0
+"""Seconds without a byte."""
 
 
 class Receiver:
@@ -130,6 +132,7 @@ class Receiver:
                     keep = not refusal.close
                 connection.sendall(answer.wire())
                 if not keep:
+                    _linger(connection)
                     return
 
     # ---- requests
@@ -185,3 +188,12 @@ class Receiver:
     def _put(self, body: bytes, read: Callable[[bytes], Batch]) -> int:
         batch = read(body)
         return self._sink.put(batch) if batch.spans else 0
+
+
+def _linger(connection: socket.socket) -> None:
+    """Let the other side read the answer: closing while it still sends would reset the connection, and the answer with
+    it (RFC 9112, 9.6)."""
+    connection.settimeout(LINGER)
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(64 * 1024):
+        pass

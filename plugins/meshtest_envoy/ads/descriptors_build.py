@@ -88,6 +88,8 @@ ROOTS = (
     "envoy.extensions.path.rewrite.uri_template.v3.uri_template_rewrite",
     "envoy.extensions.retry.host.previous_hosts.v3.previous_hosts",
     "envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config",
+    "envoy.extensions.tracers.opentelemetry.samplers.v3.parent_based_sampler",
+    "envoy.extensions.tracers.opentelemetry.samplers.v3.trace_id_ratio_based_sampler",
     "envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protocol",
     "envoy.extensions.transport_sockets.raw_buffer.v3.raw_buffer",
     "envoy.extensions.transport_sockets.tls.v3.tls",

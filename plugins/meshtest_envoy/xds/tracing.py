@@ -14,7 +14,7 @@ test looks for; gateways of Istio do so as well (PILOT_SPAWN_UPSTREAM_SPAN_FOR_G
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from meshtest.manifests.sources import CLIENT
 from meshtest.model.identity import ROOT_NAMESPACE
@@ -31,7 +31,7 @@ from meshtest_envoy.xds.resources import Json
 
 CLUSTER = "meshtest.collector"
 TRACES = TYPE_URL + "envoy.config.trace.v3."
-SHARE = {"sampled": 1.0, "all": 100.0}
+SHARE = {"sampled": 1, "all": 100}
 """Setting `traces` to percent of the requests without a trace context; Istio's default is 1."""
 
 FLUSHED_EVERY = 0.02
@@ -57,8 +57,8 @@ class Tracing(NamedTuple):
     """How the proxies of a run trace. Falsy: not at all."""
 
     collector: Collector | None = None
-    share: float = 0.0
-    """Percent of the requests without a trace context that are sampled."""
+    share: int = 0
+    """Percent of the requests without a trace context that are sampled. Zipkin's tracer knows no share: all of them."""
     b3: bool = False
 
     @classmethod
@@ -103,7 +103,8 @@ class Tracing(NamedTuple):
         if not item.get("typed_config", {}).get("@type", "").endswith(".HttpConnectionManager"):
             return item
         tracing = {
-            "random_sampling": {"value": self.share},
+            # Envoy traces what both this and the caller want (seen with 1.40); so it is left to the caller
+            "random_sampling": {"value": 100},
             "custom_tags": [{"tag": PROXY_TAG, "literal": {"value": speaker}}, *TAGS],
             "spawn_upstream_span": not inbound,
             "operation": OPERATION,
@@ -114,8 +115,15 @@ class Tracing(NamedTuple):
     def _opentelemetry(self) -> Json:
         """By HTTP: it costs the receiver less than gRPC does."""
         to = {"uri": f"http://{self.address}/v1/traces", "cluster": CLUSTER, "timeout": "5s"}
-        config = {"@type": TRACES + "OpenTelemetryConfig", "http_service": {"http_uri": to}, "service_name": "meshtest"}
+        config: Json = {"@type": TRACES + "OpenTelemetryConfig", "http_service": {"http_uri": to}}
+        config["service_name"] = "meshtest"
+        if self.share < 100:
+            config["sampler"] = sampler("parent_based", "ParentBased", wrapped_sampler=self._ratio())
         return {"name": "envoy.tracers.opentelemetry", "typed_config": config}
+
+    def _ratio(self) -> Json:
+        percent = {"numerator": self.share, "denominator": "HUNDRED"}
+        return sampler("trace_id_ratio_based", "TraceIdRatioBased", sampling_percentage=percent)
 
     def _zipkin(self) -> Json:
         config = {
@@ -130,6 +138,11 @@ class Tracing(NamedTuple):
             "shared_span_context": False,
         }
         return {"name": "envoy.tracers.zipkin", "typed_config": config}
+
+
+def sampler(name: str, message: str, **fields: Any) -> Json:
+    config = {"@type": f"{TYPE_URL}envoy.extensions.tracers.opentelemetry.samplers.v3.{message}SamplerConfig", **fields}
+    return {"name": f"envoy.tracers.opentelemetry.samplers.{name}", "typed_config": config}
 
 
 # -- for whom a listener speaks
