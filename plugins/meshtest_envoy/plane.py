@@ -34,6 +34,7 @@ from meshtest_envoy.xds.replicas import Replica
 from meshtest_envoy.xds.resources import Json, Resources
 from meshtest_envoy.xds.snapshot import Snapshot, Translator, doors, tcp_listeners
 from meshtest_envoy.xds.stats import Counting
+from meshtest_envoy.xds.tracing import Tracing
 
 if TYPE_CHECKING:
     from meshtest_envoy.metrics.meter import Meter
@@ -55,14 +56,18 @@ class DataPlane:
         self._ports = Ports()
         self._ads = AdsServer(runtime / ADS)
         self.admin = Admin(runtime / ADMIN)
+        self.worker = Admin(self._barrier.path)
+        """Answered by the thread that serves requests, once there is a configuration."""
 
-    def serve(self, *, hops: Path, ingress: Mapping[int, int], within: float) -> None:
+    def serve(self, *, hops: Path, ingress: Mapping[int, int], within: float, tracing: Tracing | None = None) -> None:
         """For the next run: where the access log goes, host ports of gateway ports, seconds to wait for an ACK."""
         self._authority = Authority()
         self._runs += 1
         self._releasing = False
         self.counting = Counting.of_run(self._runs)
-        self._translator = Translator(hops=str(hops.absolute()), authority=self._authority, counting=self.counting)
+        self._translator = Translator(
+            hops=str(hops.absolute()), authority=self._authority, counting=self.counting, tracing=tracing
+        )
         if self._meter:
             self._meter.stop()
         self._meter = None
