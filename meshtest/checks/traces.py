@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from meshtest.checks.base import BaseCheck
 from meshtest.checks.budget import Amount, Budget
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.figures import percent
 from meshtest.lib.words import listed, plural
 from meshtest.model.history import History

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from meshtest.checks.traces import TraceCheck
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed, plural
 from meshtest.model.history import History
 from meshtest.model.proxy_span import failed

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from meshtest.checks.traces import TraceCheck
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed, plural
 from meshtest.model.history import History
 from meshtest.model.trace import Trace

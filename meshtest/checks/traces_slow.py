@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from meshtest.checks.traces import TraceCheck
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.figures import percent, seconds
 from meshtest.lib.stats import enough_for_quantile
 from meshtest.lib.words import plural

@@ -6,8 +6,8 @@ Not here: what is counted (stats.py), what it means (metrics/).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.hosts import HTTP_PROTOCOLS
 from meshtest.model.identity import in_mesh
 from meshtest.model.route import Door
