@@ -158,8 +158,9 @@ def _silent(sums: Sums, name: str, service: str, example: str) -> tuple[str, str
 
 def _idle(sums: Sums) -> Iterator[Missing]:
     """Pods that are there, without a weight and without a request: only a rule by header or path could lead there."""
+    busy = {name for source, target, _ in sums.edges for name in (source, target)}
     for name, node in sums.names.nodes().items():
-        if node.kind != "workload" or not node.replicas or any(target == name for _, target, _ in sums.edges):
+        if node.kind != "workload" or not node.replicas or name in busy:
             continue
         calls = [(s, e) for (s, t, _), e in sums.edges.items() if sums.names.service(t) == node.service]
         if not calls:
