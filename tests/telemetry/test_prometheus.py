@@ -194,10 +194,11 @@ class TestTrouble:
     def test_a_port_that_somebody_else_was_given_is_given_up(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: socket.socket
     ) -> None:
-        ports = iter([listener.getsockname()[1], prometheus_server.free_port()])
-        monkeypatch.setattr(prometheus_server, "free_port", lambda: next(ports))
+        free_port, taken = prometheus_server.free_port, [listener.getsockname()[1]]
+        monkeypatch.setattr(prometheus_server, "free_port", lambda: taken.pop() if taken else free_port())
         server = Server(tmp_path, within=PATIENCE)
         assert not server.ended()
+        assert not taken
         server.close()
 
     def test_it_dies_with_its_runner(self, tmp_path: Path) -> None:
