@@ -29,7 +29,9 @@ COMMANDS = {
     "features": "what each installed provider can do",
     "run": "pytest with meshtest's defaults: your tests, or the suites that come with meshtest",
     "judge": "judge a stored run again, from its records alone",
-    "export": "the requests of a stored run as CSV, Parquet or HDR histogram log",
+    "export": "a stored run for other programs: requests as CSV or Parquet, traces as OTLP, Zipkin, Jaeger, Chrome",
+    "report": "the page of a stored run, the index of a folder; compare two runs, merge folders",
+    "graph": "who called whom in a stored run, how often and how well, and which edge is missing",
     "doctor": "what is installed, what is missing, and how to get it",
     "heal": "end what a killed run left behind",
 }

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from meshtest.cli import EXIT
 from meshtest.cli.options import add_json
 from meshtest.cli.terminal import Terminal
 from meshtest.errors import HistoryError, UsageError
+
+if TYPE_CHECKING:
+    from meshtest.run.stored import StoredRun
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,12 +24,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def go(arguments: argparse.Namespace) -> int:
     from meshtest.checks import NoDowntime, judge
     from meshtest.reporters import console
-    from meshtest.run import open_run
 
-    try:
-        run = open_run(arguments.run or newest(Path("reports")))
-    except HistoryError as error:
-        raise UsageError(str(error)) from None  # the argument is wrong, not the disk
+    run = run_at(arguments.run)
     history = run.history()
     verdict = run.judge() if run.asked else judge(history, [NoDowntime()])
     if arguments.json:
@@ -33,9 +33,21 @@ def go(arguments: argparse.Namespace) -> int:
     else:
         with Terminal() as terminal:
             terminal.say(console.summary(history, verdict, folder=run.path, **terminal.look))
+            if run.about.get("test") == "failed" and run.about.get("error"):
+                terminal.say(f"  (when it ran, the test itself failed: {str(run.about['error']).splitlines()[0]})")
             if not run.asked:
                 terminal.say("  (nothing was asked when it ran; judged by no_downtime)")
     return EXIT[verdict.outcome]
+
+
+def run_at(path: Path | None) -> StoredRun:
+    """The run that is named on a command line, or the newest."""
+    from meshtest.run import open_run
+
+    try:
+        return open_run(path or newest(Path("reports")))
+    except HistoryError as error:
+        raise UsageError(str(error)) from None  # the argument is wrong, not the disk
 
 
 def newest(reports: Path) -> Path:

@@ -50,6 +50,10 @@ def whole_lines(data: bytes) -> tuple[list[bytes], bool]:
 
 def write_atomically(path: Path, data: Any) -> None:
     """JSON into a file that readers see either as it was or as it is meant to be."""
+    write_text_atomically(path, json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def write_text_atomically(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    temporary.write_text(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)

@@ -85,7 +85,8 @@ class Load(RecordedLoad):
         return self.records.with_name(f"{self.name}+{part}.bin") if part else self.records
 
     def _where(self) -> dict[str, Any]:
-        return {"target": self.spec.authority, "entrance": f"{self.place.entrance.address}:{self.place.entrance.port}"}
+        entrance = f"{self.place.entrance.address}:{self.place.entrance.port}"
+        return {"target": self.spec.authority, "source": self.place.source, "entrance": entrance}
 
     def _await(self, word: bytes) -> None:
         for process in self._processes:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.loads.exchange import MODULES
 from meshtest.loads.libraries import folders
 from meshtest.loads.shape import Stage, check_shape, length
@@ -49,6 +50,11 @@ LONGEST = 300.0
 SAMPLED = 0.01
 """Share of the requests whose traceparent asks for a sample: what Istio does by default. A load that had all of them
 sampled would measure the collector."""
+
+
+def sampled_by(traces: str) -> float:
+    """The share that goes with the setting `traces`. With `off` it stays: services may have their own collector."""
+    return 1.0 if traces == "all" else SAMPLED
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,8 @@ class LoadSpec:
     fault_headers: tuple[tuple[str, str, float], ...] = ()
     """(name, value, share of the requests that carry it)."""
     sampled: float = SAMPLED
+    b3: bool = False
+    """The trace goes along in B3's headers too."""
     unreachable: Literal["error", "record"] = "error"
     """What it means that nobody listens when the load starts: a mistake in the test, or what it is to measure."""
 
@@ -203,6 +211,7 @@ class LoadSpec:
         users: int = 0,
         fault_headers: Mapping[str, float] | None = None,
         sampled: float = SAMPLED,
+        b3: bool = False,
         unreachable: Literal["error", "record"] = "error",
     ) -> LoadSpec:
         """From what a person writes: `GET http://web:9080/path`, the method being optional; or several Targets.
@@ -238,6 +247,7 @@ class LoadSpec:
             users=users,
             fault_headers=parse_fault_headers(fault_headers or {}),
             sampled=sampled,
+            b3=b3,
             unreachable=unreachable,
         )
         spec._check()
@@ -304,6 +314,7 @@ class LoadSpec:
                 "name": self.name,
                 "trace_salt": salt(seed, self.name, "trace"),
                 "sampled": self.sampled,
+                "b3": self.b3,
                 "faults": [(*fault, salt(seed, self.name, "fault", fault[0])) for fault in self.fault_headers],
                 "users": self.users,
                 "parts": parts,
@@ -333,6 +344,7 @@ class LoadSpec:
         if self.arrivals != "even":
             pace["arrivals"] = self.arrivals
         data = {"request": str(self.targets[0]), **pace, "lanes": [lane.name.lower() for lane in self.lanes]}
+        data["sampled"] = self.sampled
         if len(self.targets) > 1:
             data["targets"] = [{"request": str(target), "weight": target.weight} for target in self.targets]
         if self.processes > 1:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -24,7 +25,7 @@ from meshtest.errors import ConfigRejected, FeatureMissing, HistoryError, Provid
 from meshtest.lib.words import listed, nearest
 from meshtest.loads.load import Load as Prober
 from meshtest.loads.shape import Stage
-from meshtest.loads.spec import SAMPLED, Arrivals, Headers, LoadSpec, Protocol, Target
+from meshtest.loads.spec import Arrivals, Headers, LoadSpec, Protocol, Target, sampled_by
 from meshtest.manifests.compiler import compile_or_raise
 from meshtest.manifests.culprit import culprits
 from meshtest.manifests.diff import diff
@@ -33,7 +34,9 @@ from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read, read_text
 from meshtest.manifests.shares import shares
 from meshtest.manifests.traffic import TRAFFIC
-from meshtest.mesh import conditions, engines
+from meshtest.mesh import conditions, engines, own_spans
+from meshtest.mesh.collecting import Collecting
+from meshtest.mesh.entering import source_for, source_of, source_of_load
 from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
 from meshtest.mesh.service import ServiceHandle, VersionHandle
@@ -55,12 +58,15 @@ from meshtest.spi.load import Place
 from meshtest.spi.provider import Context, Provider, TellsProxyCpu
 
 if TYPE_CHECKING:
-    from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk
+    from meshtest.loads.ask import Reply, Spoken, TlsAsk
     from meshtest.mesh.metrics import MeshMetrics
     from meshtest.mesh.promql import Questions
+    from meshtest.mesh.traces import Looking
+    from meshtest.model.graph import Graph
     from meshtest.model.series import Matrix, Number, Vector
+    from meshtest.model.traces import Traces
     from meshtest.preflight import Finding
-    from meshtest.spi.telemetry import PromQl
+    from meshtest.spi.telemetry import Collector, PromQl
     from meshtest.telemetry.builtin import Reporter
     from meshtest.telemetry.samples import Metrics
 
@@ -91,6 +97,10 @@ class Mesh:
         """Asks that a proxy says it has served, whose hops are not known to be on disk."""
         self.strain = Strain(provider.proxy_cpu, self.record) if isinstance(provider, TellsProxyCpu) else None
         """Watches, while a load runs, whether the proxies have a CPU."""
+        self._has_asked = False
+        self._collecting = Collecting(provider)
+        self.collector: Collector | None = None
+        """Where spans of this run are taken, from the moment the mesh is open; None: `traces` is off."""
         self._number = 0
         self._flushed = 0
         self._owns_provider = owns_provider
@@ -104,6 +114,7 @@ class Mesh:
         """Start the provider; `apply` does it when it was not done before."""
         if not self._opened:
             self._opened = True
+            self.collector = self._collecting.begin(self.run, self.settings.traces)
             self.provider.open(self.context())
         return self
 
@@ -118,12 +129,25 @@ class Mesh:
         if self._metrics:
             self._metrics.close()
         try:
+            self._last_spans()
             for failure in self.run.undo.unwind():
                 self.record("undo.failed", failure.name, text=str(failure))
-            if self._opened:
-                self.provider.close() if self._owns_provider else self.provider.release()
+            if self._owns_provider:
+                self.provider.close()
+            elif self._opened:
+                self.provider.release()
         finally:
+            self._collecting.end(close=self._owns_provider)
+            if self.settings.otlp_endpoint:
+                from meshtest.mesh.forwarding import forward_spans
+
+                forward_spans(self.run, self.settings)
             self.run.close()
+
+    def _last_spans(self) -> None:
+        """Those that proxies still hold would be lost with them; where nothing was sent there are none."""
+        if self.loads or self._has_asked:
+            self.flush_spans()
 
     def __enter__(self) -> Self:
         return self.open()
@@ -139,6 +163,7 @@ class Mesh:
             record=run.record,
             settings=self.settings,
             seed=run.seed,
+            collector=self.collector,
             clock_start_ns=run.start_ns,
         )
 
@@ -195,7 +220,8 @@ class Mesh:
         intended = {s.name: shares(topology, s.fqdn) for s in topology.services}
         self.record("config.apply", number=number, reason=reason, shares=intended)
         try:
-            self.open().provider.apply(topology)
+            with own_spans.span(f"config {reason}", number=number):
+                self.open().provider.apply(topology)
         except ProviderError as error:
             self.record("config.rejected", number=number, text=str(error))
             if isinstance(error, ConfigRejected) and (places := culprits(self._new_in(documents), str(error))):
@@ -291,7 +317,7 @@ class Mesh:
         processes: int = 1,
         users: int = 0,
         fault_headers: Mapping[str, float] | None = None,
-        sampled: float = SAMPLED,
+        sampled: float | None = None,
         unreachable: Literal["error", "record"] = "error",
         **engine: Any,
     ) -> Load:
@@ -300,8 +326,9 @@ class Mesh:
         Several requests, or `Target`s with weights, headers and bodies of their own, share one load. `shape` makes the
         rate follow `Ramp`, `Hold` and `Burst` instead; `arrivals="poisson"` makes it random. `users=50` are as many
         sessions that keep their cookies. `fault_headers={"x-fault": 0.1}` puts that header on a share of the requests,
-        chosen by the run's seed; `sampled` is the share whose `traceparent` asks to be traced. `processes`: more than
-        one core's worth of load. `unreachable="record"`: that nobody listens at the start is no mistake.
+        chosen by the run's seed; `sampled` is the share whose `traceparent` asks to be traced (1 in 100; all of them
+        with the setting `traces = "all"`). `processes`: more than one core's worth of load. `unreachable="record"`:
+        that nobody listens at the start is no mistake.
 
         `source`: who sends them. A workload or service of the mesh sends through its own proxy; `ingress` (or
         `ingress/PORT`) comes in through the gateway; `outside` is a client that has no proxy and no identity. Left out:
@@ -332,34 +359,26 @@ class Mesh:
             processes=processes,
             users=users,
             fault_headers=fault_headers,
-            sampled=sampled,
+            sampled=sampled_by(self.settings.traces) if sampled is None else sampled,
+            b3=self.settings.trace_headers == "b3",
             unreachable=unreachable,
         )
-        place = self._place(spec.name, self._source_of(spec) if source is None else source)
+        place = self._place(spec.name, source_of_load(self.topology, spec) if source is None else source)
         return Load(self, Prober(spec, place))
 
     def _load_by(self, engine: str, options: dict[str, Any]) -> Load:
         name = options.pop("name", "") or f"load{next(self._load_numbers)}"
         source = options.pop("source", None)
         if source is None:
-            source = self.source_for(urlsplit(str(options.get("host", ""))).netloc)
+            source = source_for(self.topology, urlsplit(str(options.get("host", ""))).netloc)
         return Load(self, engines.new_load(engine, self._place(name, source), options))
-
-    def _source_of(self, spec: LoadSpec) -> str:
-        """Where a load enters when nobody says: all of it at one place, from outside at the port of the URL."""
-        sources = {target.authority: self._way_of(target) for target in spec.targets}
-        if len(set(sources.values())) > 1:
-            where = ", ".join(f"{host} {'by the ingress' if source else 'inside'}" for host, source in sources.items())
-            raise UsageError(
-                f"the targets of load {spec.name!r} enter the mesh at different places ({where}); say `source`"
-            )
-        return next(iter(sources.values()))
 
     def _place(self, load: str, source: str) -> Place:
         """Where a load of that name runs."""
         return Place(
             name=load,
             entrance=self.provider.entrance(source),
+            source=source,
             directory=self.run.directory,
             start_ns=self.run.start_ns,
             record=self.record,
@@ -395,24 +414,14 @@ class Mesh:
             timeout=timeout or self.settings.request_timeout,
             id=f"ask-{next(self._ask_numbers)}",
         )
-        reply = ask(self.provider.entrance(self._way_of(what) if source is None else source), what)
+        source = source_of(self.topology, what) if source is None else source
+        self._has_asked = True
+        reply = ask(self.provider.entrance(source), what)
         seen = {"fate": reply.fate, "status": reply.status, "served_by": reply.header(SERVED_BY)}
         if reply.header(SERVED_BY):
             self._asked.append(what.id)
         self.record("ask", what.id, request=str(what), protocol=reply.protocol, **seen)
         return reply
-
-    def _way_of(self, what: Ask | Target) -> str:
-        """Through the gateway's port that the URL says, or from inside."""
-        way = self.source_for(what.authority)
-        return f"{way}/{what.port}" if way and what.port != 80 else way
-
-    def source_for(self, authority: str) -> str:
-        """Where a request enters when nobody says: hosts of the mesh are called from inside, others by the ingress."""
-        host = authority.partition(":")[0]
-        names = {n for s in self.topology.services for n in (s.name, f"{s.name}.{s.namespace}", s.fqdn)}
-        inside = host in names or host.endswith(".svc") or not self.topology.gateways
-        return "" if inside else "ingress"
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -420,7 +429,8 @@ class Mesh:
         self.record("step.start", name)
         self.mark = self.run.now
         try:
-            yield
+            with own_spans.span(f"step {name}"):
+                yield
         finally:
             self.record("step.end", name)
 
@@ -470,6 +480,10 @@ class Mesh:
             self._flushed = len(requests)
             self._asked.clear()
 
+    def flush_spans(self) -> None:
+        """Return when the proxies' spans of all requests that have ended are on record; takes 25 ms."""
+        self._collecting.flush()
+
     def history(self, *, flushed: bool = False) -> History:
         if flushed:
             self.flush()
@@ -479,11 +493,28 @@ class Mesh:
         return self.history(flushed=True).hops
 
     @property
+    def traces(self) -> Traces:
+        """The traces of all requests that have ended and were sampled: `mesh.traces.where(service="ratings")`."""
+        return self.look.all()
+
+    @cached_property
+    def look(self) -> Looking:
+        """Waits for traces (mesh/traces.py)."""
+        from meshtest.mesh.traces import Looking  # and most tests look at none
+
+        return Looking(self)
+
+    @property
     def resets(self) -> int:
         """Requests that some proxy saw reset, refused or cut by the other side (flags UC, UF, UR)."""
         cut = {"UC", "UF", "UR"}
         return len({h.request_id for h in self.hops() if cut & set(h.flags.split(","))})
 
+    def graph(self, start: float = 0.0, end: float | None = None) -> Graph:
+        """Who called whom so far, or in a window of the run: `mesh.graph()["web@v2"].calls["price@v1"].failed`."""
+        from meshtest.telemetry.graph import graph_of  # for those who ask
+
+        return graph_of(self.history(flushed=True), start or None, end)
     # ---- metrics
 
     @property
@@ -584,6 +615,8 @@ class Mesh:
     def judge(self, *checks: Check) -> Verdict:
         """The verdict, without an opinion on it; question and answer are kept in the run folder."""
         self.flush()
+        if any(getattr(check, "of_spans", False) for check in checks):
+            self.look.settle()
         return self.run.judge(checks or self.default_checks())
 
     def verify(self, *checks: Check) -> Verdict:

@@ -27,13 +27,15 @@ class Event:
     fault.start     id, target, fault {delay, abort, percent, headers}
     fault.end       id, evidence {counter: count}
     step.start, step.end     name
-    load.start, load.rate, load.end     load, target, source, rate, sent ...; of other engines than the prober also
-                  engine, open_loop (bool; false: its users wait for answers, so their silence proves nothing);
+    load.start, load.rate, load.end     load, target, source (as mesh.load has it), rate, sent ...; of other engines
+                  than the prober also engine, open_loop (bool; false: its users wait for answers, so their silence
+                  proves nothing);
                   unseen: requests that its users reported and nobody recorded (other protocols than HTTP)
     load.waiting  load, workers (how many), command (to start one)
     load.worker   load, what (joined, lost, left, returned), part, pid, host, local; clock_error (seconds), exit
     proxy.starved   seconds, ran, waited; for so long, up to now, the proxies had no CPU to spare
     spans.dropped   count, reason; spans that arrived, or should have, and are not in the record
+    spans.forwarded, spans.forward_failed    endpoint, sent, seconds, reason; to a collector of the user's
     undo.failed     text; what could not be put back
     certificates.rotated   identities, seconds
     note            text
@@ -139,6 +141,18 @@ class Hops(Sequence[Hop]):
         for position, line in enumerate(self._lines):
             index.setdefault(line.split("\t", ID_FIELD + 1)[ID_FIELD], []).append(position)
         return index
+
+    @property
+    def wall_start(self) -> float:
+        return self._wall_start
+
+    def rows(self, start: float = 0.0, end: float = float("inf")) -> Iterator[list[str]]:
+        """The HOP_FIELDS of each hop in [start, end) as they stand in the file: for those who count 100,000 of them."""
+        rows = (line.split("\t") for line in self._lines)
+        if start <= 0 and end == float("inf"):
+            return rows
+        low, high = start + self._wall_start, end + self._wall_start
+        return (row for row in rows if low <= float(row[0]) < high)
 
     def retried(self) -> set[str]:
         """Ids of the requests that some proxy tried more than once."""

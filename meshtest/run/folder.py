@@ -54,13 +54,13 @@ def create(parent: Path, name: str, about: Mapping[str, Any], *, now: float | No
         made.chmod(0o755)
         (made / REQUESTS).mkdir()
         write_atomically(made / RUN, about)
-        return _placed(made, parent / f"{stamp}-{slug(name)}")
+        return placed(made, parent / f"{stamp}-{slug(name)}")
     except OSError as error:
         shutil.rmtree(made, ignore_errors=True)
         raise HistoryError(f"cannot make a run folder in {parent}: {error.strerror}") from None
 
 
-def _placed(made: Path, wanted: Path) -> Path:
+def placed(made: Path, wanted: Path) -> Path:
     """Rename to the first free of NAME, NAME-2, NAME-3...; a folder that is not empty is never replaced."""
     for number in range(1, 10_000):
         path = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
@@ -113,10 +113,11 @@ def started(pid: int) -> str | None:
 
 
 def runs(parent: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Run folders of ours, the oldest first."""
+    """Run folders of ours, the oldest first; not one that is being made."""
     if not parent.is_dir():
         return []
-    found = [(path, data) for path in parent.iterdir() if not path.is_symlink() and (data := about(path)) is not None]
+    made = [path for path in parent.iterdir() if not path.name.startswith(".") and not path.is_symlink()]
+    found = [(path, data) for path in made if (data := about(path)) is not None]
     return sorted(found, key=lambda run: (float(run[1].get("started") or 0), run[0].name))
 
 

@@ -11,11 +11,12 @@ import re
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
 
 from meshtest.errors import LoadError, UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.wait import until
 from meshtest.lib.words import plural
 from meshtest.model.record import RECORD
@@ -43,6 +44,8 @@ class Place:
     entrance: Entrance
     directory: Path
     """The run folder."""
+    source: str = ""
+    """Who sends, as in `mesh.load`: "" is a client inside the mesh; told in `load.start`."""
     start_ns: int = 0
     """CLOCK_MONOTONIC at second 0 of the run."""
     record: Callable[..., None] = lambda *_, **__: None

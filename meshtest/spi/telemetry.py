@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.settings import Settings
 from meshtest.spi.provider import Record
 
 if TYPE_CHECKING:
     from meshtest.model.series import Matrix, Vector
+PROXY_TAG = "meshtest.proxy"
+"""Attribute of a proxy's span: for whom it speaks, as `SERVICE.NAMESPACE/VERSION/POD/DIRECTION`. The receiver makes
+fields of the span of it, and of the direction (`outbound`, `inbound`, `gateway`) the attribute DIRECTION_TAG."""
+DIRECTION_TAG = "meshtest.direction"
 
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Collector:
     """Where spans of a run are taken: OTLP/HTTP at `http`/v1/traces, Zipkin v2 JSON at `http`/api/v2/spans, OTLP/gRPC
     at `grpc`."""
@@ -41,11 +46,24 @@ class SpanReceiver(Protocol):
         """Return when all spans that have arrived are in the file."""
         ...
 
+    def rest(self) -> None:
+        """The run is over: as flush(); spans that come from now on belong to none, until `serve` is called again."""
+        ...
+
     def close(self) -> None: ...
 
 
 Vocabulary = Literal["istio", "linkerd"]
 """Whose names and labels metrics have."""
+
+
+@runtime_checkable
+class SendsSpans(Protocol):
+    """A provider may also do this, so that a check that asks for spans finds those of all requests that have ended."""
+
+    def send_spans(self) -> None:
+        """Return when the proxies have sent what they had, and the receiver has answered."""
+        ...
 
 
 @runtime_checkable

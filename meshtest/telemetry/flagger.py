@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed, nearest
 from meshtest.model.document import Document
 from meshtest.model.series import NoData, Number, Vector

@@ -14,7 +14,6 @@ only, so it is one push, one ACK, and a look.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,14 +26,15 @@ from meshtest_envoy.ads.server import AdsServer
 from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, FILTERS, LISTENER, ROUTES, SECRET
 from meshtest_envoy.barrier import Barrier, numbered
 from meshtest_envoy.envoy import Admin
+from meshtest_envoy.ground import ADMIN, ADS
 from meshtest_envoy.pki import Authority
 from meshtest_envoy.ports import Ports
 from meshtest_envoy.xds import listeners, names, security
-from meshtest_envoy.xds.bootstrap import bootstrap
 from meshtest_envoy.xds.replicas import Replica
 from meshtest_envoy.xds.resources import Json, Resources
 from meshtest_envoy.xds.snapshot import Snapshot, Translator, doors, tcp_listeners
 from meshtest_envoy.xds.stats import Counting
+from meshtest_envoy.xds.tracing import Tracing
 
 if TYPE_CHECKING:
     from meshtest_envoy.metrics.meter import Meter
@@ -44,7 +44,6 @@ class DataPlane:
     """Not thread-safe: the provider holds its lock around every call."""
 
     def __init__(self, runtime: Path) -> None:
-        self._runtime = runtime
         self._in_force = Snapshot()
         self._asked = Snapshot()
         """What is in force, without the marker of the barrier."""
@@ -55,29 +54,29 @@ class DataPlane:
         self._releasing = False
         self._barrier = Barrier(runtime / "barrier.sock")
         self._ports = Ports()
-        self._ads = AdsServer(runtime / "ads.sock")
-        self.admin = Admin(runtime / "admin.sock")
+        self._ads = AdsServer(runtime / ADS)
+        self.admin = Admin(runtime / ADMIN)
+        self.worker = Admin(self._barrier.path)
+        """Answered by the thread that serves requests, once there is a configuration."""
 
-    def serve(self, *, hops: Path, ingress: Mapping[int, int], within: float) -> None:
+    def serve(self, *, hops: Path, ingress: Mapping[int, int], within: float, tracing: Tracing | None = None) -> None:
         """For the next run: where the access log goes, host ports of gateway ports, seconds to wait for an ACK."""
         self._authority = Authority()
         self._runs += 1
         self._releasing = False
         self.counting = Counting.of_run(self._runs)
-        self._translator = Translator(hops=str(hops.absolute()), authority=self._authority, counting=self.counting)
+        self._translator = Translator(
+            hops=str(hops.absolute()), authority=self._authority, counting=self.counting, tracing=tracing
+        )
         if self._meter:
             self._meter.stop()
         self._meter = None
         self._fixed = {names.gateway_listener(Door(gateway)): port for gateway, port in ingress.items()}
         self._within = within
 
-    def start(self) -> Path:
-        """Start the control plane; returns the bootstrap file for Envoy."""
+    def start(self) -> None:
+        """Start the control plane: Envoy finds it."""
         self._ads.start()
-        path = self._runtime / "bootstrap.json"
-        content = bootstrap(node="meshtest", ads=self._runtime / "ads.sock", admin=self._runtime / "admin.sock")
-        path.write_text(json.dumps(content))
-        return path
 
     def stop(self) -> None:
         self.release()

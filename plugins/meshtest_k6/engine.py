@@ -108,7 +108,7 @@ class K6Load(RecordedLoad):
         except BaseException:
             self._end()
             raise
-        self.place.record("load.start", self.name, load=self.name, **self._described())
+        self.place.record("load.start", self.name, load=self.name, source=self.place.source, **self._described())
 
     def _order(self) -> dict[str, Any]:
         script = self.script

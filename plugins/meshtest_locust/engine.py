@@ -67,7 +67,7 @@ class LocustLoad(RecordedLoad):
         except BaseException:
             self._kill()
             raise
-        self.place.record("load.start", self.name, load=self.name, **self._described())
+        self.place.record("load.start", self.name, load=self.name, source=self.place.source, **self._described())
 
     def _environment(self) -> dict[str, str]:
         """No proxy but the mesh's: what a shell has set for the world outside would lead around it."""

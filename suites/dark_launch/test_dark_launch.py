@@ -23,6 +23,9 @@ def test_dark_launch_is_invisible_to_users(mesh: Mesh) -> None:
     assert load.versions == {"v1"}  # ... and nobody sees it
     assert load.failures == []
     assert web["v2"].shadow.requests == 500
+    client = mesh.graph()["client"]
+    assert client.calls["web@v1"].requests == client.mirrors["web@v2"].requests == 500
+    assert client.calls["web@v1"].failed == 0
     difference = web["v2"].shadow.diff(web["v1"], ignore=["body-size"])
     assert difference.share == mesh.about(30, error=1e-6)
     assert mesh["orders"].writes(by="web@v2") == 0  # no double side effects

@@ -165,6 +165,21 @@ class TestText:
         assert (peer.app, peer.version, peer.service, peer.revision) == found
 
 
+SERVICE = """
+apiVersion: v1
+kind: Service
+metadata: {name: raw}
+spec: {selector: {app: web}, ports: [{%s, targetPort: 8080}]}
+---"""
+
+RULE = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: web-tls}
+spec: {host: web, trafficPolicy: {tls: {mode: %s}}}
+---"""
+
+
 def snapshot(text: str, translator: Translator) -> Snapshot:
     topology = compile_or_raise(read_text(text, "test.yaml")).topology
     replicas = [
@@ -187,6 +202,21 @@ class TestConfiguration:
 
     def test_the_name_of_the_header_is_a_secret_of_the_run(self) -> None:
         assert Counting.of_run(1).header != Counting.of_run(1).header
+
+    @pytest.mark.parametrize(
+        ("more", "leaves"),
+        [
+            ("", False),
+            (SERVICE % "port: 81, name: tcp-raw", True),
+            (RULE % "SIMPLE", True),
+            (RULE % "ISTIO_MUTUAL", False),
+        ],
+    )
+    def test_what_no_proxy_takes_off_is_not_sent(self, more: str, leaves: bool) -> None:
+        """Where the proxy in front of the pods passes bytes, or TLS of the application's own."""
+        made = snapshot(more + CANARY, Translator(hops="/dev/null", counting=Counting.of_run(1)))
+        cluster = made.clusters["outbound|80||web.default.svc.cluster.local"]
+        assert ("header_mutation" in str(cluster)) is leaves
 
     def test_loggers_are_packed_as_json_format_would(self) -> None:
         made = snapshot(CANARY, Translator(hops="/dev/null", counting=Counting.of_run(1)))

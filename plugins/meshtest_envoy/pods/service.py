@@ -24,6 +24,7 @@ from meshtest_envoy.pods.order import Order
 
 if TYPE_CHECKING:
     from meshtest_envoy.pods.app_metrics import AppMetrics
+    from meshtest_envoy.pods.telling import Teller
 
 ATTEMPTS_KEPT = 1000
 """Requests with `succeedAfter` whose attempts are remembered."""
@@ -58,6 +59,11 @@ class Service:
         }  # fmt: skip
         self._ready_at = time.monotonic() + behave.ready_after
         self._caller = Caller(order.http_proxy)
+        self._teller: Teller | None = None
+        if behave.spans is not None:
+            from meshtest_envoy.pods.telling import Teller
+
+            self._teller = Teller(order, behave.spans)
         self._requests = 0
         self._attempts: dict[str, int] = {}
         self.active = 0
@@ -98,6 +104,8 @@ class Service:
         except behaviour.BadAnnotation as error:
             return Answer(400, self._body(request, error=str(error)))
         calls = status == 200 and self._behave.calls and not _is_probe(request)
+        if self._teller is not None and request.headers and not _is_probe(request):
+            return self._told(self._teller, request, wait, status, wish.headers)
         if not wait and not calls:
             return Answer(status, self._body(request, error=_reason(status)), wish.headers)
         return self._later(request, wait, status, wish.headers)
@@ -106,19 +114,40 @@ class Service:
         """The answer to what is not a request."""
         return Answer(error.status, _bytes({**self._who, "error": str(error)}))
 
-    async def _later(self, request: Request, wait: float, status: int, headers: Headers) -> Answer:
+    async def close(self) -> None:
+        """The last answer is given."""
+        if self._teller is not None:
+            await self._teller.close()
+
+    async def _told(self, teller: Teller, request: Request, wait: float, status: int, headers: Headers) -> Answer:
+        """An answer with spans of our own around it."""
+        self.active += 1
+        telling = teller.begin(request)
+        try:
+            await teller.works(telling, request)
+            answer = await self._later(request, wait, status, headers, telling.headers)
+            telling.end(answer.status)
+            return answer
+        finally:
+            self.active -= 1
+
+    async def _later(
+        self, request: Request, wait: float, status: int, headers: Headers, trace: dict[str, str] | None = None
+    ) -> Answer:
+        """`trace`: what calls carry in place of the trace that the request came with."""
         self.active += 1
         try:
             await asyncio.sleep(wait)
             if status != 200:
                 return Answer(status, self._body(request, error=_reason(status)), headers)
-            return (await self._with_calls(request))._replace(headers=headers)
+            return (await self._with_calls(request, trace or {}))._replace(headers=headers)
         finally:
             self.active -= 1
 
-    async def _with_calls(self, request: Request) -> Answer:
+    async def _with_calls(self, request: Request, trace: dict[str, str]) -> Answer:
         """Call one after the other; the first that fails decides, unless calls may fail."""
-        headers = passed_on(request.headers) if self._behave.propagate else {}
+        dropped = self._behave.drop_headers
+        headers = passed_on(request.headers | trace, dropped) if self._behave.propagate else {}
         made: list[dict[str, Any]] = []
         for call in () if _is_probe(request) else self._behave.calls:
             made.append(await self._caller.make(call, headers))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, Literal
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.service import Handler, Probe
 
 Kind = Literal["started", "ready", "unready", "terminating", "exited", "restarted"]
@@ -56,13 +57,15 @@ class PodSpec:
     calls: tuple[str, ...] = ()
     """URLs the stand-in calls for each request, unless its annotation says others."""
     seed: int = 0
+    collector: str = ""
+    """`http://127.0.0.1:PORT` that takes spans by OTLP; "" is none."""
 
     def to_wire(self) -> dict[str, Any]:
         """As JSON can carry it; order.from_wire reads it."""
         return {**asdict(self), "log": str(self.log.absolute())}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PodStarted:
     """A pod whose process runs; whether it is ready, an event tells."""
 
@@ -71,7 +74,7 @@ class PodStarted:
     """Container port to the real port on 127.0.0.1; the events `ready` and `restarted` tell if it ever changes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PodEvent:
     """Something that happened to a pod, or to a helper process such as Envoy.
 

@@ -6,13 +6,14 @@ Not here: what is counted (stats.py), what it means (metrics/).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from meshtest.lib.dataclass import dataclass
+from meshtest.manifests.hosts import HTTP_PROTOCOLS
 from meshtest.model.identity import in_mesh
 from meshtest.model.route import Door
 from meshtest.model.service import Workload
 from meshtest.model.topology import Topology, key
-from meshtest_envoy.xds import endpoints, names, peers, stats
+from meshtest_envoy.xds import endpoints, names, peers, stats, streams
 from meshtest_envoy.xds import listeners as network
 from meshtest_envoy.xds.clusters import HTTP_OPTIONS
 from meshtest_envoy.xds.replicas import Replica
@@ -95,8 +96,31 @@ class Instruments:
     def _leaving(self, topology: Topology, clusters: Resources) -> list[str]:
         """Those that lead to where no proxy of the mesh takes the caller's id off."""
         outside = {s.fqdn for s in topology.services if s.endpoints or not endpoints.discovered(s)}
-        found = (n for n in clusters if n.startswith("outbound|")) if outside else ()
-        return [name for name in found if names.host_of(name) in outside]
+        bare = as_bytes(topology)
+        return [
+            name
+            for name, cluster in clusters.items()
+            if name.startswith("outbound|")
+            and (
+                names.host_of(name) in outside
+                or "transport_socket" in cluster  # TLS of the application's own
+                or (names.host_of(name), int(name.split("|")[1])) in bare
+            )
+        ]
+
+
+def as_bytes(topology: Topology) -> set[streams.Target]:
+    """Ports that callers speak HTTP to, while the proxy in front of the pods passes bytes: another service leads to the
+    same container port, and says that it is TCP."""
+    spoken = streams.Spoken.of(topology).protocols
+    return {
+        (service.fqdn, port.number)
+        for workload, ports in names.led_to(topology).items()
+        for number, leading in ports.items()
+        if spoken.get((workload, number), "http") not in HTTP_PROTOCOLS
+        for service, port in leading
+        if port.protocol in HTTP_PROTOCOLS
+    }
 
 
 def caller_peer(peer: str) -> Json:

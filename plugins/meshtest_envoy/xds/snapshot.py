@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from meshtest.errors import ConfigRejected
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed
 from meshtest.manifests import apex
 from meshtest.manifests.hosts import HTTP_PROTOCOLS, mesh_hosts
@@ -31,6 +32,7 @@ from meshtest_envoy.xds import (
     security,
     streams,
     tls,
+    tracing,
 )
 from meshtest_envoy.xds.counted import Instruments
 from meshtest_envoy.xds.mutual import Mutual, caller_identity, client_identity
@@ -74,11 +76,19 @@ def callers(topology: Topology) -> list[Caller]:
 class Translator:
     """Topology and pods to a Snapshot. What a shift leaves alone (everything but routes) is translated once."""
 
-    def __init__(self, *, hops: str, authority: Authority | None = None, counting: Counting | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        hops: str,
+        authority: Authority | None = None,
+        counting: Counting | None = None,
+        tracing: tracing.Tracing | None = None,
+    ) -> None:
         """`hops`: file of the access log. `authority` issues the identities of mutual TLS. `counting`: what the proxies
-        count of the run; None: nothing."""
+        count of the run; `tracing`: where they send their spans; None: nothing."""
         self._hops = hops
         self._instruments = Instruments(counting) if counting else None
+        self._tracing = tracing
         self._authority = authority or Authority()
         self._key: Any = None
         self.patcher = patches.Patcher(())
@@ -209,6 +219,10 @@ class Translator:
             )
         if streams.used(topology):
             result.clusters[names.BLACK_HOLE] = clusters.black_hole()
+        if self._tracing:
+            result.clusters[tracing.CLUSTER] = self._tracing.cluster()
+            for name, speaker in tracing.speakers(topology, doors(topology), replicas).items():
+                result.listeners[name] = self._tracing.on(result.listeners[name], speaker)
         return result
 
     def _add_inbound(
