@@ -515,6 +515,7 @@ class Mesh:
         from meshtest.telemetry.graph import graph_of  # for those who ask
 
         return graph_of(self.history(flushed=True), start or None, end)
+
     # ---- metrics
 
     @property
