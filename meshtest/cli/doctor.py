@@ -34,7 +34,7 @@ PROGRAMS = {
     "kubectl": "apply to clusters",
     "k6": "k6 scripts as load",
     "nginx": "one of the tests",
-    "prometheus": "PromQL on your own metrics",
+    "prometheus": "PromQL: mesh.query, meshtest query (apt install prometheus)",
 }
 
 

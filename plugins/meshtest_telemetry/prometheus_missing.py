@@ -30,11 +30,11 @@ def why_nothing(client: Client, query: str, at: float, series: int, since: float
                 return said
     except MeshtestError as error:  # it is the explanation that fails, not the query
         return f"the query found nothing ({error})"
+    began = f" (scrapes began {at - since:.1f} s before: mention mesh.prometheus before a load)" if since else ""
     if series:
-        return "NaN: nothing was counted in the window, and 0 / 0 is no number"
+        return f"NaN: nothing was counted in the window, and 0 / 0 is no number{began}"
     if "[" in query:
-        began = f"; scrapes began {at - since:.1f} s before" if since else ""
-        return f"its series are there, but not two samples of them in the range that a rate needs{began}"
+        return f"its series are there, but not two samples of them in the range, as a rate needs{began}"
     return "its series are there, but none fulfils the query"
 
 

@@ -54,7 +54,7 @@ class Server:
         self._data.mkdir(parents=True, exist_ok=True)
         self._config.write_text(CONFIG)
         for attempt in range(ATTEMPTS):
-            if self._try(_free_port(), last=attempt == ATTEMPTS - 1):
+            if self._try(free_port(), last=attempt == ATTEMPTS - 1):
                 return
 
     @property
@@ -163,7 +163,8 @@ class Server:
             process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody had a moment ago."""
     with socket.socket() as holder:
         holder.bind((HOST, 0))
         return int(holder.getsockname()[1])

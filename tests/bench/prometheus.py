@@ -1,6 +1,7 @@
 """A real Prometheus beside a mesh: ready, a scrape, an answer as of now; 20 services, each with its own traffic.
 
-Prometheus' own scrape loop is there to compare with: how long until a target that it is given has its first sample.
+Prometheus' own scrape loop is there to compare with: when a target that it is given has its first sample, and that it
+reads the endpoint as we do.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from meshtest_telemetry import prometheus_server
 from meshtest_telemetry.prometheus_client import Client
 
-from meshtest import Settings, open_mesh
+from meshtest import Mesh, Settings, open_mesh
 from meshtest.lib.wait import until
 
 SERVICES, REQUESTS, TIMES = 20, 2000, 20
@@ -37,6 +38,11 @@ spec:
     metadata: {{labels: {{app: s{n}, version: v1}}}}
     spec: {{containers: [{{name: s, image: "example/s", ports: [{{containerPort: 8080}}]}}]}}
 """
+ISTIO = '{__name__=~"istio_.*"}'
+CONFIG = """\
+global: {{scrape_interval: 1s}}
+scrape_configs: [{{job_name: meshtest, honor_labels: true, static_configs: [{{targets: ["{target}"]}}]}}]
+"""
 QUERY = (
     'histogram_quantile(0.99, sum by (le) (rate(istio_request_duration_milliseconds_bucket{reporter="source"}[1m])))'
 )
@@ -55,7 +61,7 @@ def main() -> None:
         _say("query", _times(lambda: asked.query(QUERY)), "a quantile over all buckets")
         exact = _times(lambda: mesh.duration("s0", reporter="source"), times=5)
         print(f"the same quantile of one service, exactly, from {REQUESTS} requests: {exact:.1f} ms")
-    print(f"its own scrape loop: first sample {_own_loop():.1f} s after the start")
+        _own_loop(mesh)
 
 
 def _times(action: Callable[[], Any], times: int = TIMES) -> float:
@@ -72,15 +78,12 @@ def _say(what: str, took: float, more: str) -> None:
     print(f"{what:<7} {took:7.1f} ms   aim <= {AIMS[what]:g}{'' if took <= AIMS[what] else '  MISSED'}   ({more})")
 
 
-def _own_loop() -> float:
-    """Seconds from the start of a Prometheus that scrapes itself."""
-    port = prometheus_server._free_port()
+def _own_loop(mesh: Mesh) -> None:
+    """A Prometheus that scrapes the endpoint itself: how long until it does, and whether it reads the same."""
+    port = prometheus_server.free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "prometheus.yml"
-        config.write_text(
-            "global: {scrape_interval: 1s}\n"
-            f"scrape_configs: [{{job_name: own, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n"
-        )
+        config.write_text(CONFIG.format(target=mesh.metrics_url.split("/")[2]))
         words = [
             f"--config.file={config}",
             f"--storage.tsdb.path={folder}/data",
@@ -90,10 +93,15 @@ def _own_loop() -> float:
         process = subprocess.Popen([prometheus_server.binary(), *words], stderr=subprocess.DEVNULL)
         try:
             until(lambda: _sampled(port), within=60.0, what=lambda: "no sample", every=0.05)
-            return time.perf_counter() - began
+            took = time.perf_counter() - began
+            found = Client(f"http://127.0.0.1:{port}").get("query", query=ISTIO)["result"]
         finally:
             process.terminate()
             process.wait()
+    theirs = {tuple(sorted(one["metric"].items())): float(one["value"][1]) for one in found}
+    ours = {tuple(sorted(one.labels.items())): one.value for one in mesh.query(ISTIO)}
+    same = "the same" if theirs == ours else "OTHER"
+    print(f"its own scrape loop: first sample {took:.1f} s after the start; {same} {len(theirs)} series and values")
 
 
 def _sampled(port: int) -> bool:

@@ -125,7 +125,7 @@ class TestNoData:
             ("zzz", "no series is called zzz; there are: "),
             ('calls_total{version="v3"}', 'no series of calls_total has version="v3"; version is "v1", "v2"'),
             ('sum(calls_total{code=~"4.*",version="v1"})', 'no series of calls_total has code=~"4.*"; code is "200"'),
-            ("rate(calls_total[1ms])", "but not two samples of them in the range that a rate needs"),
+            ("rate(calls_total[1ms])", "but not two samples of them in the range, as a rate needs (scrapes began "),
             ("calls_total > 100", "its series are there, but none fulfils the query"),
             ('calls_total{code="500"} / calls_total{code="500"}', "NaN: nothing was counted in the window"),
         ],
@@ -194,10 +194,11 @@ class TestTrouble:
     def test_a_port_that_somebody_else_was_given_is_given_up(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: socket.socket
     ) -> None:
-        ports = iter([listener.getsockname()[1], prometheus_server._free_port()])
-        monkeypatch.setattr(prometheus_server, "_free_port", lambda: next(ports))
+        free_port, taken = prometheus_server.free_port, [listener.getsockname()[1]]
+        monkeypatch.setattr(prometheus_server, "free_port", lambda: taken.pop() if taken else free_port())
         server = Server(tmp_path, within=PATIENCE)
         assert not server.ended()
+        assert not taken
         server.close()
 
     def test_it_dies_with_its_runner(self, tmp_path: Path) -> None:
