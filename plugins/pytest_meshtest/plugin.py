@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RESOLVED = pytest.StashKey[Resolved]()
 SESSION = pytest.StashKey["MeshSession"]()
 MESH = pytest.StashKey["Mesh"]()
+LIVE = pytest.StashKey[str]()
 
 MARKERS = (
     "mesh(**settings): settings of the mesh for this test, as in [tool.meshtest]: start_timeout=30, propagation=0.3",
@@ -55,6 +56,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(f"--mesh-{name.replace('_', '-')}", dest=f"mesh_{name}", type=kind, default=None, help=text)
         # the default is only ever compared with: an ini option that is not set must not hide [tool.meshtest]
         parser.addini(f"mesh_{name}", text, type=INI_TYPES[kind], default=None)  # type: ignore[arg-type]
+    text = "serve the report of the test that runs, on this port of 127.0.0.1 (default: one that is free)"
+    group.addoption("--mesh-live", nargs="?", const=0, type=int, default=None, metavar="PORT", help=text)
     text = "manifests applied before each test that has no mesh_apply mark"
     parser.addini("mesh_manifests", text, type="args", default=[])
 
@@ -69,6 +72,20 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     config.stash[RESOLVED] = _resolve(config)
+    if config.option.mesh_live is not None and not hasattr(config, "workerinput"):
+        config.stash[LIVE] = _live_page(config, config.option.mesh_live)
+
+
+def _live_page(config: pytest.Config, port: int) -> str:
+    """Its URL. The controller of pytest-xdist has it, and it shows what the workers run."""
+    from meshtest.run.live import LivePage
+
+    try:
+        page = LivePage(config.stash[RESOLVED].settings.reports, port)
+    except MeshtestError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.add_cleanup(page.close)
+    return page.start().url
 
 
 def _resolve(config: pytest.Config, **marker: Any) -> Resolved:
@@ -110,6 +127,8 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     resolved = config.stash[RESOLVED]
     lines = [f"meshtest: provider {resolved.settings.provider}, seed {resolved.settings.seed}"]
+    if LIVE in config.stash:
+        lines.append(f"meshtest: report, live: {config.stash[LIVE]}")
     told = [line for line in resolved.explain() if not line.endswith("(drawn)")]
     return [*lines, *(f"  {line}" for line in told)]
 
