@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from meshtest_envoy.ground import Ground
@@ -54,8 +55,13 @@ def test_a_run_that_cannot_be_made_leaves_nothing(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Ground] = []
-    begin = EnvoyProvider.start_early
-    monkeypatch.setattr(EnvoyProvider, "start_early", lambda p, s: (begin(p, s), made.append(ground_of(p))))
+
+    class Noted(Ground):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            made.append(self)
+
+    monkeypatch.setattr("meshtest_envoy.provider.Ground", Noted)
     settings.reports.write_text("a file in the way")
     with pytest.raises(HistoryError, match="cannot make a run folder"):
         open_mesh("early", settings)
