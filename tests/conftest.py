@@ -34,7 +34,7 @@ GONE_WITHIN = 1.0
 """Seconds within which nothing may be left of a program that has ended, however it ended; see unhurried()."""
 MARK = "MESHTEST_TEST_GROUND"
 
-SETTINGS = ("MESHTEST_", "PYTEST_", "PY_COLORS", "FORCE_COLOR", "XDG_RUNTIME_DIR", "COV_")
+SETTINGS = ("MESHTEST_", "PYTEST_", "GITHUB_STEP_SUMMARY", "PY_COLORS", "FORCE_COLOR", "XDG_RUNTIME_DIR", "COV_")
 """What of our own environment must not reach the programs."""
 
 

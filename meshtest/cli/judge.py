@@ -33,6 +33,8 @@ def go(arguments: argparse.Namespace) -> int:
     else:
         with Terminal() as terminal:
             terminal.say(console.summary(history, verdict, folder=run.path, **terminal.look))
+            if run.about.get("test") == "failed" and run.about.get("error"):
+                terminal.say(f"  (when it ran, the test itself failed: {str(run.about['error']).splitlines()[0]})")
             if not run.asked:
                 terminal.say("  (nothing was asked when it ran; judged by no_downtime)")
     return EXIT[verdict.outcome]

@@ -6,10 +6,10 @@ Not here: how it comes of a history (telemetry/graph.py), how it is drawn (repor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal, NamedTuple
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed, nearest
 
 NodeKind = Literal["workload", "gateway", "client", "unknown"]
@@ -57,6 +57,12 @@ class Edge(NamedTuple):
     """Tries beyond the first."""
     unlinked: int = 0
     """Without a request id: the caller did not pass the headers on, so nobody can say which request caused them."""
+
+    def as_data(self) -> dict[str, Any]:
+        """Times to the microsecond; null where there was no answer."""
+        p50, p99 = (None if value == inf else round(value, 6) for value in (self.p50, self.p99))
+        more = {"protocols": list(self.protocols), "flags": dict(self.flags), "p50": p50, "p99": p99}
+        return {**self._asdict(), "rate": round(self.rate, 3), **more}
 
 
 class Missing(NamedTuple):
@@ -156,13 +162,6 @@ class Graph:
             "start": round(self.start, 6),
             "end": round(self.end, 6),
             "nodes": [node._asdict() for node in self.nodes],
-            "edges": [_edge_data(edge) for edge in self.edges],
+            "edges": [edge.as_data() for edge in self.edges],
             "missing": [missing._asdict() for missing in self.missing],
         }
-
-
-def _edge_data(edge: Edge) -> dict[str, Any]:
-    """Times to the microsecond; null where there was no answer."""
-    times = {name: None if value == inf else round(value, 6) for name, value in (("p50", edge.p50), ("p99", edge.p99))}
-    more = {"rate": round(edge.rate, 3), "protocols": list(edge.protocols), "flags": dict(edge.flags), **times}
-    return {**edge._asdict(), **more}

@@ -6,6 +6,7 @@ reports/2026-08-22T01-00-07-canary/
     requests/       LOAD.bin (RECORDs) and LOAD.names; of further processes of a load LOAD+1.bin ...
     hops.tsv        the proxies' access log, if the provider has one
     spans.jsonl     a Span a line, as proxies and services told of them
+    prometheus/     the series of the Prometheus that was asked, if one was (`meshtest query --run`); prometheus.log
     config/NNN.diff what each change of the configuration changed; pods/POD.log
     checks.json     what was asked, of which window and cut; verdict.json: the answer
 """
@@ -53,13 +54,13 @@ def create(parent: Path, name: str, about: Mapping[str, Any], *, now: float | No
         made.chmod(0o755)
         (made / REQUESTS).mkdir()
         write_atomically(made / RUN, about)
-        return _placed(made, parent / f"{stamp}-{slug(name)}")
+        return placed(made, parent / f"{stamp}-{slug(name)}")
     except OSError as error:
         shutil.rmtree(made, ignore_errors=True)
         raise HistoryError(f"cannot make a run folder in {parent}: {error.strerror}") from None
 
 
-def _placed(made: Path, wanted: Path) -> Path:
+def placed(made: Path, wanted: Path) -> Path:
     """Rename to the first free of NAME, NAME-2, NAME-3...; a folder that is not empty is never replaced."""
     for number in range(1, 10_000):
         path = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")

@@ -45,6 +45,7 @@ class Run:
         self._findings: list[Finding] = []
         self._lock = threading.Lock()
         self._cut_short = False
+        self._of_test: dict[str, str] = {}
         self._about = self._introduction(command)
         folder.clear(settings.reports, settings.keep)
         self.directory = folder.create(settings.reports, name, self._about, now=self.wall_start)
@@ -132,11 +133,18 @@ class Run:
         """All findings so far together."""
         return Verdict(tuple(self._findings))
 
+    def test_ended(self, outcome: str, error: str = "") -> None:
+        """What pytest says of the test that made the run: `passed`, `failed`, `skipped`. `error` is what it found wrong
+        beyond the checks: a plain assert that failed. The first that failed counts."""
+        if self._of_test.get("outcome") != "failed":
+            self._of_test = {"outcome": outcome, "error": error}
+
     def close(self, *, error: str | None = None) -> list[UndoFailed]:
         """Undo, last thing first; write how it ended. Safe to call twice. Returns what could not be undone."""
         if self.closed:
             return []
         failed = self.undo.unwind()
+        error = error or self._of_test.get("error") or None
         try:
             for failure in failed:
                 self.record("undo.failed", failure.name, text=str(failure))
@@ -147,8 +155,11 @@ class Run:
         return failed
 
     def _end(self, error: str | None) -> None:
-        outcome = Outcome.FAIL if error and not self._findings else self.verdict.outcome
+        of_test = bool(self._of_test.get("error"))
+        outcome = Outcome.FAIL if error and (of_test or not self._findings) else self.verdict.outcome
         self._about |= {"ended": time.time(), "outcome": outcome.name, "error": error}
+        if self._of_test:
+            self._about["test"] = self._of_test["outcome"]
         try:
             write_atomically(self.directory / folder.RUN, self._about)
         except OSError as trouble:

@@ -167,9 +167,19 @@ def open_run(path: Path) -> StoredRun:
     if data is None:
         raise HistoryError(f"{path} is not a run folder: it has no readable {folder.RUN}")
     if data["schema_version"] != folder.SCHEMA_VERSION:
-        version = data["schema_version"]
-        raise HistoryError(f"{path}: written in format {version}; this meshtest reads {folder.SCHEMA_VERSION}")
+        raise HistoryError(f"{path}: {_other_format(data)}")
+    if lacking := [name for name in ("start_ns", "wall_start") if not isinstance(data.get(name), int | float)]:
+        raise HistoryError(f"{path / folder.RUN} has no number {' and no number '.join(lacking)}: not written by a run")
     return StoredRun(path, data)
+
+
+def _other_format(data: Mapping[str, Any]) -> str:
+    """Which it is, and what to do: folders are read by the version that wrote them, and made again by its command."""
+    told, writer = data["schema_version"], str(data.get("meshtest") or "unknown")
+    newer = isinstance(told, int) and told > folder.SCHEMA_VERSION
+    again = f"run it again: {data['command']}" if data.get("command") else "run it again"
+    other = "upgrade meshtest" if newer else f"read it with the meshtest that wrote it (version {writer})"
+    return f"written in format {told}; this meshtest reads {folder.SCHEMA_VERSION}: {other}, or {again}"
 
 
 def judge_again(path: Path) -> Verdict:

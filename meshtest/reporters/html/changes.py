@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from meshtest.lib.figures import seconds
 from meshtest.lib.words import plural
@@ -14,9 +14,11 @@ LINES = 200
 """Lines of a diff that are shown; the folder of the run has all."""
 LONGEST = 400
 """Characters of a line."""
-BUDGET = 60_000
+BUDGET = 40_000
 """Characters of all diffs together, for the page must stay small; what was at fault is shown first."""
-MOST = 300
+NEAR = 10
+"""Changes before and after the one at fault that are listed at once."""
+MOST = 150
 """Changes that are listed."""
 
 
@@ -31,10 +33,25 @@ def section(material: Material) -> Markup:
         body, used = _diff(change, budget)
         budget -= used
         shown[change.number] = _change(material, change, body, change is guilty)
-    parts = [shown[change.number] for change in changes if change.number in shown]
+    listed = [change for change in changes if change.number in shown]
+    parts = list(_folded(shown, listed, listed.index(guilty) if guilty else 0))
     if len(changes) > MOST:
-        parts.append(tag("p", f"and {plural(len(changes) - MOST, 'more change')} in the folder of the run", class_="dim"))
+        parts.append(
+            tag("p", f"and {plural(len(changes) - MOST, 'more change')} in the folder of the run", class_="dim")
+        )
     return join(parts)
+
+
+def _folded(shown: Mapping[int, Markup], listed: Sequence[Change], at: int) -> Iterator[Markup]:
+    """Those near the one at fault; the others behind one line, if they are many."""
+    bodies = [shown[change.number] for change in listed]
+    low, high = max(at - NEAR, 0), at + NEAR + 1
+    low, high = (0, len(bodies)) if len(bodies) <= 2 * NEAR + 4 else (low, high)
+    for part, words in ((bodies[:low], "earlier"), (bodies[low:high], ""), (bodies[high:], "later")):
+        if words and part:
+            yield tag("details", tag("summary", f"{len(part)} {words} changes"), tag("div", *part))
+        else:
+            yield from part
 
 
 def _change(material: Material, change: Change, body: Markup, guilty: bool) -> Markup:

@@ -89,6 +89,8 @@ class Cells(NamedTuple):
 
     start: float
     width: float
+    """Seconds of a part."""
+    parts: int
     low: int
     """The axis begins at 10 ** (low / FINE) ticks."""
     coarse: int
@@ -122,4 +124,4 @@ def cells(material: Material, parts: int, coarse: int = 1) -> Cells:
         for (code, row), count in Counter(pairs).items():
             if answered[code]:
                 counts.setdefault(names[code], Counter())[part, row] += count
-    return Cells(requests.second(first), span / 1e9 / parts, low, coarse, steps, counts)
+    return Cells(requests.second(first), span / 1e9 / parts, parts, low, coarse, steps, counts)

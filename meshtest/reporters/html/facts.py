@@ -83,7 +83,9 @@ def _load(event: Event) -> str:
 def _stand_ins(material: Material) -> str:
     """In place of whose images the built-in program answered."""
     started = material.history.of("pod.start")
-    played = {str(e.data.get("workload") or e.subject).removeprefix("default/") for e in started if e.data.get("stand_in")}
+    played = {
+        str(e.data.get("workload") or e.subject).removeprefix("default/") for e in started if e.data.get("stand_in")
+    }
     return listed(sorted(played, key=natural), most=40) or ("none: all pods ran your own programs" if started else "")
 
 
@@ -101,7 +103,9 @@ def events(material: Material) -> Markup:
             class_="moment" if moment is not None and e.at >= moment and e is _first_after(near, moment) else None)
         for e in near
     )  # fmt: skip
-    caption = f"{len(near)} of {len(everything)} events" + (", those around the first failure" if moment is not None else "")
+    caption = f"{len(near)} of {len(everything)} events" + (
+        ", those around the first failure" if moment is not None else ""
+    )
     head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in ("Second", "Kind", "What happened"))))
     table = tag("table", tag("caption", caption), head, tag("tbody", *rows), class_="events")
     region = tag("div", table, class_="scroll", tabindex="0", role="region", aria_label="Events")

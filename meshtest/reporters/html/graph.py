@@ -11,16 +11,16 @@ from functools import partial
 from math import inf, log10
 from typing import NamedTuple
 
-from meshtest.lib.figures import percent, seconds
+from meshtest.lib.figures import percent
 from meshtest.lib.words import plural
 from meshtest.model.graph import Edge, Graph, Node
-from meshtest.reporters.html.canvas import NARROW, Canvas, both, fitted, picture, width
+from meshtest.reporters.html.canvas import NARROW, Canvas, both, fitted, picture, took, width
 from meshtest.reporters.html.layers import Layers, Slot, layered
 from meshtest.reporters.html.markup import NOTHING, Markup, join, tag
 from meshtest.reporters.html.material import Material
 from meshtest.telemetry.graph import graph_of
 
-MOST = 40
+MOST = 20
 """Nodes that are drawn; those with most requests. The table has all edges, up to MOST_ROWS."""
 MOST_ROWS = 120
 LINE = 14
@@ -74,8 +74,8 @@ def _kept(graph: Graph) -> Graph:
 def _shape(canvas: Canvas, layers: int, widest: int) -> Shape:
     if canvas is NARROW:
         return Shape(34, min(118, (canvas.width - 16) / max(widest, 1) - 8), 64, 126, 104, True)
-    room = (canvas.width - 16 - layers * 112) / max(layers - 1, 1)
-    return Shape(112, 36, min(max(room, 118), 240), 52, 34, False)
+    room = (canvas.width - 16 - layers * 106) / max(layers - 1, 1)
+    return Shape(106, 36, min(max(room, 128), 240), 56, 36, False)
 
 
 def _placed(layout: Layers, shape: Shape, room: float) -> tuple[dict[Slot, Spot], float]:
@@ -163,15 +163,15 @@ def _xy(spot: Spot, shape: Shape) -> tuple[float, float]:
     return (spot.across + 8, spot.along) if shape.down else (spot.along, spot.across + 8)
 
 
-def _edge(
-    edge: Edge, layout: Layers, spots: Mapping[Slot, Spot], words: Spot, shape: Shape, most: int
-) -> Markup:
+def _edge(edge: Edge, layout: Layers, spots: Mapping[Slot, Spot], words: Spot, shape: Shape, most: int) -> Markup:
     """From the source, through its stand-ins and its words, to the target."""
     way = layout.ways[edge.source, edge.target]
     half = shape.node_along / 2
     start, end = spots[way[0]], spots[way[-1]]
     sign = 1 if end.along >= start.along else -1
-    points = [Spot(start.along + sign * half, start.across), *(spots[slot] for slot in way[1:-1]), words,
+    flat = sign * (LINE * 1.7 if shape.down else _longest(edge) / 2)
+    points = [Spot(start.along + sign * half, start.across), *(spots[slot] for slot in way[1:-1]),
+              words._replace(along=words.along - flat), words._replace(along=words.along + flat),
               Spot(end.along - sign * (half + 7), end.across)]  # fmt: skip
     thick = 1 + 2.5 * log10(1 + 9 * edge.requests / most)
     kinds = " ".join(filter(None, ("edge", "failed" if edge.failed else "", "copies" if edge.mirrored else "")))
@@ -198,19 +198,27 @@ def _head(tip: Spot, sign: int, shape: Shape, *, failed: bool) -> Markup:
     return tag("path", d=path, class_=f"tipped{' failed' if failed else ''}")
 
 
-def _words(edge: Edge, spot: Spot, shape: Shape) -> Markup:
-    """Two lines: how often and how fast; what failed and how safe."""
-    x, y = _xy(spot, shape)
-    lines = [f"{_rate(edge.rate)} · {seconds(edge.p50)}"]
+def _lines(edge: Edge) -> list[str]:
+    """How often and how fast; what failed and how safe."""
     more = [f"✗ {edge.failed:,} failed"] if edge.failed else []
     more += ["copies"] if edge.mirrored else []
     more += ["mTLS"] if edge.mtls else []
-    lines += [" · ".join(more)] if more else []
+    return [f"{_rate(edge.rate)} · {took(edge.p50)}", *([" · ".join(more)] if more else [])]
+
+
+def _longest(edge: Edge) -> float:
+    return max(width(line, 11) for line in _lines(edge)) + 4
+
+
+def _words(edge: Edge, spot: Spot, shape: Shape) -> Markup:
+    """Above the edge and below it; where edges run down, on it."""
+    x, y = _xy(spot, shape)
+    lines = _lines(edge)
     room = shape.words if shape.down else shape.gap - 14
+    places = [y + 4 + LINE * (i - (len(lines) - 1) / 2) for i in range(2)] if shape.down else [y - 5, y + 14]
     parts = []
-    for number, line in enumerate(lines):
+    for number, (line, place) in enumerate(zip(lines, places, strict=False)):
         kind = "halo small" + (" bad" if number and edge.failed else "")
-        place = y + 4 + LINE * (number - (len(lines) - 1) / 2)
         parts.append(tag("text", fitted(line, room, 11), x=x, y=place, text_anchor="middle", class_=kind))
     return join(parts)
 
@@ -247,7 +255,7 @@ def said(edge: Edge) -> str:
     tls = {True: "mutual TLS", False: "not all by mutual TLS", None: ""}[edge.mtls]
     flags = ", ".join(f"{flag} × {count}" for flag, count in list(edge.flags.items())[:6])
     parts = [f"{edge.source} → {edge.target}: {edge.requests:,} {kind}", f"{edge.failed:,} failed" if edge.failed else "",
-             f"p50 {seconds(edge.p50)}, p99 {seconds(edge.p99)}", tls, flags]  # fmt: skip
+             f"p50 {took(edge.p50)}, p99 {took(edge.p99)}", tls, flags]  # fmt: skip
     return ", ".join(filter(None, parts))
 
 
@@ -263,10 +271,12 @@ def _table(graph: Graph) -> Markup:
 
 
 def _row(edge: Edge, names: Sequence[str]) -> Markup:
-    failed = f"{edge.failed:,}" + (f" ({percent(edge.failed / edge.requests)})" if edge.failed and edge.requests else "")
+    failed = f"{edge.failed:,}" + (
+        f" ({percent(edge.failed / edge.requests)})" if edge.failed and edge.requests else ""
+    )
     tls = {True: "yes", False: "not all", None: "–"}[edge.mtls]
     to = edge.target + (" (copies)" if edge.mirrored else "")
-    values = (to, f"{edge.requests:,}", _rate(edge.rate), failed, seconds(edge.p50), seconds(edge.p99), tls)
+    values = (to, f"{edge.requests:,}", _rate(edge.rate), failed, took(edge.p50), took(edge.p99), tls)
     cells = zip(names[1:], values, strict=True)
     bad = {"Failed": "bad"} if edge.failed else {}
     return tag("tr", tag("th", tag("span", edge.source, class_="name"), scope="row"),

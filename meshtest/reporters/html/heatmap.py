@@ -19,6 +19,8 @@ from meshtest.reporters.html.material import Material, natural
 
 PANELS = 4
 """Versions with a panel; those with most requests."""
+TIPPED = 2
+"""More panels than that have no tooltips: they would be most of the page."""
 SHADES = 5
 HEIGHT = 110
 GAP = 24
@@ -38,6 +40,8 @@ def drawn(material: Material, canvas: Canvas) -> Markup:
     y = 0.0
     for name in sorted(shown, key=natural):
         parts.append(_panel(material, canvas, scale, found, name, y))
+        if canvas.tips and len(shown) <= TIPPED:
+            parts += _tips(found.counts[name], found, scale, y + 18)
         y += HEIGHT + GAP
     parts += time_axis(canvas, scale, y - 2)
     title = "Latency over time by version, logarithmic"
@@ -62,8 +66,6 @@ def _panel(material: Material, canvas: Canvas, scale: Scale, found: Cells, name:
     parts += _axis(canvas, found, height)
     parts += _shades(material.color(name), counts, found, scale, height)
     parts += _median(counts, found, scale, height)
-    if canvas.tips:
-        parts += _tips(name, counts, found, scale, top)
     return join(parts)
 
 
@@ -82,17 +84,18 @@ def _axis(canvas: Canvas, found: Cells, height: Scale) -> Iterator[Markup]:
 def _shades(
     color: str, counts: Counter[tuple[int, int]], found: Cells, scale: Scale, height: Scale
 ) -> Iterator[Markup]:
-    """A path a shade, of thick lines: a run of neighbours of one shade is one line."""
+    """A path a shade, of thick lines: a run of neighbours of one shade is one line. In units of cells, to be short."""
     most = max(counts.values())
-    thick = height(0) - height(1)
     lines: dict[int, list[str]] = {}
     for (part, row), length, shade in _runs(counts, most):
-        x, right = scale(found.start + part * found.width), scale(found.start + (part + length) * found.width)
-        lines.setdefault(shade, []).append(f"M{x:.1f} {height(row + 0.5):.1f}H{right:.1f}")
-    for shade, paths in sorted(lines.items()):
-        opacity = f"{0.2 + 0.8 * shade / SHADES:.2f}"
-        path = "".join(paths).replace(".0H", "H").replace(".0M", "M")
-        yield tag("path", d=path, class_=f"heat {color}", stroke_width=f"{thick:.2f}", stroke_opacity=opacity)
+        lines.setdefault(shade, []).append(f"M{part} {row}h{length}")
+    column = (scale(found.start + found.width * found.parts) - scale(found.start)) / found.parts
+    place = f"translate({scale(found.start):.2f} {height(0.5):.2f}) scale({column:.4f} {height(1) - height(0):.4f})"
+    shades = (
+        tag("path", d="".join(paths), stroke_opacity=f"{0.2 + 0.8 * shade / SHADES:.2f}")
+        for shade, paths in sorted(lines.items())
+    )
+    yield tag("g", *shades, class_=f"heat {color}", transform=place)
 
 
 def _runs(counts: Counter[tuple[int, int]], most: int) -> Iterator[tuple[tuple[int, int], int, int]]:
@@ -134,7 +137,7 @@ def _quantile(column: Sequence[tuple[int, int]], p: float) -> int:
 
 def _median(counts: Counter[tuple[int, int]], found: Cells, scale: Scale, height: Scale) -> Iterator[Markup]:
     """A line, broken where nobody answered."""
-    path, before = [], -2
+    path, before = [], -9
     for part, column in _by_part(counts).items():
         x = scale(found.start + (part + 0.5) * found.width)
         path.append(f"{'L' if part - before <= 3 else 'M'}{x:.1f} {height(_quantile(column, 0.5) + 0.5):.1f}")
@@ -143,7 +146,7 @@ def _median(counts: Counter[tuple[int, int]], found: Cells, scale: Scale, height
         yield tag("path", tag("title", "median"), d="".join(path), class_="median")
 
 
-def _tips(name: str, counts: Counter[tuple[int, int]], found: Cells, scale: Scale, y: float) -> Iterator[Markup]:
+def _tips(counts: Counter[tuple[int, int]], found: Cells, scale: Scale, y: float) -> Iterator[Markup]:
     for part, column in _by_part(counts).items():
         start = found.start + part * found.width
         x, right = scale(start), scale(start + found.width)
@@ -151,5 +154,3 @@ def _tips(name: str, counts: Counter[tuple[int, int]], found: Cells, scale: Scal
         answers = sum(count for _, count in column)
         words = f"{start:.3f} s: {answers} answers, p50 about {p50}, p99 about {p99}"
         yield tag("rect", tag("title", words), x=x, y=y, width=right - x, height=HEIGHT - 6, class_="tip")
-
-

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from meshtest.lib.figures import seconds
 from meshtest.lib.words import listed, plural
 from meshtest.model.history import Event
-from meshtest.reporters.html.canvas import Canvas, Scale, fitted, label, width
+from meshtest.reporters.html.canvas import Canvas, Scale, label, width
 from meshtest.reporters.html.causes import described
 from meshtest.reporters.html.markup import NOTHING, Markup, join, tag
 from meshtest.reporters.html.material import Material, natural
@@ -25,6 +25,8 @@ NAME = 14
 """Height of the name of a lane, where it stands above it."""
 ROWS = 4
 """Rows of a lane; what does not fit into them is drawn over the last, without words."""
+MANY = 60
+"""Items of a lane that are drawn one by one."""
 PODS = 8
 """Lanes of workloads."""
 MARKS = {
@@ -149,9 +151,9 @@ def _drawn(material: Material, canvas: Canvas, scale: Scale, lane: Lane, y: floa
     if lane.marks:
         rows, body = 1, _signs(material, lane.marks, scale, y + above)
     else:
-        placed = list(_rows(lane.items, scale))
-        rows = max(row for row, *_ in placed) + 1
-        body = join(_span(canvas, *each, y + above) for each in placed)
+        placed = list(_rows(_merged(lane.items, scale), scale))
+        rows = max(each.row for each in placed) + 1
+        body = join(_span(each, y + above) for each in placed)
     if canvas.names_above:
         name = label(canvas.left + 3, y + 11, lane.name, room=canvas.inner - 4, class_="dim small")
     else:
@@ -159,49 +161,79 @@ def _drawn(material: Material, canvas: Canvas, scale: Scale, lane: Lane, y: floa
     return join((name, body)), above + rows * ROW
 
 
-def _rows(items: Iterable[Item], scale: Scale) -> Iterator[tuple[int, Item, float, float, float]]:
-    """(row, item, from, to, where the next one begins): each in the first row where it and its words fit, else in the
-    one with most room."""
-    waiting: list[list[tuple[Item, float, float]]] = [[] for _ in range(ROWS)]
-    ends = [float("-inf")] * ROWS
+def _merged(items: Sequence[Item], scale: Scale) -> list[Item]:
+    """Where there are very many, neighbours together."""
+    if len(items) <= MANY:
+        return list(items)
+    step = (scale.end - scale.start) / MANY
+    groups: dict[int, list[Item]] = {}
+    for item in sorted(items):
+        groups.setdefault(int(scale(item.start) / step), []).append(item)
+    return [_together(group) for group in groups.values()]
+
+
+def _together(group: Sequence[Item]) -> Item:
+    first, last = group[0], group[-1]
+    if len(group) == 1:
+        return first
+    more = f"{len(group)} together, from {first.more or first.words} to {last.more or last.words}"
+    return Item(first.start, max(item.end for item in group), f"{len(group)} ×", first.class_, more[:600])
+
+
+class Placed(NamedTuple):
+    """An item with its row, where it begins and ends on the canvas, and how far it may reach to both sides."""
+
+    row: int
+    item: Item
+    start: float
+    end: float
+    before: float
+    after: float
+
+
+def _rows(items: Iterable[Item], scale: Scale) -> Iterator[Placed]:
+    """Each in the first row where it and its words fit, else in the one that is free soonest."""
+    lines: list[list[tuple[Item, float, float]]] = [[] for _ in range(ROWS)]
+    reached = [float("-inf")] * ROWS
     for item in sorted(items, key=lambda item: (item.start, -item.end)):
         start, end = scale(item.start), max(scale(item.end), scale(item.start) + 2)
-        room = max(end, start + min(width(item.words), 170) + 8)
-        row = next((r for r, reached in enumerate(ends) if reached <= start), None)
+        row = next((r for r, at in enumerate(reached) if at <= start), None)
         if row is None:
-            row = min(range(ROWS), key=lambda r: max(ends[r], _last(waiting[r])))
-        ends[row] = room if _last(waiting[row]) <= start else max(ends[row], room)
-        waiting[row].append((item, start, end))
-    for row, line in enumerate(waiting):
-        for (item, start, end), after in zip(line, [*line[1:], None], strict=False):
-            yield row, item, start, end, after[1] if after else scale.end
+            row = min(range(ROWS), key=lambda r: max((line[2] for line in lines[r]), default=0.0))
+        words = min(width(item.words), 180)
+        reached[row] = max(reached[row], end if words <= end - start - 8 else end + words + 8)
+        lines[row].append((item, start, end))
+    for row, line in enumerate(lines):
+        starts = [start for _, start, _ in line[1:]] + [scale.end]
+        before = scale.start
+        for (item, start, end), after in zip(line, starts, strict=False):
+            yield Placed(row, item, start, end, before, after)
+            before = min(end + width(item.words) + 8, after)
 
 
-def _last(line: Sequence[tuple[Item, float, float]]) -> float:
-    return max((end for _, _, end in line), default=float("-inf"))
-
-
-def _span(canvas: Canvas, row: int, item: Item, start: float, end: float, after: float, y: float) -> Markup:
-    """A bar with its words in it, or beside it until the next one begins."""
+def _span(placed: Placed, y: float) -> Markup:
+    """A bar with its words in it, or right of it until the next one begins, or left of it."""
+    row, item, start, end, before, after = placed
     y += row * ROW
     title = tag("title", item.more or item.words)
     bar = tag("rect", title, x=start, y=y + 3, width=end - start, height=ROW - 6, rx=2, class_=f"bar {item.class_}")
-    inside = end - start - 8
-    if width(item.words) <= inside or inside >= max(after - end - 10, 60):
+    inside, right, left = end - start - 8, after - end - 8, start - before - 8
+    need = width(item.words)
+    if need <= inside or inside >= max(right, 60) > 0 and need > left:
         return join((bar, label(start + 4, y + 14, item.words, room=inside, class_=f"in {item.class_}")))
-    shown = fitted(item.words, after - end - 8)
-    if not shown and start - 8 > canvas.left + width(item.words) and after >= canvas.end:
-        return join((bar, label(start - 4, y + 14, item.words, anchor="end")))
-    return join((bar, label(end + 4, y + 14, item.words, room=after - end - 8) if shown else NOTHING))
+    if need <= right or right >= left:
+        return join((bar, label(end + 4, y + 14, item.words, room=right)))
+    return join((bar, label(start - 4, y + 14, item.words, room=left, anchor="end")))
 
 
 def _signs(material: Material, events: Sequence[Event], scale: Scale, y: float) -> Markup:
     """One sign for what is too near to be told apart; SIGTERM and exit hide no ready."""
     middle, parts = y + ROW / 2, []
+    apart = 7 if len(events) <= MANY else 16
     groups: dict[tuple[str, int], list[Event]] = {}
     for event in events:
         if event.kind != "pod.start":
-            groups.setdefault((event.kind, int(scale(event.at) / 7)), []).append(event)
+            groups.setdefault((event.kind, int(scale(event.at) / apart)), []).append(event)
     for (kind, _), group in groups.items():
         class_, shape, word = MARKS[kind]
         words = told(material, group[0]) + f" at {group[0].at:.3f} s"

@@ -51,7 +51,9 @@ def section(material: Material) -> Markup:
         budget -= sum(map(len, lines))
         parts.append(_log(name, found, lines))
     if silent:
-        parts.append(tag("p", f"Printed nothing: {', '.join(silent[:30])}{' ...' if len(silent) > 30 else ''}.", class_="dim"))
+        parts.append(
+            tag("p", f"Printed nothing: {', '.join(silent[:30])}{' ...' if len(silent) > 30 else ''}.", class_="dim")
+        )
     return join(parts) if parts else tag("p", "No logs were kept.", class_="empty")
 
 

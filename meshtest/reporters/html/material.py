@@ -77,7 +77,8 @@ class Material:
         word = self.report.about.get("outcome")
         if word in Outcome.__members__:
             return Outcome[word]
-        return None if self.report.about.get("ended") is None else Outcome.UNKNOWN
+        ended = self.report.about.get("ended") is not None or self.history.truncated
+        return Outcome.UNKNOWN if ended else None
 
     @cached_property
     def decisive(self) -> Finding | None:

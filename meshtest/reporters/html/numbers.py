@@ -7,6 +7,7 @@ from math import inf
 from meshtest.lib.figures import percent, seconds
 from meshtest.model import tables
 from meshtest.model.tables import Row
+from meshtest.reporters.html.canvas import took
 from meshtest.reporters.html.markup import NOTHING, Markup, join, tag
 from meshtest.reporters.html.material import Material
 
@@ -63,14 +64,20 @@ def _table(caption: str, rows: list[Markup]) -> Markup:
 def _row(material: Material, row: Row, p95: float) -> Markup:
     swatch = tag("span", class_=f"swatch {material.color(row.version)}", aria_hidden="true")
     name = tag("th", swatch, tag("span", row.version or UNKNOWN, class_="name"), scope="row")
-    values = (f"{row.requests:,}", _bar(row), f"{row.failed:,}", *map(seconds, (row.p50, p95, row.p99, row.worst)))
+    values = (
+        f"{row.requests:,}",
+        _bar(row, material.color(row.version)),
+        f"{row.failed:,}",
+        *map(took, (row.p50, p95, row.p99, row.worst)),
+    )
     classes = ("", "share", "bad" if row.failed else "", "", "", "", "")
     cells = zip(NAMES[1:], values, classes, strict=True)
     return tag("tr", name, *(tag("td", value, class_=kind or None, data_name=key) for key, value, kind in cells))
 
 
-def _bar(row: Row) -> Markup:
-    return join((tag("span", style=f"width:{row.share * 100:.1f}%", class_="fill"), tag("span", percent(row.share))))
+def _bar(row: Row, color: str) -> Markup:
+    fill = tag("span", style=f"width:{row.share * 100:.1f}%", class_=f"fill {color}")
+    return join((tag("span", fill, class_="track", aria_hidden="true"), tag("span", percent(row.share))))
 
 
 def _p95(material: Material) -> dict[str, float]:

@@ -37,7 +37,10 @@ def page(report: RunReport, *, head: str = "") -> str:
         tag("a", "Skip to the verdict", href="#verdict", class_="skip"),
         _header(material),
         tag("main", verdict.section(material), numbers.tiles(material), *_sections(material), id="main"),
-        tag("footer", tag("p", "Written by meshtest. Times are seconds since the run started, unless they say otherwise.")),
+        tag(
+            "footer",
+            tag("p", "Written by meshtest. Times are seconds since the run started, unless they say otherwise."),
+        ),
     )
     return document(words, body, head)
 

@@ -12,7 +12,7 @@ from meshtest.reporters.html import lanes
 from meshtest.reporters.html.canvas import Canvas, Scale, both, label, nice, picture, time_axis
 from meshtest.reporters.html.counts import Counts, deeper_counts, entry_counts
 from meshtest.reporters.html.markup import NOTHING, Markup, join, tag
-from meshtest.reporters.html.material import Material, natural
+from meshtest.reporters.html.material import COLORS, Material, natural
 
 HEIGHT = 150
 """Of a panel."""
@@ -66,7 +66,9 @@ def _description(material: Material, panels: Sequence[Counts]) -> str:
         served = (f"{name or 'nobody known'} {sum(row)}" for name, row in counts.versions.items())
         words.append(f"{counts.host or 'The load'}: {listed(served)} requests; {sum(counts.failed)} failed.")
     words += [f"Outage from {float(o['begin']):.3f} s for {seconds(o['seconds'])}." for o in material.outages[:5]]
-    words.append(f"{plural(len(material.applied), 'change')} of the configuration. All events are listed in a table below.")
+    words.append(
+        f"{plural(len(material.applied), 'change')} of the configuration. All events are listed in a table below."
+    )
     return " ".join(words)
 
 
@@ -129,7 +131,7 @@ def _intended(material: Material, counts: Counts, scale: Scale, height: Scale) -
     """Where the borders between the versions should be, dashed: the shares in force of the rate there was."""
     splits = material.shares(counts.host) if counts.host else []
     names = [name.rpartition("/")[2] for name in sorted(filter(None, counts.served), key=natural)]
-    if len({version for _, split in splits for version in split}) < 2:
+    if not 2 <= len({version for _, split in splits for version in split}) <= COLORS:
         return
     ends = [at for at, _ in splits[1:]] + [float("inf")]
     for border in range(1, len(names)):

@@ -40,10 +40,10 @@ def section(material: Material) -> Markup:
 def sentence(material: Material) -> tuple[str, str]:
     """What matters most, and the rest of it."""
     decisive = material.decisive
-    if material.failures and (material.outcome is not Outcome.PASS or decisive is None):
+    if material.failures and (decisive is None or decisive.outcome is Outcome.FAIL and decisive.figures.get("failed")):
         return _failed(material)
     if decisive is not None and decisive.outcome is not Outcome.PASS:
-        return _sentence(decisive), ""
+        return _sentence(decisive), f"{_failed(material)[0][:-1]}." if material.failures else _answered(material)
     error = material.report.about.get("error")
     if error:
         return "The run ended with an error:", str(error)[:LONGEST]
@@ -55,7 +55,8 @@ def sentence(material: Material) -> tuple[str, str]:
 
 
 def _sentence(finding: Finding) -> str:
-    return f"{finding.check}: {finding.sentence}"[:LONGEST]
+    end = "" if finding.sentence.endswith((".", "!", "?")) else "."
+    return f"{finding.check}: {finding.sentence[:LONGEST]}{end}"
 
 
 def _answered(material: Material) -> str:
@@ -73,17 +74,17 @@ def _failed(material: Material) -> tuple[str, str]:
     first, last = failures[0].request.at, material.requests[material.lost[-1]].at
     when = f"sent at {first:.3f} s" if lost == 1 else f"sent between {first:.3f} s and {last:.3f} s"
     kinds = _shared(Counter(f.kind for f in failures))
-    whom = _shared(Counter(f.who or "nobody known" for f in failures))
-    return lead, f"{kinds}, served by {whom}, {when}.{_longest(material)}"
+    whom = _shared(Counter(f.who or "nobody known" for f in failures), "served by ")
+    return lead, f"{kinds}; {whom}; {when}.{_longest(material)}"
 
 
-def _shared(counts: Counter[str]) -> str:
-    """`all 503 UC`, `61 × 503 UC and 26 × reset`."""
+def _shared(counts: Counter[str], verb: str = "") -> str:
+    """`all 503 UC`, `all served by web/v1`, `61 × 503 UC, 26 × reset`."""
     if len(counts) == 1:
-        return f"{'all ' if counts.total() > 1 else ''}{next(iter(counts))}"
+        return f"{'all ' if counts.total() > 1 else ''}{verb}{next(iter(counts))}"
     common = [f"{count} × {name}" for name, count in counts.most_common(3)]
     more = len(counts) - len(common)
-    return listed(common) + (f" and {plural(more, 'other kind')}" if more else "")
+    return verb + listed(common) + (f" and {plural(more, 'other kind')}" if more else "")
 
 
 def _longest(material: Material) -> str:
@@ -91,9 +92,7 @@ def _longest(material: Material) -> str:
         return ""
     longest = max(material.outages, key=lambda outage: float(outage["seconds"]))
     length = f"{seconds(longest['seconds'])} ({seconds(longest['at_least'])} to {seconds(longest['at_most'])})"
-    if len(material.outages) == 1:
-        return f" One outage of {length}."
-    return f" {plural(len(material.outages), 'outage')}, the longest {length}."
+    return f" The {'longest ' if len(material.outages) > 1 else ''}outage was {length}."
 
 
 def _reasons(material: Material) -> Iterator[Markup]:
@@ -103,7 +102,10 @@ def _reasons(material: Material) -> Iterator[Markup]:
         items = [tag("li", tag("span", ago(gap), class_="ago"), " ", told(material, event)) for gap, event in before]
         pairs.append(tag("div", tag("dt", "Just before"), tag("dd", tag("ul", *items))))
     if cause := likely(material):
-        pairs.append(tag("div", tag("dt", "Likely cause"), tag("dd", cause[0].upper() + cause[1:] + ".")))
+        name = "/" in cause.split(" ", 1)[0]
+        pairs.append(
+            tag("div", tag("dt", "Likely cause"), tag("dd", cause if name else cause[0].upper() + cause[1:], "."))
+        )
     if pairs:
         yield tag("dl", *pairs, class_="reasons")
 
@@ -143,6 +145,9 @@ def warnings(material: Material) -> Iterator[str]:
     """What limits all that is said here."""
     if material.history.truncated:
         yield "The record was cut short (crash or full disk): what is shown ends with its last whole entry."
+    error = material.report.about.get("error")
+    if error and material.decisive is not None:
+        yield f"The run itself ended with an error: {error}"[:LONGEST]
     starved = material.history.of("proxy.starved")
     if starved:
         longest = max(float(event.data.get("seconds") or 0.0) for event in starved)

@@ -10,7 +10,7 @@ from meshtest.lib.figures import seconds
 from meshtest.lib.words import plural
 from meshtest.model.history import Hop
 from meshtest.model.span import Span
-from meshtest.reporters.html.canvas import Canvas, Scale, both, fitted, label, nice, picture, width
+from meshtest.reporters.html.canvas import Canvas, Scale, both, fitted, label, nice, picture, took, width
 from meshtest.reporters.html.markup import Markup, join, tag
 from meshtest.reporters.html.material import Failure, Material, named
 
@@ -153,7 +153,9 @@ def _grid(scale: Scale, left: float, canvas: Canvas, height: float) -> Iterator[
         words = seconds(tick) if tick else "0"
         half = width(words) / 2
         yield tag("path", d=f"M{x:.1f} 0V{height + 6:.0f}", class_="grid")
-        yield tag("text", words, x=min(max(x, half), canvas.width - half), y=height + 19, class_="dim", text_anchor="middle")
+        yield tag(
+            "text", words, x=min(max(x, half), canvas.width - half), y=height + 19, class_="dim", text_anchor="middle"
+        )
 
 
 def _row(canvas: Canvas, scale: Scale, row: Work, y: float, left: float) -> Markup:
@@ -168,11 +170,11 @@ def _row(canvas: Canvas, scale: Scale, row: Work, y: float, left: float) -> Mark
         parts.append(label(4 + indent, y + 16, row.who, room=left - indent - 12, class_="dim"))
     color = "failed" if row.failed else row.color
     ground = "lost" if row.failed else row.color
-    title = tag("title", f"{row.who}: {row.what}; {seconds(row.seconds)} from {seconds(row.start)}")
+    title = tag("title", f"{row.who}: {row.what}; {took(row.seconds)} from {seconds(row.start)}")
     parts.append(tag("rect", title, x=start, y=y + 3, width=end - start, height=ROW - 7, rx=2, class_=f"area {ground}"))
     if row.failed and end - start > 16:
         parts.append(tag("rect", x=end - 12, y=y + 3, width=12.0, height=ROW - 7, class_="area failed"))
-    words = seconds(row.seconds) if canvas.names_above else f"{row.what}, {seconds(row.seconds)}"
+    words = took(row.seconds) if canvas.names_above else f"{row.what}, {took(row.seconds)}"
     parts.append(_words(canvas, words, start, end, y + 16, color, left))
     return join(parts)
 

@@ -25,6 +25,14 @@ FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
     "--disable-extensions", "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
 )  # fmt: skip
+PLACE = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD_CLOEXEC, 10) for end in sys.argv[1:3]]
+os.dup2(ends[0], 3)
+os.dup2(ends[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""The browser reads from descriptor 3 and writes to 4. A POSIX shell could put them there only from below 10."""
 
 
 class Chromium:
@@ -35,9 +43,8 @@ class Chromium:
         self._profile = tempfile.TemporaryDirectory(prefix="meshtest-chromium-", ignore_cleanup_errors=True)
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
-        # the browser reads from descriptor 3 and writes to 4; a shell puts them there, whatever they are now
-        place = f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}'
-        command = ["sh", "-c", place, BINARY, *FLAGS, f"--user-data-dir={self._profile.name}"]
+        place = [sys.executable, "-I", "-S", "-c", PLACE, str(theirs_in), str(theirs_out)]
+        command = [*place, BINARY, *FLAGS, f"--user-data-dir={self._profile.name}"]
         self._process = subprocess.Popen(
             command, pass_fds=(theirs_in, theirs_out), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True,
