@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+from array import array
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,8 +22,8 @@ class Distribution(Sequence[float]):
 
     def __init__(self, counts: Mapping[int, int], infinite: int = 0) -> None:
         """From how often each number of ticks occurs, and how many took forever."""
-        self._ticks = sorted(counts)
-        self._ends = list(itertools.accumulate(map(counts.__getitem__, self._ticks)))
+        self._ticks = array("Q", sorted(counts))
+        self._ends = array("Q", itertools.accumulate(map(counts.__getitem__, self._ticks)))
         self._infinite = infinite
 
     @classmethod

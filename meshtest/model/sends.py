@@ -7,11 +7,13 @@ what was.
 from __future__ import annotations
 
 import operator
+from array import array
 from collections.abc import Sequence
 from itertools import islice
 from weakref import WeakKeyDictionary
 
 from meshtest.lib.dataclass import dataclass
+from meshtest.model.packing import ascending
 from meshtest.model.record import NOT_SENT
 from meshtest.model.request import Lane, Requests, Transport
 
@@ -42,17 +44,18 @@ def of_loads(requests: Requests) -> list[Sends]:
 
 
 def _of_loads(requests: Requests) -> list[Sends]:
+    """Kept as arrays: a list of a million times would be as large as the record itself."""
     began = requests.began
     sends = []
     for load, positions in _by_load(requests).items():
-        times = began.tolist() if isinstance(positions, range) else [began[position] for position in positions]
-        in_order = (
-            requests.in_order if isinstance(positions, range) else all(map(operator.le, times, islice(times, 1, None)))
-        )
-        if not in_order:
+        if isinstance(positions, range) and requests.in_order:
+            sends.append(Sends(load, positions, began))
+            continue
+        times = array("Q", map(began.__getitem__, positions))
+        if not ascending(times):
             positions = sorted(positions, key=began.__getitem__)
-            times = list(map(began.__getitem__, positions))
-        sends.append(Sends(load, positions, times))
+            times = array("Q", map(began.__getitem__, positions))
+        sends.append(Sends(load, array("L", positions), times))
     return sends
 
 

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,12 +29,12 @@ END = 5.0
 
 
 class LivePage:
-    """Serves from `with` to the end of the block. `folder` is that of a run, or one of runs: then the newest of this
-    process is shown."""
+    """Serves from `with` to the end of the block. `folder` is that of a run, or one of runs: then it shows the newest
+    of those that begin from now on."""
 
     def __init__(self, folder: Path, port: int = 0) -> None:
         """UsageError if the port is taken; 0 is any that is free."""
-        self._folder = folder
+        self._folder, self._since = folder, time.time()
         self._listener = _listening(port)
         self.port: int = self._listener.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,9 +45,12 @@ class LivePage:
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.port}/"
 
-    def __enter__(self) -> Self:
+    def start(self) -> Self:
         self._thread.start()
         return self
+
+    def __enter__(self) -> Self:
+        return self.start()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
@@ -71,9 +75,9 @@ class LivePage:
     def _serve(self) -> subprocess.Popen[bytes]:
         """In a session of its own, so that Ctrl-C in the terminal does not reach it; it ends when its stdin does, which
         also a runner that is killed cannot keep open."""
-        words = ["-m", "meshtest.run.live_server", str(self._listener.fileno()), str(self._folder.absolute())]
+        words = [self._listener.fileno(), self._folder.absolute(), self._since]
         return subprocess.Popen(
-            [sys.executable, *words],
+            [sys.executable, "-m", "meshtest.run.live_server", *map(str, words)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -89,8 +89,9 @@ class Made(NamedTuple):
 class Pages:
     """Makes the page when somebody asks and there is something new. Safe from any thread."""
 
-    def __init__(self, where: Path, runner: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._where, self._runner, self._clock = where, runner, clock
+    def __init__(self, where: Path, since: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+        """A run's folder, or one of runs: of those that began since (seconds of the epoch) the newest."""
+        self._where, self._since, self._clock = where, since, clock
         self._lock = threading.Lock()
         self._made = Made("", b"", float("-inf"))
 
@@ -108,10 +109,10 @@ class Pages:
             return self._made
 
     def _newest(self) -> Path:
-        found = [path for path, about in folder.runs(self._where) if about.get("pid") == self._runner]
-        if not found:
+        *_, (path, about) = folder.runs(self._where) or [(self._where, {})]
+        if float(about.get("started") or 0) < self._since or not about:
             raise HistoryError(f"no run in {self._where} yet")
-        return found[-1]
+        return path
 
 
 def fingerprint(run: StoredRun) -> str:
@@ -178,12 +179,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main(arguments: list[str]) -> None:
-    """The socket's number, the folder. Serves until stdin ends."""
+    """The socket's number, the folder, since when. Serves until stdin ends."""
     os.nice(10)  # the load comes first
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
     server.socket.close()
     server.socket = type(server.socket)(fileno=int(arguments[0]))
-    Handler.pages = Pages(Path(arguments[1]), os.getppid())
+    Handler.pages = Pages(Path(arguments[1]), float(arguments[2]))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdin.buffer.read()
 

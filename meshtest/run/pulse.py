@@ -13,8 +13,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
-from meshtest.model.record import ANSWERED, NOT_SENT, RECORD, TICK_NS
-from meshtest.model.request import Server
+from meshtest.model.record import NEVER, NOT_SENT, RECORD, TICK_NS
+from meshtest.model.request import Requests
+from meshtest.model.tables import label
 from meshtest.run import folder
 
 WINDOW = 2.0
@@ -72,16 +73,18 @@ class Pulse:
         )
 
     def _take(self, path: Path) -> None:
+        """Records before names: those are written first, so all that the records mean are there."""
         data = self._new(path, lambda new: len(new) // RECORD.size * RECORD.size)
-        servers: Counter[int] = Counter()
-        for _, _, _, _, done, status, server, fate, *_ in RECORD.iter_unpack(data):
-            self._failed += (fate != ANSWERED and fate != NOT_SENT) or status >= 500
-            if fate == ANSWERED:
-                self._latencies[rounded(done)] += 1
-            servers[server] += 1
-        self._requests += sum(servers.values())
-        for server, count in servers.items():
-            self._versions[self._name(path, server)] += count
+        names = self._names.setdefault(path, [])
+        names += self._lines(path.with_suffix(".names"))
+        part = Requests.as_written(path.stem, data, names)
+        for kind, count in part.tally().items():
+            self._requests += count
+            self._failed += count * (kind.failed and kind.fate != NOT_SENT)
+            self._versions[label(part, kind.origin) or "(unknown)"] += count
+        for ticks, count in Counter(part.done).items():
+            if ticks != NEVER:
+                self._latencies[rounded(ticks)] += count
 
     def _new(self, path: Path, whole: Callable[[bytes], int]) -> bytes:
         """What was added, as far as it is whole."""
@@ -94,16 +97,6 @@ class Pulse:
         size = whole(data)
         self._seen[path] = self._seen.get(path, 0) + size
         return data[:size]
-
-    def _name(self, path: Path, server: int) -> str:
-        """Names are written before the first record that means them."""
-        if server == 0:
-            return "(unknown)"
-        known = self._names.setdefault(path, [])
-        if server > len(known):
-            known += self._lines(path.with_suffix(".names"))
-        found = Server.parse(known[server - 1]) if server <= len(known) else Server()
-        return f"{found.service}/{found.version}" if found.version else "(unknown)"
 
     def _lines(self, path: Path) -> list[str]:
         return self._new(path, lambda new: new.rfind(b"\n") + 1).decode("utf-8", "replace").splitlines()

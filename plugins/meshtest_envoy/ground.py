@@ -32,9 +32,13 @@ class Ground:
         self.log = LogSlice(self.runtime / "envoy.log")
         self.supervisor = Supervisor(self.runtime, on_event)
         self.supervisor.start()
-        command = envoy.command(binary, self._bootstrap())
-        self.envoy_pid = self.supervisor.spawn_soon(ENVOY, command, log=self.log.path)
-        """Returns when Envoy's process runs; ProviderError if it cannot."""
+        try:
+            command = envoy.command(binary, self._bootstrap())
+            self.envoy_pid = self.supervisor.spawn_soon(ENVOY, command, log=self.log.path)
+            """Returns when Envoy's process runs; ProviderError if it cannot."""
+        except BaseException:
+            self.close()
+            raise
 
     def _bootstrap(self) -> Path:
         path = self.runtime / "bootstrap.json"

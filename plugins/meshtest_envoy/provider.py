@@ -73,7 +73,7 @@ class EnvoyProvider:
     # ---- life
 
     def start_early(self, settings: Settings) -> None:
-        with contextlib.suppress(ProviderError):  # open() tries again, and then it is said
+        with contextlib.suppress(ProviderError, OSError):  # open() tries again, and then it is said
             self._ground = Ground(settings.envoy, self._on_event)
 
     def open(self, context: Context) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 RESOLVED = pytest.StashKey[Resolved]()
 SESSION = pytest.StashKey["MeshSession"]()
 MESH = pytest.StashKey["Mesh"]()
+LIVE = pytest.StashKey[str]()
 RESULT = pytest.StashKey[tuple[str, str]]()
 """`passed`, `failed` or `skipped`, and what a plain assert found."""
 ENDED = pytest.StashKey["Ended"]()
@@ -63,6 +64,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(f"--mesh-{name.replace('_', '-')}", dest=f"mesh_{name}", type=kind, default=None, help=text)
         # the default is only ever compared with: an ini option that is not set must not hide [tool.meshtest]
         parser.addini(f"mesh_{name}", text, type=INI_TYPES[kind], default=None)  # type: ignore[arg-type]
+    text = "serve the report of the test that runs, on this port of 127.0.0.1 (default: one that is free)"
+    group.addoption("--mesh-live", nargs="?", const=0, type=int, default=None, metavar="PORT", help=text)
     summary = "write a summary of the tests' runs for a CI job: Markdown, or NAME=value lines if FILE ends in .env"
     group.addoption("--mesh-summary", action="append", default=[], metavar="FILE", help=summary)
     text = "manifests applied before each test that has no mesh_apply mark"
@@ -82,6 +85,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[ENDED] = Ended(config)
     if not hasattr(config, "workerinput"):  # a worker's tests are told by its controller
         config.pluginmanager.register(config.stash[ENDED], "meshtest-ended")
+    if config.option.mesh_live is not None and not hasattr(config, "workerinput"):
+        config.stash[LIVE] = _live_page(config, config.option.mesh_live)
+
+
+def _live_page(config: pytest.Config, port: int) -> str:
+    """Its URL. The controller of pytest-xdist has it, and it shows what the workers run."""
+    from meshtest.run.live import LivePage
+
+    try:
+        page = LivePage(config.stash[RESOLVED].settings.reports, port)
+    except MeshtestError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.add_cleanup(page.close)
+    return page.start().url
 
 
 class Ended:
@@ -141,6 +158,8 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     resolved = config.stash[RESOLVED]
     lines = [f"meshtest: provider {resolved.settings.provider}, seed {resolved.settings.seed}"]
+    if LIVE in config.stash:
+        lines.append(f"meshtest: report, live: {config.stash[LIVE]}")
     told = [line for line in resolved.explain() if not line.endswith("(drawn)")]
     return [*lines, *(f"  {line}" for line in told)]
 

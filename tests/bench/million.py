@@ -1,4 +1,4 @@
-"""A million requests: what opening a stored run of them costs, and each check, and how much memory is kept.
+"""A million requests: what opening a stored run of them costs, each check, its page, and how much memory is kept.
 
 The records are those of two lanes (neighbours swapped, so they have to be sorted), 10 % to a second version, latencies
 spread exponentially, a few failed. Seconds are CPU seconds of this one process.
@@ -19,11 +19,16 @@ from meshtest.checks import judge, latency, no_downtime, reached, split
 from meshtest.model.history import Event, History
 from meshtest.model.record import NO_CODE, RECORD
 from meshtest.reporters.console import summary
+from meshtest.reporters.html import page
 from meshtest.run import folder
+from meshtest.run.pulse import Pulse
+from meshtest.run.report import report_of
 from meshtest.run.stored import StoredRun
 from meshtest.spi.check import Check
 
 MILLION = 1_000_000
+AIMS = {"seconds": 2.0, "bytes": 60.0}
+"""Of CPU for opening, judging and summing up; kept of a request."""
 BODY = (2, 0, 0, NO_CODE)
 """Size, target, transport and code of a record."""
 NAMES = b"web/v1/a\nweb/v2/b\n"
@@ -36,7 +41,7 @@ def written(directory: Path, swapped: int) -> StoredRun:
     (requests / "load.names").write_bytes(NAMES)
     draw = random.Random(4)
     (requests / "load.bin").write_bytes(b"".join(_row(i, swapped, draw) for i in range(MILLION)))
-    return StoredRun(directory, {"start_ns": 0, "wall_start": 0.0, "ended": 1.0})
+    return StoredRun(directory, {"name": "million", "start_ns": 0, "wall_start": 0.0, "ended": 1.0})
 
 
 def _row(i: int, swapped: int, draw: random.Random) -> bytes:
@@ -65,12 +70,23 @@ def measure(run: StoredRun) -> None:
     verdict = judge(history, checks)
     _, seconds = timed(lambda: summary(history, verdict))
     print(f"  summary      {seconds:.2f} s")
-    print(f"  in all       {total + seconds:.2f} s of CPU: {verdict.outcome.name}")
+    print(f"  in all       {total + seconds:.2f} s of CPU: {verdict.outcome.name}   aim <= {AIMS['seconds']:g}")
+
+
+def paged(run: StoredRun) -> None:
+    text, seconds = timed(lambda: page(report_of(run)))
+    print(f"  its page     {seconds:.2f} s, {len(text.encode()) / 1000:.0f} kB")
+
+
+def followed(run: StoredRun) -> None:
+    """As the progress line does while they come in."""
+    _, seconds = timed(lambda: Pulse(run.path).look())
+    print(f"  followed     {seconds:.2f} s")
 
 
 def memory(run: StoredRun) -> None:
     kept, peak = _kept(run, [no_downtime(), split(host="web"), latency(below=1.0)])
-    print(f"  memory       {kept:.0f} bytes a request kept, {peak:.0f} at most")
+    print(f"  memory       {kept:.0f} bytes a request kept, {peak:.0f} at most   aim <= {AIMS['bytes']:g} kept")
 
 
 def _kept(run: StoredRun, checks: list[Check]) -> tuple[float, float]:
@@ -96,6 +112,8 @@ def main() -> None:
             print(f"a million records, {order}:")
             run = written(Path(directory) / "run", swapped)
             measure(run)
+            paged(run)
+            followed(run)
             memory(run)
     print(f"peak memory of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 

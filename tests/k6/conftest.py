@@ -12,6 +12,7 @@ from meshtest_k6.binary import find
 from meshtest_k6.engine import K6Load, engine
 
 from meshtest.errors import UsageError
+from meshtest.lib.wait import until
 from meshtest.model.request import Requests
 from meshtest.spi.load import Place
 from meshtest.spi.provider import Entrance
@@ -55,9 +56,7 @@ def ran(load: K6Load) -> Requests:
     """All of a load that ends by itself."""
     load.start()
     load.wait(requests=1, after=0.0)
-    deadline = time.monotonic() + 60
-    while load.running and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: not load.running, within=60, what=lambda: "the load still runs")
     load.stop()
     return recorded(load)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -50,7 +49,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def pages(run: Run, clock: Clock) -> Pages:
-    return Pages(run.directory, os.getpid(), clock)
+    return Pages(run.directory, clock=clock)
 
 
 class TestPages:
@@ -89,12 +88,14 @@ class TestPages:
         run.close()
         assert b'role="status">ended</p>' in pages.now().body
 
-    def test_of_a_folder_of_runs_it_is_the_newest_of_this_runner(self, run: Run, tmp_path: Path) -> None:
-        reports = tmp_path / "reports"
-        with Run("the next one", Settings(reports=reports), seed=1):
-            assert b"the next one" in Pages(reports, os.getpid()).now().body
+    def test_of_a_folder_of_runs_it_is_the_newest(self, run: Run, tmp_path: Path) -> None:
+        with Run("the next one", Settings(reports=tmp_path / "reports"), seed=1):
+            assert b"the next one" in Pages(tmp_path / "reports").now().body
+
+    @pytest.mark.parametrize("reports", ["reports", "nothing-here"])
+    def test_without_a_run_since_then_it_says_so(self, run: Run, tmp_path: Path, reports: str) -> None:
         with pytest.raises(HistoryError, match="no run in"):
-            Pages(reports, os.getpid() + 1).now()
+            Pages(tmp_path / reports, since=run.wall_start + 1).now()
 
 
 @pytest.fixture
