@@ -12,6 +12,7 @@ import pytest
 
 from meshtest.model.history import Event
 from meshtest.model.request import Fate
+from meshtest.model.span import Span
 from meshtest.reporters.html import page
 from meshtest.reporters.html.canvas import NARROW, WIDE, Canvas, duration, fitted, log_ticks, nice, second, width
 from meshtest.reporters.html.counts import cells, entry_counts
@@ -162,6 +163,27 @@ class TestWaterfall:
         assert [(row.who, row.depth) for row in rows] == [("client", 0), ("client", 1), ("web-v1-1", 2), ("web-v1", 3)]
         assert (rows[3].failed, rows[3].what) == (True, "GET / → web/v2 503 UF")
         assert source == "From the access logs of the proxies."
+
+    def test_of_spans_is_the_tree_of_its_trace(self) -> None:
+        tag = {"x-meshtest-id": "load-0"}
+        spans = [
+            Span("t", "c", "b", "price", "GET /price", 0.02, 0.04, "server", "error", version="v2"),
+            Span("t", "a", "", "gateway", "web", 0.0, 0.1, "server", attributes=tag),
+            Span("t", "b", "a", "web", "GET /", 0.01, 0.09, "client", version="v1"),
+            Span("other", "d", "", "web", "GET /", 0.0, 0.1),
+        ]
+        material = Material(samples.report(history([request(0, 0.0, latency=0.1)], spans=spans)))
+        rows, source = works(material, material.told(0))
+        assert [(row.who, row.depth, row.failed) for row in rows] == [
+            ("client", 0, False), ("gateway", 1, False), ("web/v1", 2, False), ("price/v2", 3, True),
+        ]  # fmt: skip
+        assert source == "From 3 spans of its trace."
+
+    def test_a_circle_of_spans_ends(self) -> None:
+        tag = {"x-meshtest-id": "load-0"}
+        spans = [Span("t", "a", "b", "web", "x", 0.0, 0.1, attributes=tag), Span("t", "b", "a", "web", "y", 0.0, 0.1)]
+        material = Material(samples.report(history([request(0, 0.0)], spans=spans)))
+        assert [row.what for row in works(material, material.told(0))[0][1:]] == ["x", "y"]
 
     def test_a_request_that_no_proxy_saw_is_said_to_be_one(self) -> None:
         material = Material(samples.lost())

@@ -26,12 +26,12 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return report, page(report) if sample is samples.hostile else samples.made(sample)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def text(made: tuple[RunReport, str]) -> str:
     return made[1]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def root(text: str) -> Element:
     return parsed(text)
 
