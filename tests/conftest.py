@@ -25,6 +25,7 @@ from typing import Any
 import pytest
 
 from meshtest.lib.wait import until
+from meshtest.run.folder import runs
 
 PATIENCE = 120.0
 """Seconds until a test gives up, which only one that fails waits for. What takes 8 s on an idle machine took
@@ -113,8 +114,7 @@ class Ground:
 
     def runs(self) -> list[Path]:
         """Run folders, the oldest first."""
-        found = [path.parent for path in (self.folder / "reports").glob("*/run.json")]
-        return sorted(found, key=lambda run: json.loads((run / "run.json").read_text())["started"])
+        return [path for path, _ in runs(self.folder / "reports")]
 
     def records(self) -> list[Path]:
         """Of all loads of all runs. glob.glob, unlike Path.glob, bears folders that go while it looks."""

@@ -10,11 +10,16 @@ from meshtest.lib.figures import ASCII_BARS, BARS, bars, percent, seconds
 from meshtest.lib.words import plural
 from meshtest.model import deeper, tables
 from meshtest.model.history import History
+from meshtest.model.request import REQUEST_ID
 from meshtest.model.verdict import Outcome, Verdict
 
 FAILURES = 5
 """Failed requests shown; the run folder has all."""
 OUTAGES = 2
+TROUBLES = 3
+"""Reasons why connections failed, the commonest first."""
+PAGE = "report.html"
+"""In the folder of a run."""
 VERSIONS = 5
 """Versions shown in the table, those with most requests."""
 COLORS = {Outcome.PASS: "32", Outcome.UNKNOWN: "33", Outcome.FAIL: "31"}
@@ -29,12 +34,14 @@ def summary(
     verdict: Verdict,
     *,
     folder: Path | None = None,
+    page: Path | None = None,
     command: str = "",
     width: int = 80,
     color: bool = False,
     encoding: str = "utf-8",
 ) -> str:
-    """Twelve to twenty lines. `command` repeats the run; by default the one that the run was started with."""
+    """Twelve to twenty lines. `page` is where the report is or will be, by default the one in the folder if there is one;
+    `command` repeats the run, by default the one that the run was started with."""
     failed = tables.failures(history.requests)
     rows = tables.by_version(history.requests, failed)
     shown = sorted(sorted(rows, key=lambda row: -row.requests)[:VERSIONS], key=lambda row: row.version)
@@ -45,7 +52,9 @@ def summary(
     for host in deeper.moved(history):
         lines += _further_down(history, host, width, _ramp(encoding))
     lines += _trouble(verdict)
-    lines += _traces(history, folder, command)
+    lines += _connections(history)
+    lines += _trace(history, failed)
+    lines += _whereabouts(history, folder, page or _written(folder), command)
     return "\n".join(_encodable(line, encoding) for line in lines)
 
 
@@ -132,11 +141,37 @@ def _at(data: Mapping[str, Any], key: str = "start") -> str:
     return f"t={data[key]:.3f}s"
 
 
-def _traces(history: History, folder: Path | None, command: str) -> Iterator[str]:
+def _connections(history: History) -> Iterator[str]:
+    """Why connections failed, as their loads say: of a handshake, or of what came, no proxy knows."""
+    told = [(e.subject, *trouble) for e in history.of("load.end") for trouble in (e.data.get("troubles") or {}).items()]
+    for load, words, count in sorted(told, key=lambda one: -one[2])[:TROUBLES]:
+        yield f"  {load}: {words} ({plural(count, 'connection')})"
+    if len(told) > TROUBLES:
+        yield f"  and {plural(len(told) - TROUBLES, 'more trouble')} of connections"
+
+
+def _trace(history: History, failed: Sequence[int]) -> Iterator[str]:
+    """Of the first failed request that was traced, for whoever looks it up in a tool of theirs."""
+    if not failed or not len(history.spans):
+        return
+    names = (span.attributes.get(REQUEST_ID) for span in history.spans)
+    traced = {name: span.trace for name, span in zip(names, history.spans, strict=True) if name}
+    ids = (history.requests[position].id for position in failed)
+    if first := next((id for id in ids if id in traced), None):
+        yield f"  trace   {traced[first]} of {first}"
+
+
+def _written(folder: Path | None) -> Path | None:
+    return folder / PAGE if folder and (folder / PAGE).is_file() else None
+
+
+def _whereabouts(history: History, folder: Path | None, page: Path | None, command: str) -> Iterator[str]:
     start = next(iter(history.of("run.start")), None)
     command = command or (str(start.data.get("command", "")) if start else "")
     if folder:
         yield f"  record  {folder}"
+    if page:
+        yield f"  report  {page}"
     if command:
         yield f"  repeat  {command}"
 

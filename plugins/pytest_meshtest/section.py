@@ -14,7 +14,8 @@ def section(mesh: Mesh, *, width: int) -> str:
     try:
         history = mesh.history()
         verdict: Verdict = mesh.run.verdict
-        text = summary(history, verdict, folder=mesh.run.directory, command=mesh.run.command, width=width)
-        return text if mesh.settings.report == "never" else f"{text}\n  report  {mesh.run.directory / PAGE}"
+        folder, command = mesh.run.directory, mesh.run.command
+        page = None if mesh.settings.report == "never" else folder / PAGE  # it is written when the test is over
+        return summary(history, verdict, folder=folder, page=page, command=command, width=width)
     except (MeshtestError, OSError) as error:
         return f"the run could not be summed up: {error}\nrun folder: {mesh.run.directory}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from meshtest.checks import judge, no_downtime, split
 from meshtest.lib.figures import bars, seconds
 from meshtest.model.history import Event, History
-from meshtest.model.request import Fate
+from meshtest.model.request import REQUEST_ID, Fate
+from meshtest.model.span import Span
 from meshtest.model.verdict import Verdict
 from meshtest.reporters import jsonl
 from meshtest.reporters.console import summary
@@ -43,6 +45,37 @@ def test_the_summary_says_all_that_matters_in_a_screenful() -> None:
     assert "  and 15 more failures" in lines
     assert lines[-2:] == ["  record  reports/x", "  repeat  pytest -k canary"]
     assert 12 <= len(lines) <= 21
+
+
+def test_it_says_where_the_page_is(tmp_path: Path) -> None:
+    past, verdict = rollout()
+    assert "  report  " not in summary(past, verdict, folder=tmp_path)
+    assert f"  report  {tmp_path}/later.html" in summary(past, verdict, folder=tmp_path, page=tmp_path / "later.html")
+    (tmp_path / "report.html").touch()
+    assert f"  report  {tmp_path}/report.html" in summary(past, verdict, folder=tmp_path)
+
+
+def test_it_names_the_trace_of_the_first_failed_request_that_was_traced() -> None:
+    past, verdict = rollout()
+    spans = [
+        Span(f"{n:032x}", f"{n:016x}", "", "web", "GET /", 2.0, 2.1, attributes={REQUEST_ID: f"load-{n}"})
+        for n in (1, 2010, 2005)
+    ]
+    traced = summary(replace(past, spans=spans), verdict)
+    assert f"  trace   {2005:032x} of load-2005" in traced.splitlines()
+    assert "  trace   " not in summary(replace(past, spans=spans[:1]), verdict)
+
+
+def test_it_says_why_connections_failed_the_commonest_first() -> None:
+    troubles = {"wrong name": 2, "certificate has expired": 300, "no TLS": 5, "reset in the handshake": 1}
+    past = history(events=[Event(1.0, "load.end", "shop", {"troubles": troubles})])
+    lines = summary(past, judge(past, [no_downtime()])).splitlines()
+    first = lines.index("  shop: certificate has expired (300 connections)")
+    assert lines[first + 1 : first + 4] == [
+        "  shop: no TLS (5 connections)",
+        "  shop: wrong name (2 connections)",
+        "  and 1 more trouble of connections",
+    ]
 
 
 def test_bars_show_who_served_when() -> None:

@@ -108,7 +108,7 @@ class Steps(NamedTuple):
     """The axis of latencies, and on which of its steps each request is."""
 
     low: int
-    count: int
+    total: int
     of: bytes
 
 
@@ -126,7 +126,7 @@ def cells(material: Material, parts: int, coarse: int = 1) -> Cells:
         for (code, row), count in Counter(pairs).items():
             if answered[code]:
                 counts.setdefault(names[code], Counter())[part, row] += count
-    return Cells(requests.second(first), span / 1e9 / parts, parts, steps.low, coarse, steps.count, counts)
+    return Cells(requests.second(first), span / 1e9 / parts, parts, steps.low, coarse, steps.total, counts)
 
 
 def _steps(material: Material, coarse: int) -> Steps:
