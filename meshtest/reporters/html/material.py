@@ -190,8 +190,9 @@ class Material:
         return first - margin, last + margin
 
     def parts(self, most: int) -> int:
-        """Parts of the time to count in: so many that a part has some ten requests, or every column would differ."""
-        return max(min(most, len(self.requests) // 10), min(most, 24))
+        """Parts of the time to count in: so many that a part has some requests, or every column would differ."""
+        total = len(self.requests)
+        return max(min(most, total // 10), min(24, total // 5), 6)
 
     @property
     def _last_end(self) -> float:

@@ -110,6 +110,10 @@ class TestCause:
             "It is the version, not the shift"
         )
 
+    def test_what_a_proxy_has_a_flag_for_is_not_laid_to_the_version(self) -> None:
+        assert likely(failing("UC")) == ""
+        assert likely(failing()) == "web/v1 itself answers with errors: 20 of 100 requests (20 %)"
+
     def test_where_the_record_does_not_tell_it_is_silent(self) -> None:
         requests = [request(i, i * 0.01, UNKNOWN_SERVER, fate=Fate.TIMEOUT, late=0.0) for i in range(5)]
         assert likely(Material(samples.report(history(requests)))) == ""
