@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from math import inf
 
 from meshtest.lib.figures import percent, seconds
 from meshtest.lib.words import listed, plural
@@ -97,9 +98,13 @@ def _longest(material: Material) -> str:
     if not material.outages:
         return ""
     longest = max(material.outages, key=lambda outage: float(outage["seconds"]))
-    length = f"{seconds(longest['seconds'])} ({seconds(longest['at_least'])} to {seconds(longest['at_most'])})"
     which = "longest outage told here" if material.more_outages else "longest outage"
-    return f" The {which if len(material.outages) > 1 else 'outage'} was {length}."
+    name = f" The {which if len(material.outages) > 1 else 'outage'}"
+    if longest["seconds"] == inf:
+        return f"{name} did not end (at least {seconds(longest['at_least'])})."
+    return (
+        f"{name} was {seconds(longest['seconds'])} ({seconds(longest['at_least'])} to {seconds(longest['at_most'])})."
+    )
 
 
 def _reasons(material: Material) -> Iterator[Markup]:
