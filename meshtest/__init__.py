@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from meshtest.checks import masked_outages as masked_outages
     from meshtest.checks import mirrored as mirrored
     from meshtest.checks import no_downtime as no_downtime
+    from meshtest.checks import no_hidden_errors as no_hidden_errors
     from meshtest.checks import outages as outages
     from meshtest.checks import reached as reached
+    from meshtest.checks import span_duration as span_duration
     from meshtest.checks import split as split
     from meshtest.checks import split_sequential as split_sequential
+    from meshtest.checks import trace_path as trace_path
+    from meshtest.checks import traces_complete as traces_complete
+    from meshtest.checks import traces_propagated as traces_propagated
     from meshtest.checks import trend as trend
     from meshtest.errors import ConfigRejected as ConfigRejected
     from meshtest.errors import ManifestError as ManifestError
@@ -37,12 +42,14 @@ if TYPE_CHECKING:
     from meshtest.loads.spec import Target as Target
     from meshtest.mesh import Mesh as Mesh
     from meshtest.mesh import open_mesh as open_mesh
+    from meshtest.model.series import NO_DATA as NO_DATA
     from meshtest.model.verdict import Outcome as Outcome
     from meshtest.settings import Settings as Settings
 
 _CHECKS = (
     "about", "canary", "canary_latency", "fault_bit", "latency", "masked", "masked_outages", "mirrored", "no_downtime",
-    "outages", "reached", "split", "split_sequential", "trend",
+    "no_hidden_errors", "outages", "reached", "span_duration", "split", "split_sequential", "trace_path",
+    "traces_complete", "traces_propagated", "trend",
 )  # fmt: skip
 _HOME = {
     "Mesh": "mesh",
@@ -52,6 +59,7 @@ _HOME = {
     "Target": "loads.spec",
     **dict.fromkeys(("Burst", "Hold", "Ramp", "steps"), "loads.shape"),
     "Settings": "settings",
+    "NO_DATA": "model.series",
     "Outcome": "model.verdict",
     **dict.fromkeys(_CHECKS, "checks"),
     **dict.fromkeys(

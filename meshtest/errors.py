@@ -6,6 +6,7 @@ MeshtestError
 ├── FeatureMissing        the provider does not declare what the scenario needs
 ├── HistoryError          the run folder cannot be written or read
 ├── LoadError             the load generator could not start or died
+├── TraceIncomplete       spans of a trace have not come; says which
 └── ProviderError         the mesh could not be stood up or moved
     ├── ConfigRejected    the proxy refused the configuration (NACK), with its own words
     ├── ProcessFailed     a process could not start, crashed, or never became ready
@@ -55,6 +56,10 @@ class HistoryError(MeshtestError):
 
 class LoadError(MeshtestError):
     """The load generator could not start, or died before it was told to stop."""
+
+
+class TraceIncomplete(MeshtestError):
+    """A trace was not complete within the time given; the text says what is missing."""
 
 
 class ProviderError(MeshtestError):

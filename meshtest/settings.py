@@ -49,8 +49,22 @@ class Settings:
     With hundreds of tests a smaller one pays: 1e-6 takes not quite twice the requests."""
     traces: str = "sampled"
     """Which requests of a load are traced: `off`, `sampled` (the load's share, 1 %), or `all`."""
+    trace_headers: str = "w3c"
+    """How requests carry their trace: `w3c` (traceparent) or `b3` (x-b3-traceid ...), where services forward no
+    other; loads then send both."""
+    otlp_endpoint: str = ""
+    """A collector of your own that gets the spans of each run at its end, by OTLP/HTTP: `http://localhost:4318`, or
+    `$OTEL_EXPORTER_OTLP_ENDPOINT` for what that variable holds (which by itself is your programs' affair, not ours)."""
+    otlp_headers: Mapping[str, str] = field(default_factory=dict)
+    """Further headers for it, such as `Authorization`."""
     report: str = "failed"
     """Which tests get their page at once: `never`, `failed` or `always`; `meshtest report` makes any of them later."""
+    prometheus: str = ""
+    """Whom PromQL is asked of: the path of a `prometheus` binary that is started for the run (empty: the one in PATH),
+    or the URL of one that runs. Credentials come from the environment, as settings are printed:
+    MESHTEST_PROMETHEUS_TOKEN (bearer), or MESHTEST_PROMETHEUS_USER and MESHTEST_PROMETHEUS_PASSWORD."""
+    prometheus_ca: str = ""
+    """PEM file of the authorities that an https URL of `prometheus` is verified by; empty: the system's."""
     keep: int = 20
     """Run folders kept under `reports`; older ones are removed at the start of a run."""
 
@@ -58,6 +72,7 @@ class Settings:
 CHOICES = {
     "preflight": ("off", "warn", "error"),
     "traces": ("off", "sampled", "all"),
+    "trace_headers": ("w3c", "b3"),
     "report": ("never", "failed", "always"),
 }
 SOURCES = ("command line", "environment", "marker", "configuration", "default")
@@ -129,6 +144,11 @@ def _typed(name: str, value: Any, source: str) -> Any:
             return int(value)
         if name in CHOICES and value not in CHOICES[name]:
             raise UsageError(f"setting {name!r} ({source}): {value!r} is none of {', '.join(CHOICES[name])}")
+        if name == "otlp_endpoint" and not str(value).startswith(("http://", "https://", "$")) and value:
+            raise UsageError(
+                f"setting 'otlp_endpoint' ({source}): {value!r} is neither a URL such as http://localhost:4318 nor a "
+                "variable such as $OTEL_EXPORTER_OTLP_ENDPOINT"
+            )
         if name == "error" and not 0 < float(value) < 1:
             raise UsageError(f"setting 'error' ({source}): {value!r} is no probability, such as 0.001")
         if name == "calls":

@@ -6,7 +6,7 @@ One family, one file. `judge` asks several; `from_parameters` makes a check agai
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meshtest.checks.canary import Canary
 from meshtest.checks.canary_latency import CanaryLatency
@@ -27,6 +27,13 @@ from meshtest.model.history import History
 from meshtest.model.verdict import Finding, Outcome, Verdict
 from meshtest.spi import registry
 from meshtest.spi.check import Check
+
+if TYPE_CHECKING:
+    from meshtest.checks.traces import traces_complete as traces_complete
+    from meshtest.checks.traces_broken import traces_propagated as traces_propagated
+    from meshtest.checks.traces_hidden import no_hidden_errors as no_hidden_errors
+    from meshtest.checks.traces_path import trace_path as trace_path
+    from meshtest.checks.traces_slow import span_duration as span_duration
 
 no_downtime = NoDowntime
 split = Split
@@ -58,10 +65,28 @@ CHECKS: Mapping[str, type[Any]] = {
     )
 }
 
+OF_TRACES = {
+    "traces_complete": "traces",
+    "traces_propagated": "traces_broken",
+    "no_hidden_errors": "traces_hidden",
+    "span_duration": "traces_slow",
+    "trace_path": "traces_path",
+}
+"""The module of each, imported when asked for: most runs look at no trace."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in OF_TRACES:
+        import importlib
+
+        return getattr(importlib.import_module(f"meshtest.checks.{OF_TRACES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 def from_parameters(name: str, parameters: Mapping[str, Any]) -> Check:
     """The check of that name, ours or an installed one (entry point group `meshtest.checks`)."""
-    kind = CHECKS[name] if name in CHECKS else registry.load("checks", name)
+    known = CHECKS.get(name) or (__getattr__(name) if name in OF_TRACES else None)
+    kind = known or registry.load("checks", name)
     try:
         check: Check = kind(**parameters)
     except TypeError as error:
@@ -87,8 +112,9 @@ def cut_short(history: History) -> Finding:
 
 
 __all__ = [
-    "CHECKS", "About", "Canary", "CanaryLatency", "Certificate", "FaultBit", "Latency", "Masked", "MaskedOutage",
-    "Mirrored", "NoDowntime", "Outage", "Reached", "Share", "Split", "SplitSequential", "Trend", "about", "canary",
-    "canary_latency", "certificate", "explain", "fault_bit", "from_parameters", "judge", "latency", "masked",
-    "masked_outages", "mirrored", "no_downtime", "outages", "reached", "shares", "split", "split_sequential", "trend",
+    "CHECKS", "OF_TRACES", "About", "Canary", "CanaryLatency", "Certificate", "FaultBit", "Latency", "Masked",
+    "MaskedOutage", "Mirrored", "NoDowntime", "Outage", "Reached", "Share", "Split", "SplitSequential", "Trend",
+    "about", "canary", "canary_latency", "certificate", "explain", "fault_bit", "from_parameters", "judge", "latency",
+    "masked", "masked_outages", "mirrored", "no_downtime", "no_hidden_errors", "outages", "reached", "shares",
+    "span_duration", "split", "split_sequential", "trace_path", "traces_complete", "traces_propagated", "trend",
 ]  # fmt: skip

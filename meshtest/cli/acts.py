@@ -1,4 +1,4 @@
-"""What a mesh that is up can be told to do: the server's side of shift, fault, load and explain."""
+"""What a mesh that is up can be told to do: the server's side of shift, fault, load, query and explain."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _FAULTS: dict[str, contextlib.ExitStack] = {}
 
 
 def perform(mesh: Mesh, busy: threading.Lock, do: str, arguments: Mapping[str, Any]) -> Answers:
-    """Changes come one at a time; a load runs beside them."""
+    """Changes come one at a time; loads and questions run beside them."""
     acts: dict[str, Callable[..., Answers]] = {"shift": shift, "fault": fault, "explain": explain}
-    loads: dict[str, Callable[..., Answers]] = {"load": load, "journeys": journeys}
-    if do in loads:
-        yield from loads[do](mesh, **arguments)
+    beside: dict[str, Callable[..., Answers]] = {"load": load, "journeys": journeys, "query": query}
+    if do in beside:
+        yield from beside[do](mesh, **arguments)
         return
     if do not in acts:
         raise UsageError(f"a mesh that is up does not know {do!r}")
@@ -109,6 +109,12 @@ def explain(mesh: Mesh, **request: Any) -> Answers:
     from meshtest.cli.explaining import answered
 
     yield answered(mesh, **request)
+
+
+def query(mesh: Mesh, promql: str, at: float | None = None, steps: Sequence[float] | None = None) -> Answers:
+    from meshtest.cli.query import as_data
+
+    yield as_data(mesh.query_range(promql, *steps) if steps else mesh.query(promql, at=at))
 
 
 def _counts(view: Any) -> dict[str, int]:

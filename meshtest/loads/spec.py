@@ -52,6 +52,11 @@ SAMPLED = 0.01
 sampled would measure the collector."""
 
 
+def sampled_by(traces: str) -> float:
+    """The share that goes with the setting `traces`. With `off` it stays: services may have their own collector."""
+    return 1.0 if traces == "all" else SAMPLED
+
+
 @dataclass(frozen=True)
 class Target:
     """One kind of request of a load: `Target("POST http://web/cart", weight=2, body="@cart.json")`."""
@@ -178,6 +183,8 @@ class LoadSpec:
     fault_headers: tuple[tuple[str, str, float], ...] = ()
     """(name, value, share of the requests that carry it)."""
     sampled: float = SAMPLED
+    b3: bool = False
+    """The trace goes along in B3's headers too."""
     unreachable: Literal["error", "record"] = "error"
     """What it means that nobody listens when the load starts: a mistake in the test, or what it is to measure."""
 
@@ -204,6 +211,7 @@ class LoadSpec:
         users: int = 0,
         fault_headers: Mapping[str, float] | None = None,
         sampled: float = SAMPLED,
+        b3: bool = False,
         unreachable: Literal["error", "record"] = "error",
     ) -> LoadSpec:
         """From what a person writes: `GET http://web:9080/path`, the method being optional; or several Targets.
@@ -239,6 +247,7 @@ class LoadSpec:
             users=users,
             fault_headers=parse_fault_headers(fault_headers or {}),
             sampled=sampled,
+            b3=b3,
             unreachable=unreachable,
         )
         spec._check()
@@ -305,6 +314,7 @@ class LoadSpec:
                 "name": self.name,
                 "trace_salt": salt(seed, self.name, "trace"),
                 "sampled": self.sampled,
+                "b3": self.b3,
                 "faults": [(*fault, salt(seed, self.name, "fault", fault[0])) for fault in self.fault_headers],
                 "users": self.users,
                 "parts": parts,
@@ -334,6 +344,7 @@ class LoadSpec:
         if self.arrivals != "even":
             pace["arrivals"] = self.arrivals
         data = {"request": str(self.targets[0]), **pace, "lanes": [lane.name.lower() for lane in self.lanes]}
+        data["sampled"] = self.sampled
         if len(self.targets) > 1:
             data["targets"] = [{"request": str(target), "weight": target.weight} for target in self.targets]
         if self.processes > 1:

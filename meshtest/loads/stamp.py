@@ -2,6 +2,7 @@
 
     x-meshtest-id: NAME-INDEX
     traceparent: 00-SEEDED-SPAN-01      (W3C Trace Context, level 1)
+    x-b3-traceid, -spanid, -sampled     the same as B3, where services forward only that
 
 All but the cookies are pure functions of the seed and the index (model/choices.py). Part of the prober's process: light
 imports.
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         trace_salt: int
         sampled: float
         """Share of the requests whose trace is to be sampled."""
+        b3: bool
         faults: list[tuple[str, str, float, int]]
         """Header, value, share of the requests that carry it, salt."""
         users: int
@@ -52,7 +54,8 @@ class Stamp:
         self._faults = [(h.encode(), value.encode(), limit(s), salt) for h, value, s, salt in order["faults"]]
         self._host, self._path, self._jars = host, path.encode().partition(b"?")[0], jars
         self._traced = traced
-        self.plain = not (self.sessions or self._faults or traced)
+        self._b3 = order["b3"]
+        self.plain = not (self.sessions or self._faults or traced or self._b3)
         """Id and trace are all there is."""
 
     def id(self, index: int) -> bytes:
@@ -65,6 +68,8 @@ class Stamp:
             lower = trace(self.salt, index)
             flag = b"01" if lower < self.sampled_below else b"00"
             fields.append((_TRACE, b"%b%016x-%016x-%b" % (self.upper, lower, lower, flag)))
+            if self._b3:
+                fields += _b3(b"%b%016x" % (self.upper[3:], lower), b"%016x" % lower, flag[1:])
         fields += [(name, value) for name, value, below, salt in self._faults if mixed(salt, index) < below]
         if self.sessions and (cookie := self._cookie(index)):
             fields.append((_COOKIE, cookie))
@@ -105,3 +110,8 @@ class Stamp:
         """RFC 6265, 5.1.4."""
         mine = self._path
         return mine == path or (mine.startswith(path) and (path.endswith(b"/") or mine[len(path) :][:1] == b"/"))
+
+
+def _b3(trace: bytes, span: bytes, sampled: bytes) -> list[tuple[bytes, bytes]]:
+    """B3's headers, one a field (github.com/openzipkin/b3-propagation)."""
+    return [(b"x-b3-traceid", trace), (b"x-b3-spanid", span), (b"x-b3-sampled", sampled)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from meshtest.manifests.error_backends import name_of
 from meshtest.mesh import conditions
+from meshtest.mesh.own_spans import Begun
 from meshtest.model.route import Fault
 from meshtest.model.sightings import CHOOSING
 from meshtest.model.topology import key
@@ -40,6 +41,7 @@ class Injection:
         self._documents = mesh.documents
         self._before = mesh.provider.counters(COUNTERS)
         self._since = mesh.run.now
+        self._span = Begun(f"fault {self.target}")
         mesh.record("fault.start", self.target, fault=self.describe())
         if self._at_destination:
             faults = {**mesh.topology.faults, **dict.fromkeys(self._workloads, self.fault)}
@@ -73,6 +75,7 @@ class Injection:
         self.evidence = {name: count for name, count in grown.items() if count > 0 and self._concerns(name)}
         self.evidence |= self._answered()
         mesh.record("fault.end", self.target, evidence=self.evidence)
+        self._span.end(bitten=sum(self.evidence.values()))
 
     def _concerns(self, counter: str) -> bool:
         """Faults at a destination are counted by inbound listeners, the others by outbound ones and gateways."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, overload
 
@@ -15,6 +16,7 @@ from meshtest.checks.share import Share
 from meshtest.errors import LoadError, MeshtestError, UsageError
 from meshtest.lib.wait import until
 from meshtest.mesh.decide import until_decided
+from meshtest.mesh.own_spans import MOST_LINKS, Begun
 from meshtest.mesh.view import View
 from meshtest.model.history import History
 from meshtest.model.request import Request, Requests
@@ -24,6 +26,7 @@ from meshtest.spi.load import RunningLoad, Summary
 
 if TYPE_CHECKING:
     from meshtest.mesh.mesh import Mesh
+    from meshtest.mesh.traces import TracedRequest
 
 
 class Load:
@@ -45,6 +48,7 @@ class Load:
 
     def start(self) -> Self:
         self._running.start()
+        self._span = Begun(f"load {self.name}", load=self.name)
         self._mesh.loads.append(self)
         if self._mesh.strain:
             self._mesh.strain.begin()
@@ -57,7 +61,18 @@ class Load:
             if not any(load.sending for load in self._mesh.loads):
                 self._mesh.provider.settle()
             self._mesh.flush()
+            self._span.end(self._traces() if self._span.listened else ())
         return self.summary
+
+    def _traces(self) -> Iterator[tuple[str, str]]:
+        """Trace and span of its requests that were sampled, as many as a span may be linked to."""
+        from meshtest.model.trace_ids import TraceIds
+
+        history = self._mesh.run.history()
+        ids = TraceIds.of(history)
+        indices = history.requests.of_load(self.name).indices
+        traced = (ids.id(self.name, index) for index in indices if ids.traced(self.name, index))
+        return ((trace, trace[16:]) for trace in itertools.islice(traced, MOST_LINKS))
 
     def _stop_sending(self) -> Summary:
         try:
@@ -164,9 +179,19 @@ class Load:
     def versions(self) -> set[str]:
         return self.all.versions
 
-    @property
-    def slowest(self) -> Request:
-        return self.all.slowest
+    def slowest(self, version: str = "", *, traced: bool = False) -> TracedRequest:
+        """The answered request with the longest latency, of one version or of all; its `.trace` says where the time
+        went. `traced`: the slowest of those whose trace was asked for, for by default 1 request in 100 is."""
+        return self._with_trace(self.all.slowest(version, traced=traced))
+
+    def first_failed(self) -> TracedRequest:
+        """The first request that a user would call failed, with its `.trace`; UsageError if there is none."""
+        return self._with_trace(self.all.first_failed())
+
+    def _with_trace(self, request: Request) -> TracedRequest:
+        from meshtest.mesh.traces import TracedRequest
+
+        return TracedRequest(request, self._mesh.look.of)
 
     def share(self, version: str, *, host: str = "") -> Share:
         return self.all.share(version, host=host)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -24,7 +25,7 @@ from meshtest.errors import ConfigRejected, FeatureMissing, HistoryError, Provid
 from meshtest.lib.words import listed, nearest
 from meshtest.loads.load import Load as Prober
 from meshtest.loads.shape import Stage
-from meshtest.loads.spec import SAMPLED, Arrivals, Headers, LoadSpec, Protocol, Target
+from meshtest.loads.spec import Arrivals, Headers, LoadSpec, Protocol, Target, sampled_by
 from meshtest.manifests.compiler import compile_or_raise
 from meshtest.manifests.culprit import culprits
 from meshtest.manifests.diff import diff
@@ -33,7 +34,8 @@ from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read, read_text
 from meshtest.manifests.shares import shares
 from meshtest.manifests.traffic import TRAFFIC
-from meshtest.mesh import conditions, engines
+from meshtest.mesh import conditions, engines, own_spans
+from meshtest.mesh.collecting import Collecting
 from meshtest.mesh.entering import source_for, source_of, source_of_load
 from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
@@ -57,8 +59,16 @@ from meshtest.spi.provider import Context, Provider, TellsProxyCpu
 
 if TYPE_CHECKING:
     from meshtest.loads.ask import Reply, Spoken, TlsAsk
+    from meshtest.mesh.metrics import MeshMetrics
+    from meshtest.mesh.promql import Questions
+    from meshtest.mesh.traces import Looking
     from meshtest.model.graph import Graph
+    from meshtest.model.series import Matrix, Number, Vector
+    from meshtest.model.traces import Traces
     from meshtest.preflight import Finding
+    from meshtest.spi.telemetry import Collector, PromQl
+    from meshtest.telemetry.builtin import Reporter
+    from meshtest.telemetry.samples import Metrics
 
 Edit = Callable[[TrafficDialect, Documents, Topology], Documents]
 
@@ -87,10 +97,16 @@ class Mesh:
         """Asks that a proxy says it has served, whose hops are not known to be on disk."""
         self.strain = Strain(provider.proxy_cpu, self.record) if isinstance(provider, TellsProxyCpu) else None
         """Watches, while a load runs, whether the proxies have a CPU."""
+        self._has_asked = False
+        self._collecting = Collecting(provider)
+        self.collector: Collector | None = None
+        """Where spans of this run are taken, from the moment the mesh is open; None: `traces` is off."""
         self._number = 0
         self._flushed = 0
         self._owns_provider = owns_provider
         self._opened = False
+        self._questions: Questions | None = None
+        self._metrics: MeshMetrics | None = None
 
     # ---- life
 
@@ -98,6 +114,7 @@ class Mesh:
         """Start the provider; `apply` does it when it was not done before."""
         if not self._opened:
             self._opened = True
+            self.collector = self._collecting.begin(self.run, self.settings.traces)
             self.provider.open(self.context())
         return self
 
@@ -106,7 +123,13 @@ class Mesh:
         for load in self.loads:
             with contextlib.suppress(Exception):
                 load.stop()
+        if self._questions is not None:
+            with contextlib.suppress(Exception):
+                self._questions.close()
+        if self._metrics:
+            self._metrics.close()
         try:
+            self._last_spans()
             for failure in self.run.undo.unwind():
                 self.record("undo.failed", failure.name, text=str(failure))
             if self._owns_provider:
@@ -114,7 +137,17 @@ class Mesh:
             elif self._opened:
                 self.provider.release()
         finally:
+            self._collecting.end(close=self._owns_provider)
+            if self.settings.otlp_endpoint:
+                from meshtest.mesh.forwarding import forward_spans
+
+                forward_spans(self.run, self.settings)
             self.run.close()
+
+    def _last_spans(self) -> None:
+        """Those that proxies still hold would be lost with them; where nothing was sent there are none."""
+        if self.loads or self._has_asked:
+            self.flush_spans()
 
     def __enter__(self) -> Self:
         return self.open()
@@ -130,6 +163,7 @@ class Mesh:
             record=run.record,
             settings=self.settings,
             seed=run.seed,
+            collector=self.collector,
             clock_start_ns=run.start_ns,
         )
 
@@ -186,7 +220,8 @@ class Mesh:
         intended = {s.name: shares(topology, s.fqdn) for s in topology.services}
         self.record("config.apply", number=number, reason=reason, shares=intended)
         try:
-            self.open().provider.apply(topology)
+            with own_spans.span(f"config {reason}", number=number):
+                self.open().provider.apply(topology)
         except ProviderError as error:
             self.record("config.rejected", number=number, text=str(error))
             if isinstance(error, ConfigRejected) and (places := culprits(self._new_in(documents), str(error))):
@@ -282,7 +317,7 @@ class Mesh:
         processes: int = 1,
         users: int = 0,
         fault_headers: Mapping[str, float] | None = None,
-        sampled: float = SAMPLED,
+        sampled: float | None = None,
         unreachable: Literal["error", "record"] = "error",
         **engine: Any,
     ) -> Load:
@@ -291,8 +326,9 @@ class Mesh:
         Several requests, or `Target`s with weights, headers and bodies of their own, share one load. `shape` makes the
         rate follow `Ramp`, `Hold` and `Burst` instead; `arrivals="poisson"` makes it random. `users=50` are as many
         sessions that keep their cookies. `fault_headers={"x-fault": 0.1}` puts that header on a share of the requests,
-        chosen by the run's seed; `sampled` is the share whose `traceparent` asks to be traced. `processes`: more than
-        one core's worth of load. `unreachable="record"`: that nobody listens at the start is no mistake.
+        chosen by the run's seed; `sampled` is the share whose `traceparent` asks to be traced (1 in 100; all of them
+        with the setting `traces = "all"`). `processes`: more than one core's worth of load. `unreachable="record"`:
+        that nobody listens at the start is no mistake.
 
         `source`: who sends them. A workload or service of the mesh sends through its own proxy; `ingress` (or
         `ingress/PORT`) comes in through the gateway; `outside` is a client that has no proxy and no identity. Left out:
@@ -323,7 +359,8 @@ class Mesh:
             processes=processes,
             users=users,
             fault_headers=fault_headers,
-            sampled=sampled,
+            sampled=sampled_by(self.settings.traces) if sampled is None else sampled,
+            b3=self.settings.trace_headers == "b3",
             unreachable=unreachable,
         )
         place = self._place(spec.name, source_of_load(self.topology, spec) if source is None else source)
@@ -378,6 +415,7 @@ class Mesh:
             id=f"ask-{next(self._ask_numbers)}",
         )
         source = source_of(self.topology, what) if source is None else source
+        self._has_asked = True
         reply = ask(self.provider.entrance(source), what)
         seen = {"fate": reply.fate, "status": reply.status, "served_by": reply.header(SERVED_BY)}
         if reply.header(SERVED_BY):
@@ -391,7 +429,8 @@ class Mesh:
         self.record("step.start", name)
         self.mark = self.run.now
         try:
-            yield
+            with own_spans.span(f"step {name}"):
+                yield
         finally:
             self.record("step.end", name)
 
@@ -441,6 +480,10 @@ class Mesh:
             self._flushed = len(requests)
             self._asked.clear()
 
+    def flush_spans(self) -> None:
+        """Return when the proxies' spans of all requests that have ended are on record; takes 25 ms."""
+        self._collecting.flush()
+
     def history(self, *, flushed: bool = False) -> History:
         if flushed:
             self.flush()
@@ -448,6 +491,18 @@ class Mesh:
 
     def hops(self) -> Sequence[Hop]:
         return self.history(flushed=True).hops
+
+    @property
+    def traces(self) -> Traces:
+        """The traces of all requests that have ended and were sampled: `mesh.traces.where(service="ratings")`."""
+        return self.look.all()
+
+    @cached_property
+    def look(self) -> Looking:
+        """Waits for traces (mesh/traces.py)."""
+        from meshtest.mesh.traces import Looking  # and most tests look at none
+
+        return Looking(self)
 
     @property
     def resets(self) -> int:
@@ -460,12 +515,108 @@ class Mesh:
         from meshtest.telemetry.graph import graph_of  # for those who ask
 
         return graph_of(self.history(flushed=True), start or None, end)
+    # ---- metrics
+
+    @property
+    def prometheus(self) -> PromQl:
+        """A real Prometheus with the metrics of this mesh, started by the first that asks; what was counted before has
+        no rate there. Setting `prometheus`: another binary, or the URL of one that runs."""
+        return self._asked_of().prometheus
+
+    def query(self, promql: str, *, at: float | None = None) -> Vector:
+        """PromQL, as of now - every request that has ended is counted and scraped - or as of a second of the run.
+
+        The answer of one series compares as its number does; without data a comparison fails and says why.
+        """
+        return self._asked_of().query(promql, at)
+
+    def query_range(self, promql: str, start: float = 0.0, end: float | None = None, step: float = 1.0) -> Matrix:
+        """PromQL at each `step` seconds from one second of the run to another; `end` left out: until now, with the
+        steps counted back from there."""
+        return self._asked_of().query_range(promql, start, end, step)
+
+    def flagger_metric(
+        self, metric: str, *, provider: str = "istio", at: float | None = None, **variables: Any
+    ) -> Number:
+        """What Flagger's builtin `request-success-rate` (percent) or `request-duration` (ms) reads by its own query:
+        `target="web-v2"`, `interval="10s"`, `namespace`, ..."""
+        from meshtest.telemetry.flagger import variables_of
+
+        return self._asked_of().flagger_metric(metric, provider, variables_of(variables), at)
+
+    def metric_template(self, template: str | Document, *, at: float | None = None, **variables: Any) -> Number:
+        """What Flagger reads by a MetricTemplate, given or applied under this name, filled in with `target`,
+        `interval`, `namespace`, `variables={...}` ...; it is asked here, whatever its `address`."""
+        from meshtest.telemetry.flagger import variables_of
+
+        return self._asked_of().template(template, variables_of(variables), at)
+
+    def success_rate(
+        self,
+        service: str,
+        *,
+        version: str = "",
+        reporter: Reporter = "user",
+        seconds: float | None = None,
+        since: float = 0.0,
+    ) -> Number:
+        """Percent of the requests that did not fail, exactly: of `web`, `web@v2`; of those begun in the last so many
+        seconds, or since a second of the run.
+
+        `reporter`: `user` (what the loads saw), `source` (the callers' proxies) or `destination` (the service's
+        proxies, all that Flagger's builtin queries see).
+        """
+        return self._asked_of().success_rate(service, version, reporter, seconds, since)
+
+    def duration(
+        self,
+        service: str,
+        *,
+        p: float = 0.99,
+        version: str = "",
+        reporter: Reporter = "user",
+        seconds: float | None = None,
+        since: float = 0.0,
+    ) -> Number:
+        """Seconds that a share `p` of the requests did not exceed, exactly; the rest as for success_rate()."""
+        return self._asked_of().duration(service, p, version, reporter, seconds, since)
+
+    def _asked_of(self) -> Questions:
+        if self._questions is None:
+            from meshtest.mesh.promql import Questions  # who asks nothing pays nothing
+
+            self._questions = Questions(self)
+        return self._questions
+
+    # ---- what was counted
+
+    @property
+    def metrics_url(self) -> str:
+        """Where to scrape the metrics of this mesh, of its proxies and of its pods, while it lives: Prometheus text or
+        OpenMetrics. Named as Istio names them, or Linkerd if the manifests are Linkerd's."""
+        return self._measured().url
+
+    def metrics(self) -> Metrics:
+        """The metrics by now, to assert on: `mesh.metrics().value("istio_requests_total", reporter="source")`. A proxy
+        counts a request when it has ended; unless a load is running, none is under way."""
+        if self._opened and not any(load.sending for load in self.loads):
+            self.provider.settle()
+        return self._measured().now()
+
+    def _measured(self) -> MeshMetrics:
+        if self._metrics is None:
+            from meshtest.mesh.metrics import MeshMetrics  # with an HTTP server, and most runs ask for none
+
+            self._metrics = MeshMetrics(self)
+        return self._metrics
 
     # ---- judgement
 
     def judge(self, *checks: Check) -> Verdict:
         """The verdict, without an opinion on it; question and answer are kept in the run folder."""
         self.flush()
+        if any(getattr(check, "of_spans", False) for check in checks):
+            self.look.settle()
         return self.run.judge(checks or self.default_checks())
 
     def verify(self, *checks: Check) -> Verdict:

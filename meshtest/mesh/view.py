@@ -17,6 +17,7 @@ from meshtest.model.request import Request, Requests
 from meshtest.model.settled import settled
 from meshtest.model.sightings import sightings
 from meshtest.model.tables import quantile
+from meshtest.model.trace_ids import ALL_TRACED, TraceIds
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,21 @@ class View:
         """Versions that answered users."""
         return {r.version for r in self.requests if r.answered and r.version}
 
-    @property
-    def slowest(self) -> Request:
-        """The answered request with the longest latency."""
-        return max(self._answered(""), key=lambda r: r.latency or 0.0)
+    def slowest(self, version: str = "", *, traced: bool = False) -> Request:
+        """The answered request with the longest latency; `traced`: of those whose trace was asked for."""
+        found = self._answered(version)
+        if traced:
+            ids = TraceIds.of(self.history)
+            found = [r for r in found if ids.traced(r.load, r.index)]
+            if not found:
+                raise UsageError(f"none of these requests was traced; {ALL_TRACED}")
+        return max(found, key=lambda r: r.latency or 0.0)
+
+    def first_failed(self) -> Request:
+        """The first request that a user would call failed; UsageError if there is none."""
+        for failure in self.failures:
+            return failure.request
+        raise UsageError(f"none of {len(self)} requests failed, so there is no first one")
 
     def share(self, version: str, *, host: str = "") -> Share:
         """How many of the requests the version served; `host` may be a service further down the call graph."""

@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_WORD = (1 << 64) - 1
-_GOLDEN = 0x9E3779B97F4A7C15
+WORD = (1 << 64) - 1
+GOLDEN = 0x9E3779B97F4A7C15
 """2**64 / golden ratio: the increment of SplitMix64, whose finaliser `mixed` is (Steele, Lea, Flood: Fast splittable
 pseudorandom number generators, 2014)."""
 _COUNT = (1 << PART_BITS) - 1
@@ -31,15 +31,15 @@ def salt(seed: int, *words: str) -> int:
 
 def mixed(salt: int, index: int) -> int:
     """64 bits that look random; equal for equal arguments."""
-    word = (salt + (index + 1) * _GOLDEN) & _WORD
-    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _WORD
+    word = (salt + (index + 1) * GOLDEN) & WORD
+    word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & WORD
+    word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & WORD
     return word ^ (word >> 31)
 
 
 def limit(share: float) -> int:
     """What `mixed` is below for this share of all indices."""
-    return round(share * (_WORD + 1))
+    return round(share * (WORD + 1))
 
 
 def chosen(salt: int, index: int, share: float) -> bool:
@@ -67,4 +67,4 @@ def user_of(index: int, users: int, parts: int = 1) -> int:
 
 def trace(salt: int, index: int) -> int:
     """The lower half of a request's trace id, which is also the id of its span. The upper half is the salt."""
-    return (salt + (index + 1) * _GOLDEN) & _WORD
+    return (salt + (index + 1) * GOLDEN) & WORD

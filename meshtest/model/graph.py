@@ -6,10 +6,10 @@ Not here: how it comes of a history (telemetry/graph.py), how it is drawn (repor
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal, NamedTuple
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed, nearest
 
 NodeKind = Literal["workload", "gateway", "client", "unknown"]

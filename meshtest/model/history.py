@@ -35,6 +35,7 @@ class Event:
     load.worker   load, what (joined, lost, left, returned), part, pid, host, local; clock_error (seconds), exit
     proxy.starved   seconds, ran, waited; for so long, up to now, the proxies had no CPU to spare
     spans.dropped   count, reason; spans that arrived, or should have, and are not in the record
+    spans.forwarded, spans.forward_failed    endpoint, sent, seconds, reason; to a collector of the user's
     undo.failed     text; what could not be put back
     certificates.rotated   identities, seconds
     note            text

@@ -6,6 +6,7 @@ reports/2026-08-22T01-00-07-canary/
     requests/       LOAD.bin (RECORDs) and LOAD.names; of further processes of a load LOAD+1.bin ...
     hops.tsv        the proxies' access log, if the provider has one
     spans.jsonl     a Span a line, as proxies and services told of them
+    prometheus/     the series of the Prometheus that was asked, if one was (`meshtest query --run`); prometheus.log
     config/NNN.diff what each change of the configuration changed; pods/POD.log
     checks.json     what was asked, of which window and cut; verdict.json: the answer
 """

@@ -21,6 +21,7 @@ from meshtest.model.service import Container, Workload
 from meshtest.model.topology import Topology, key
 from meshtest.settings import Settings
 from meshtest.spi.provider import Pod
+from meshtest.spi.telemetry import Collector
 from meshtest_envoy.mounts import Mounts
 from meshtest_envoy.pods.client import Supervisor
 from meshtest_envoy.pods.spec import PodEvent, PodSpec
@@ -92,7 +93,9 @@ class Fleet:
         seed: int,
         record: Callable[..., None],
         changed: Callable[[str, float], None],
+        collector: Collector | None = None,
     ) -> None:
+        self._collector = collector.http if collector else ""
         self._runtime, self._logs, self._settings, self._seed = runtime, logs, settings, seed
         self._record, self._notify = record, changed
         self._condition = threading.Condition()
@@ -175,6 +178,7 @@ class Fleet:
             http_proxy=http_proxy,
             calls=self._settings.calls.get(workload.name) or self._settings.calls.get(workload.app) or (),
             seed=self._seed,
+            collector=self._collector,
         )
         sockets = {number: str(self._runtime / "in" / f"{next(self._sockets)}") for number, _ in ports}
         return Running(name=name, workload=workload, service=service, spec=spec, sockets=sockets)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from meshtest.errors import ConfigRejected, PortTaken, ProcessFailed
 from meshtest.model.route import Door
@@ -32,6 +33,11 @@ from meshtest_envoy.xds import listeners, names, security
 from meshtest_envoy.xds.replicas import Replica
 from meshtest_envoy.xds.resources import Json, Resources
 from meshtest_envoy.xds.snapshot import Snapshot, Translator, doors, tcp_listeners
+from meshtest_envoy.xds.stats import Counting
+from meshtest_envoy.xds.tracing import Tracing
+
+if TYPE_CHECKING:
+    from meshtest_envoy.metrics.meter import Meter
 
 
 class DataPlane:
@@ -43,15 +49,28 @@ class DataPlane:
         """What is in force, without the marker of the barrier."""
         self._doors: list[Door] = []
         self._generation = 0
+        self._runs = 0
+        self._meter: Meter | None = None
+        self._releasing = False
         self._barrier = Barrier(runtime / "barrier.sock")
         self._ports = Ports()
         self._ads = AdsServer(runtime / ADS)
         self.admin = Admin(runtime / ADMIN)
+        self.worker = Admin(self._barrier.path)
+        """Answered by the thread that serves requests, once there is a configuration."""
 
-    def serve(self, *, hops: Path, ingress: Mapping[int, int], within: float) -> None:
+    def serve(self, *, hops: Path, ingress: Mapping[int, int], within: float, tracing: Tracing | None = None) -> None:
         """For the next run: where the access log goes, host ports of gateway ports, seconds to wait for an ACK."""
         self._authority = Authority()
-        self._translator = Translator(hops=str(hops.absolute()), authority=self._authority)
+        self._runs += 1
+        self._releasing = False
+        self.counting = Counting.of_run(self._runs)
+        self._translator = Translator(
+            hops=str(hops.absolute()), authority=self._authority, counting=self.counting, tracing=tracing
+        )
+        if self._meter:
+            self._meter.stop()
+        self._meter = None
         self._fixed = {names.gateway_listener(Door(gateway)): port for gateway, port in ingress.items()}
         self._within = within
 
@@ -60,6 +79,7 @@ class DataPlane:
         self._ads.start()
 
     def stop(self) -> None:
+        self.release()
         self._barrier.close()
         self._ads.stop()
 
@@ -69,6 +89,10 @@ class DataPlane:
 
     def push(self, topology: Topology, replicas: Sequence[Replica]) -> bool:
         """Bring this into force; False if it already is. ConfigRejected leaves the old configuration in force."""
+        if self.counting.peers.labels_change(topology):
+            self.meter.read_quietly()  # what was counted until now stays under the labels of until now
+            self.meter.relabelled()
+        self.counting.peers.call(topology)
         ports = self._ports.of(tcp_listeners(topology, with_outside=self._translator.outside), self._fixed)
         goal = self._translator.snapshot(topology, replicas, ports)
         if goal == self._asked:
@@ -151,8 +175,28 @@ class DataPlane:
     def _push(self, type_url: str, field: str, resources: Resources, touch: set[str] | None = None) -> None:
         if resources == getattr(self._in_force, field) and not touch:
             return
+        counted = type_url == LISTENER and not self._releasing and loses_counts(self._in_force.listeners, resources)
+        if counted:
+            self.meter.read_quietly()
         self._ads.push(type_url, resources, touch=(touch or set()) & resources.keys(), within=self._within)
         self._in_force = replace(self._in_force, **{field: resources})
+        if counted:
+            self.meter.read_soon()
+
+    @property
+    def meter(self) -> Meter:
+        """What the proxies have counted of this run."""
+        if self._meter is None:
+            from meshtest_envoy.metrics.meter import Meter
+
+            self._meter = Meter(self.admin, self.counting)
+        return self._meter
+
+    def release(self) -> None:
+        """Nobody asks for the counts of this run any more."""
+        self._releasing = True
+        if self._meter:
+            self._meter.stop()
 
     def without_effect(self) -> list[str]:
         """A sentence for each patch of an EnvoyFilter that found nothing to change."""
@@ -180,6 +224,15 @@ def eds_name(cluster: Json) -> str:
     """Under which name its endpoints are asked for."""
     name: str = cluster.get("eds_cluster_config", {}).get("service_name") or cluster["name"]
     return name
+
+
+def loses_counts(now: Resources, then: Resources) -> bool:
+    """Some listener that counts goes, or changes."""
+    return any(
+        then.get(name) != listener
+        for name, listener in now.items()
+        if name.startswith(("inbound_", "outbound_", "gateway_"))
+    )
 
 
 def widened(old: Json, new: Json) -> Json:

@@ -25,6 +25,7 @@ from meshtest.model.service import Workload
 from meshtest.model.topology import Topology, key
 from meshtest.settings import Settings
 from meshtest.spi.provider import Context, Entrance, Pod, ProxyCpu
+from meshtest.spi.telemetry import Vocabulary
 from meshtest_envoy import cpu
 from meshtest_envoy.examination import examine
 from meshtest_envoy.fleet import Fleet, Running
@@ -35,7 +36,9 @@ from meshtest_envoy.pods.runtime import roots
 from meshtest_envoy.pods.spec import PodEvent
 from meshtest_envoy.publisher import Publisher
 from meshtest_envoy.rollout import Rollout
+from meshtest_envoy.spans import ProxySpans
 from meshtest_envoy.xds import names
+from meshtest_envoy.xds.tracing import Tracing
 
 BUSY = "|".join(
     (
@@ -93,6 +96,7 @@ class EnvoyProvider:
         self._log, self._supervisor = ground.log, ground.supervisor
         self._publisher = Publisher(self._publish)
         self._plane = DataPlane(ground.runtime)
+        self._spans = ProxySpans(self._plane.admin, self._plane.worker)
         self._open = True
         self._serve(context)
         self._plane.start()
@@ -110,12 +114,14 @@ class EnvoyProvider:
         logs = context.directory / "pods"
         logs.mkdir(exist_ok=True)
         later, settings = self._publisher.later, context.settings
-        self._fleet = Fleet(runtime, logs, settings, context.seed, context.record, later)
+        self._fleet = Fleet(runtime, logs, settings, context.seed, context.record, later, context.collector)
         ingress = {int(k): v for k, v in settings.ingress_ports.items()}
-        self._plane.serve(hops=self._hops.path, ingress=ingress, within=settings.apply_timeout)
+        self._tracing = Tracing.of(context.collector, settings)
+        self._plane.serve(hops=self._hops.path, ingress=ingress, within=settings.apply_timeout, tracing=self._tracing)
 
     def release(self) -> None:
         with self._changing:
+            self._plane.release()
             self._bring_about(Topology())
             self._stop(self._fleet.pods(), grace=0.0)
             self._bring_about(Topology())
@@ -278,6 +284,9 @@ class EnvoyProvider:
     def counters(self, pattern: str) -> Mapping[str, int]:
         return self._plane.admin.counters(pattern)
 
+    def metrics(self, vocabulary: Vocabulary = "istio") -> str:
+        return self._plane.meter.text(vocabulary)
+
     def proxy_cpu(self) -> ProxyCpu:
         """Of Envoy's busiest worker."""
         return cpu.of_workers(self.envoy_pid)
@@ -289,6 +298,10 @@ class EnvoyProvider:
         # if Envoy is gone, so is everything that was under way in it
         with contextlib.suppress(TimeoutError, ProviderError):
             wait.until(self._idle, within=self._settings.request_timeout, what=str, every=0.01)
+
+    def send_spans(self) -> None:
+        if self._open and self._tracing:
+            self._spans.sent(self._context.record)
 
     def _idle(self) -> bool:
         return not any(self._plane.admin.counters(BUSY).values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import urllib.request
@@ -62,6 +63,11 @@ class TestUp:
         *_, last = told(ground.meshtest("load", "http://web/a", "http://web/b", "--weights=3,1", *shaped, "--json"))
         assert last["requests"] > 5
         assert last["failed"] == 0
+
+        if shutil.which("prometheus"):
+            query = 'sum(istio_requests_total{reporter="source"})'
+            (counted,) = told(ground.meshtest("query", query, "--json"))
+            assert counted["series"][0]["value"] >= 60, "what ran so far, of the mesh that is up"
 
         program.signal(signal.SIGINT)
         assert program.wait() == 0, program

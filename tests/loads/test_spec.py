@@ -123,6 +123,7 @@ def test_what_a_load_is_can_be_read_in_the_history() -> None:
         "shape": ["hold 5 for 1 s", "burst 3"],
         "arrivals": "poisson",
         "lanes": ["keepalive", "fresh"],
+        "sampled": 0.01,
         "targets": [
             {"request": "GET http://web/", "weight": 3},
             {"request": "POST http://web/cart", "weight": 1.0},

@@ -23,6 +23,11 @@ from meshtest_envoy.xds.names import TYPE_URL
 
 ROUTE_CONFIGURATION = TYPE_URL + "envoy.config.route.v3.RouteConfiguration"
 VIRTUAL_HOST = TYPE_URL + "envoy.config.route.v3.VirtualHost"
+LISTENER = TYPE_URL + "envoy.config.listener.v3.Listener"
+ACCESS_LOG = "envoy.config.accesslog.v3.AccessLog"
+ACCESS_LOG_FILTER = "envoy.config.accesslog.v3.AccessLogFilter"
+STATS_LOGGER = "envoy.access_loggers.stats"
+STATS_CONFIG = "envoy.extensions.access_loggers.stats.v3.Config"
 
 
 @cache
@@ -61,6 +66,8 @@ def parse(resource: Mapping[str, Any]) -> Message:
     packed: Any = message_class("google.protobuf.Any")()
     if resource["@type"] == ROUTE_CONFIGURATION:
         packed.Pack(_route_configuration(resource))
+    elif resource["@type"] == LISTENER:
+        packed.Pack(_listener(resource))
     else:
         _into(packed, resource)
     return cast(Message, packed)
@@ -74,6 +81,64 @@ def _route_configuration(resource: Mapping[str, Any]) -> Message:
     result.MergeFrom(_known(ROUTE_CONFIGURATION, json.dumps(rest)))
     result.virtual_hosts.extend(_known(VIRTUAL_HOST, json.dumps(host)) for host in resource["virtual_hosts"])
     return cast(Message, result)
+
+
+def _listener(resource: Mapping[str, Any]) -> Message:
+    """Put together from parts, too: ParseDict takes 0.7 ms for the loggers that count, more than for all the rest."""
+    result: Any = message_class(LISTENER.removeprefix(TYPE_URL))()
+    bare, counted = _without_counting(resource)
+    _into(result, bare)
+    for chain, position, loggers in counted:
+        packed = result.filter_chains[chain].filters[position].typed_config
+        config = message_class(packed.type_url.removeprefix(TYPE_URL))()
+        packed.Unpack(config)
+        config.access_log.extend(map(_counting, loggers))
+        packed.Pack(config)
+    return cast(Message, result)
+
+
+def _without_counting(listener: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[int, int, list[Any]]]]:
+    """The listener without its last loggers, so far as these are for stats; which those are, by chain and filter."""
+    counted: list[tuple[int, int, list[Any]]] = []
+    chains: list[Mapping[str, Any]] = []
+    for number, chain in enumerate(listener.get("filter_chains", ())):
+        filters = []
+        for position, filter in enumerate(chain.get("filters", ())):
+            config = filter.get("typed_config", {})
+            logs = config.get("access_log", ())
+            kept = len(logs)
+            while kept and logs[kept - 1]["name"] == STATS_LOGGER:
+                kept -= 1
+            if kept < len(logs):
+                counted.append((number, position, list(logs[kept:])))
+                filter = {**filter, "typed_config": {**config, "access_log": logs[:kept]}}
+            filters.append(filter)
+        chains.append({**chain, "filters": filters} if filters else chain)
+    bare = {name: value for name, value in listener.items() if name != "@type"}
+    return bare | ({"filter_chains": chains} if chains else {}), counted
+
+
+def _counting(logger: Mapping[str, Any]) -> Message:
+    made: Any = message_class(ACCESS_LOG)(name=logger["name"])
+    if "filter" in logger:
+        made.filter.CopyFrom(_known(TYPE_URL + ACCESS_LOG_FILTER, json.dumps(logger["filter"])))
+    config = logger["typed_config"]
+    try:
+        parsed = message_class(STATS_CONFIG)(
+            stat_prefix=config["stat_prefix"],
+            counters=list(map(_counter, config.get("counters", ()))),
+            histograms=config.get("histograms", ()),
+        )
+    except (KeyError, TypeError, ValueError):  # not as we write it: somebody has patched it
+        parsed = message_class(STATS_CONFIG)()
+        _into(parsed, {name: value for name, value in config.items() if name != "@type"})
+    made.typed_config.Pack(parsed)
+    return cast(Message, made)
+
+
+def _counter(counter: Mapping[str, Any]) -> Mapping[str, Any]:
+    """JSON has a number where the message has a UInt64Value."""
+    return {**counter, "value_fixed": {"value": counter["value_fixed"]}} if "value_fixed" in counter else counter
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,12 @@
  meshtest.dev/crash-after     "100": the request after the 100th ends the process, unanswered, with exit code 1
  meshtest.dev/drain           on SIGTERM: "graceful" (default), "abrupt" or "ignore"; see drain.py
  meshtest.dev/propagate       "false": do not pass tracing and x-* headers on to called services
+ meshtest.dev/drop-headers    "traceparent": headers that are not passed on, though it should: a broken trace
+ meshtest.dev/spans           "redis GET 5ms; stripe charge 30ms error:10": each request takes this work too, told to
+                              the run's collector in spans below one of its own; `error`, or in that percent of them,
+                              does not change the answer. "": only its own
  meshtest.dev/log             "true": one line of JSON a request in the pod's log, mirrored ones too
+ prometheus.io/scrape         "true": metrics of its own at /metrics; see app_metrics.py
  meshtest.dev/server-first    "true": on a port of protocol tcp, say who we are before the client has said anything
 
 A call is `[METHOD] URL`, the URL being http://, http2:// (prior knowledge) or grpc://HOST:PORT/package.Service/Method.
@@ -31,9 +36,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 PREFIX = "meshtest.dev/"
+READ = (PREFIX, "prometheus.io/")
+"""How annotations begin that a stand-in reads."""
 KNOWN = (
     "calls", "calls-required", "delay", "errors", "ready-after", "crash-after", "drain", "propagate", "log",
-    "server-first",
+    "server-first", "drop-headers", "spans",
 )  # fmt: skip
 DRAINS = ("graceful", "abrupt", "ignore")
 
@@ -41,6 +48,7 @@ _UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _METHOD = re.compile(r"[A-Z]+")
 _URL = re.compile(r"(?:http2?://[^/\s]+(/\S*)?|grpc://[^/\s]+/[^/\s]+/[^/\s]+)")
 _FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_WORK = re.compile(r"(\S.*?)\s+([\d.]+[a-zµ]+)(?:\s+(error)(?::([\d.]+)%?)?)?")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)")
 
 Weights = tuple[tuple[int, float], ...]
@@ -61,6 +69,15 @@ class Delay(NamedTuple):
         return max(0.0, self.seconds + self.spread * (2 * chance - 1))
 
 
+class Work(NamedTuple):
+    """A span that is told for each request."""
+
+    name: str
+    seconds: float
+    errors: float = 0.0
+    """Percent of them."""
+
+
 class Behaviour(NamedTuple):
     """What the annotations say."""
 
@@ -75,6 +92,10 @@ class Behaviour(NamedTuple):
     propagate: bool = True
     log: bool = False
     server_first: bool = False
+    drop_headers: tuple[str, ...] = ()
+    """In lower case."""
+    spans: tuple[Work, ...] | None = None
+    """None: it tells no spans."""
 
 
 class Wish(NamedTuple):
@@ -104,6 +125,8 @@ def read(annotations: Mapping[str, str], calls: tuple[str, ...] = ()) -> Behavio
             propagate=_boolean("propagate", told.get("propagate", "true")),
             log=_boolean("log", told.get("log", "false")),
             server_first=_boolean("server-first", told.get("server-first", "false")),
+            drop_headers=tuple(told.get("drop-headers", "").lower().replace(",", " ").split()),
+            spans=_spans(told["spans"]) if "spans" in told else None,
         )
     except BadAnnotation as error:
         raise BadAnnotation(f"annotation {PREFIX}{error}") from None
@@ -198,6 +221,19 @@ def _calls(told: tuple[str, ...] | list[str]) -> tuple[str, ...]:
             raise BadAnnotation(f"calls: {method}{url}: the method of gRPC is always POST; leave it out")
         made.append(method + url)
     return tuple(made)
+
+
+def _spans(text: str) -> tuple[Work, ...]:
+    return tuple(_work(part) for part in text.replace("\n", ";").split(";") if part.strip())
+
+
+def _work(text: str) -> Work:
+    """`redis GET 5ms`, `stripe charge 30ms error:10`"""
+    found = _WORK.fullmatch(text.strip())
+    if not found:
+        raise BadAnnotation(f"spans: {text.strip()!r} is not NAME DURATION [error[:PERCENT]], as in redis GET 5ms")
+    name, length, errors, percent = found.groups()
+    return Work(name, seconds(length, "spans"), float(percent or 100) if errors else 0.0)
 
 
 def _percentages(text: str) -> Weights:

@@ -37,12 +37,12 @@ class Answer(NamedTuple):
     """The connection can be used again."""
 
 
-def passed_on(headers: dict[str, str]) -> dict[str, str]:
+def passed_on(headers: dict[str, str], dropped: tuple[str, ...] = ()) -> dict[str, str]:
     """The headers of a request that go along with the calls made for it."""
     return {
         name: value
         for name, value in headers.items()
-        if name in PASSED or (name.startswith("x-") and not name.startswith(_PROXYS))
+        if (name in PASSED or (name.startswith("x-") and not name.startswith(_PROXYS))) and name not in dropped
     }
 
 

@@ -24,7 +24,8 @@ REASONS = {
 }  # fmt: skip
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_SERVER = "server: meshtest-stand-in\r\ncontent-type: application/json\r\n"
+_SERVER = "server: meshtest-stand-in\r\n"
+_JSON = "content-type: application/json\r\n"
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -213,12 +214,19 @@ def join(headers: dict[str, str], name: str, value: str) -> None:
     headers[name] = value
 
 
+def has_type(headers: Headers) -> bool:
+    """They say of what media type the body is."""
+    return any(name.lower() == "content-type" for name, _ in headers)
+
+
 def render(status: int, body: bytes, *, close: bool, head_only: bool = False, headers: Headers = ()) -> bytes:
     """One answer of the stand-in, to be written at once."""
     bodiless = status in (204, 304)
     length = "" if bodiless else f"content-length: {len(body)}\r\n"
     last = "connection: close\r\n" if close else ""
     more = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if not headers or not has_type(headers):
+        more = _JSON + more
     text = f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\n{_SERVER}{more}{length}{last}\r\n"
     head = text.encode("latin-1", "replace")
     return head if head_only or bodiless else head + body

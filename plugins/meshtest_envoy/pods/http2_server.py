@@ -29,7 +29,7 @@ from h2.events import (
 from h2.exceptions import ProtocolError, StreamClosedError
 
 from meshtest_envoy.pods import grpc
-from meshtest_envoy.pods.http1 import BODY_KEPT, Request, join
+from meshtest_envoy.pods.http1 import BODY_KEPT, Request, has_type, join
 from meshtest_envoy.pods.service import Answer, Service
 
 GOAWAY = b"\0\0\x08\x07\0\0\0\0\0\x7f\xff\xff\xff\0\0\0\0"
@@ -199,7 +199,8 @@ class Http2(asyncio.Protocol):
     def _send_http(self, number: int, stream: Stream, answer: Answer) -> None:
         head: Fields = [(":status", str(answer.status)), ("server", "meshtest-stand-in"), *_lower(answer.headers)]
         if answer.status not in (204, 304):
-            head += [("content-type", "application/json"), ("content-length", str(len(answer.body)))]
+            head += [] if has_type(answer.headers) else [("content-type", "application/json")]
+            head += [("content-length", str(len(answer.body)))]
             stream.output = b"" if stream.request.method == "HEAD" else answer.body
         self._head(number, head)
         stream.end = []

@@ -64,6 +64,7 @@ class Order(NamedTuple):
     http_proxy: str = ""
     calls: tuple[str, ...] = ()
     seed: int = 0
+    collector: str = ""
 
     @property
     def stand_in(self) -> bool:

@@ -14,13 +14,17 @@ import os
 import sys
 import time
 from collections.abc import Awaitable
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from meshtest_envoy.pods import behaviour
 from meshtest_envoy.pods.behaviour import Behaviour, Wish
 from meshtest_envoy.pods.calls import Caller, failed, passed_on
 from meshtest_envoy.pods.http1 import BadRequest, Headers, Request
 from meshtest_envoy.pods.order import Order
+
+if TYPE_CHECKING:
+    from meshtest_envoy.pods.app_metrics import AppMetrics
+    from meshtest_envoy.pods.telling import Teller
 
 ATTEMPTS_KEPT = 1000
 """Requests with `succeedAfter` whose attempts are remembered."""
@@ -55,6 +59,11 @@ class Service:
         }  # fmt: skip
         self._ready_at = time.monotonic() + behave.ready_after
         self._caller = Caller(order.http_proxy)
+        self._teller: Teller | None = None
+        if behave.spans is not None:
+            from meshtest_envoy.pods.telling import Teller
+
+            self._teller = Teller(order, behave.spans)
         self._requests = 0
         self._attempts: dict[str, int] = {}
         self.active = 0
@@ -63,6 +72,7 @@ class Service:
         """When the latest request came in."""
         self.draining = False
         self.connections: set[Drains] = set()
+        self._metrics = _metrics(order)
 
     @property
     def ready(self) -> bool:
@@ -80,6 +90,11 @@ class Service:
 
     def answer(self, request: Request) -> Answer | Awaitable[Answer]:
         """The answer at once if it takes no time; else something to wait for."""
+        if self._metrics is None or _is_probe(request):
+            return self._serve(request)
+        return self._metrics.answer(request, self._serve)
+
+    def _serve(self, request: Request) -> Answer | Awaitable[Answer]:
         self.last = time.monotonic()
         if self._behave.log:
             self._log(request)
@@ -89,6 +104,8 @@ class Service:
         except behaviour.BadAnnotation as error:
             return Answer(400, self._body(request, error=str(error)))
         calls = status == 200 and self._behave.calls and not _is_probe(request)
+        if self._teller is not None and request.headers and not _is_probe(request):
+            return self._told(self._teller, request, wait, status, wish.headers)
         if not wait and not calls:
             return Answer(status, self._body(request, error=_reason(status)), wish.headers)
         return self._later(request, wait, status, wish.headers)
@@ -97,19 +114,40 @@ class Service:
         """The answer to what is not a request."""
         return Answer(error.status, _bytes({**self._who, "error": str(error)}))
 
-    async def _later(self, request: Request, wait: float, status: int, headers: Headers) -> Answer:
+    async def close(self) -> None:
+        """The last answer is given."""
+        if self._teller is not None:
+            await self._teller.close()
+
+    async def _told(self, teller: Teller, request: Request, wait: float, status: int, headers: Headers) -> Answer:
+        """An answer with spans of our own around it."""
+        self.active += 1
+        telling = teller.begin(request)
+        try:
+            await teller.works(telling, request)
+            answer = await self._later(request, wait, status, headers, telling.headers)
+            telling.end(answer.status)
+            return answer
+        finally:
+            self.active -= 1
+
+    async def _later(
+        self, request: Request, wait: float, status: int, headers: Headers, trace: dict[str, str] | None = None
+    ) -> Answer:
+        """`trace`: what calls carry in place of the trace that the request came with."""
         self.active += 1
         try:
             await asyncio.sleep(wait)
             if status != 200:
                 return Answer(status, self._body(request, error=_reason(status)), headers)
-            return (await self._with_calls(request))._replace(headers=headers)
+            return (await self._with_calls(request, trace or {}))._replace(headers=headers)
         finally:
             self.active -= 1
 
-    async def _with_calls(self, request: Request) -> Answer:
+    async def _with_calls(self, request: Request, trace: dict[str, str]) -> Answer:
         """Call one after the other; the first that fails decides, unless calls may fail."""
-        headers = passed_on(request.headers) if self._behave.propagate else {}
+        dropped = self._behave.drop_headers
+        headers = passed_on(request.headers | trace, dropped) if self._behave.propagate else {}
         made: list[dict[str, Any]] = []
         for call in () if _is_probe(request) else self._behave.calls:
             made.append(await self._caller.make(call, headers))
@@ -186,6 +224,15 @@ class Service:
             "tls": request.tls,
         }
         return _bytes(body | {"error": error} if error else body)
+
+
+def _metrics(order: Order) -> AppMetrics | None:
+    """Its own metrics, if the pod is annotated as one that is scraped."""
+    if order.annotations.get("prometheus.io/scrape", "").lower() != "true":
+        return None
+    from meshtest_envoy.pods.app_metrics import AppMetrics
+
+    return AppMetrics(order.annotations)
 
 
 def _bytes(body: dict[str, Any]) -> bytes:

@@ -57,6 +57,8 @@ class PodSpec:
     calls: tuple[str, ...] = ()
     """URLs the stand-in calls for each request, unless its annotation says others."""
     seed: int = 0
+    collector: str = ""
+    """`http://127.0.0.1:PORT` that takes spans by OTLP; "" is none."""
 
     def to_wire(self) -> dict[str, Any]:
         """As JSON can carry it; order.from_wire reads it."""

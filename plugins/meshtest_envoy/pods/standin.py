@@ -51,6 +51,7 @@ async def _serve(service: Service, order: Order, behave: Behaviour, listening: l
     for one, stream in zip(listening, streams, strict=False):
         await _listen(service, one, stream, order.tls)
     await over.wait()
+    await service.close()
 
 
 async def _listen(service: Service, listening: socket.socket, stream: bool, tls: PodTls | None) -> None:

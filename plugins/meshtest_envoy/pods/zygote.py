@@ -103,7 +103,7 @@ class _Line:
 
 def _of_stand_in(order: Order) -> dict[str, object]:
     """What a stand-in has to know: nothing of what the kubelet does."""
-    relevant = {name: text for name, text in order.annotations.items() if name.startswith(behaviour.PREFIX)}
+    relevant = {name: text for name, text in order.annotations.items() if name.startswith(behaviour.READ)}
     return order._replace(
         labels={}, annotations=relevant, env={}, readiness=None, liveness=None, startup=None, pre_stop=None
     )._asdict()

@@ -12,6 +12,14 @@ RUNTIME: Json = {
     "envoy.reloadable_features.http_reject_path_with_fragment": False,
 }
 """As in Istio's bootstrap (tools/packaging/common/envoy_bootstrap.json)."""
+FLUSHED_EVERY = 0.02
+"""Seconds for which a proxy keeps a span, at most. Envoy's default is 5."""
+TRACING: Json = {
+    f"tracing.{tracer}.{name}": value
+    for tracer in ("opentelemetry", "zipkin")
+    for name, value in {"flush_interval_ms": int(FLUSHED_EVERY * 1000), "min_flush_spans": 200}.items()
+}
+"""Envoy's default is to send 5 spans at a time: a message for each second request."""
 KNOCKING: Json = {"retry_back_off": {"base_interval": "0.005s", "max_interval": "0.02s"}}
 """Envoy starts before its control plane listens. By default it would come back after up to 0.5 s (GrpcStream)."""
 
@@ -26,7 +34,7 @@ def bootstrap(*, node: str, ads: Path, admin: Path) -> Json:
         "admin": {"address": {"pipe": {"path": str(admin), "mode": 0o600}}},
         # counters and histograms are then exact whenever we ask, not up to 5 s old
         "stats_flush_on_admin": True,
-        "layered_runtime": {"layers": [{"name": "istio", "static_layer": RUNTIME}]},
+        "layered_runtime": {"layers": [{"name": "istio", "static_layer": RUNTIME | TRACING}]},
         "dynamic_resources": {
             "ads_config": {"api_type": "GRPC", "transport_api_version": "V3", "grpc_services": [grpc]},
             "cds_config": {"ads": {}, "resource_api_version": "V3"},

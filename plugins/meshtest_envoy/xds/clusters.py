@@ -290,6 +290,9 @@ def pod_cluster(replica: Replica, container_port: int, mutual: Mutual) -> Json:
     own = [identity(replica.workload)]
     speaks = mutual.reason and mutual.speaks(replica.workload, container_port)
     name = names.pod_cluster(replica.ports[container_port])
+    endpoint: Json = {"endpoint": {"address": {"pipe": {"path": replica.sockets[container_port]}}}}
+    if replica.peer:
+        endpoint["metadata"] = {"filter_metadata": {"meshtest": {"peer": replica.peer}}}
     return {
         "@type": TYPE_URL + "envoy.config.cluster.v3.Cluster",
         "name": name,
@@ -297,12 +300,7 @@ def pod_cluster(replica: Replica, container_port: int, mutual: Mutual) -> Json:
         "connect_timeout": "10s",
         "circuit_breakers": {"thresholds": [thresholds(ConnectionPool(), TrafficPolicy())]},
         **(tls.by_caller(mutual.identities, own, "", always=True) if speaks else {}),
-        "load_assignment": {
-            "cluster_name": name,
-            "endpoints": [
-                {"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": replica.sockets[container_port]}}}}]}
-            ],
-        },
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
 
 

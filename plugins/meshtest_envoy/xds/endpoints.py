@@ -103,7 +103,7 @@ def pod_endpoint(
     if number is None or number not in replica.sockets:
         return None
     who = names.server(answering(topology, service, replica.workload), replica.workload.version, replica.pod)
-    metadata: Json = {"meshtest": {"server": who}}
+    metadata: Json = {"meshtest": {"server": who, **({"peer": replica.peer} if replica.peer else {})}}
     if mutual.speaks(replica.workload, number):
         metadata["istio"] = {"tlsMode": "istio"}
     return {

@@ -27,6 +27,11 @@ def outbound_cluster(fqdn: str, port: int, subset: str = "") -> str:
     return f"outbound|{port}|{subset}|{fqdn}"
 
 
+def host_of(cluster: str) -> str:
+    """The host of an outbound cluster, or of a copy of one (localities.copy_name, own_clusters.name)."""
+    return cluster.rpartition("|")[2].partition("@")[0]
+
+
 def inbound_cluster(pod: str, port: int) -> str:
     """Istio's `inbound|PORT||`, and the pod, for our proxies share one Envoy."""
     return f"inbound|{port}||{pod}"

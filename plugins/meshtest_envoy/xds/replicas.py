@@ -18,3 +18,5 @@ class Replica:
     """Container port to the unix socket of its inbound listener."""
     ports: dict[int, int]
     """Container port to the port its process listens on."""
+    peer: str = ""
+    """How metrics name the workload (peers.py); "": they do not."""

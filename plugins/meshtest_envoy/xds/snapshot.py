@@ -27,15 +27,19 @@ from meshtest_envoy.xds import (
     outside,
     own_clusters,
     patches,
+    peers,
     routes,
     security,
     streams,
     tls,
+    tracing,
 )
+from meshtest_envoy.xds.counted import Instruments
 from meshtest_envoy.xds.mutual import Mutual, caller_identity, client_identity
 from meshtest_envoy.xds.replicas import Replica
 from meshtest_envoy.xds.resources import Json
 from meshtest_envoy.xds.resources import Resources as Resources
+from meshtest_envoy.xds.stats import Counting
 from meshtest_envoy.xds.streams import Spoken
 
 
@@ -72,9 +76,19 @@ def callers(topology: Topology) -> list[Caller]:
 class Translator:
     """Topology and pods to a Snapshot. What a shift leaves alone (everything but routes) is translated once."""
 
-    def __init__(self, *, hops: str, authority: Authority | None = None) -> None:
-        """`hops`: file of the access log. `authority` issues the identities of mutual TLS."""
+    def __init__(
+        self,
+        *,
+        hops: str,
+        authority: Authority | None = None,
+        counting: Counting | None = None,
+        tracing: tracing.Tracing | None = None,
+    ) -> None:
+        """`hops`: file of the access log. `authority` issues the identities of mutual TLS. `counting`: what the proxies
+        count of the run; `tracing`: where they send their spans; None: nothing."""
         self._hops = hops
+        self._instruments = Instruments(counting) if counting else None
+        self._tracing = tracing
         self._authority = authority or Authority()
         self._key: Any = None
         self.patcher = patches.Patcher(())
@@ -89,7 +103,7 @@ class Translator:
 
     def snapshot(self, topology: Topology, replicas: Sequence[Replica], ports: Mapping[str, int]) -> Snapshot:
         """`ports`: of tcp_listeners(topology). Raises ConfigRejected for a route to nowhere."""
-        t, replicas = topology, [answering(topology, replica) for replica in replicas]
+        t, replicas = topology, [self._known(answering(topology, replica)) for replica in replicas]
         connections = [(table.name, table.namespace, table.tls, table.tcp, table.gateways) for table in t.tables]
         asked = (
             t.credentials,
@@ -104,7 +118,7 @@ class Translator:
         ground = (t.services, t.workloads, t.gateways, policies, t.faults, asked, replicas, ports)
         if ground != self._key:
             self._key, self._ground = ground, self._translate_ground(topology, replicas, ports)
-        moving = [*outbound_routes(topology), *gateway_routes(topology)]
+        moving = self._make_moving(topology)
         if self.outside:
             moving.append(outside.route_configuration(topology))
         result = replace(self._ground, routes=self._ground.routes | {r["name"]: r for r in moving})
@@ -114,6 +128,22 @@ class Translator:
         result = replace(result, filters=self._make_guards(topology, replicas, result))
         check_references(result)
         return replace(result, secrets=self._make_secrets(topology))
+
+    def _known(self, replica: Replica) -> Replica:
+        """With the name that metrics have for it."""
+        counting = self._instruments and self._instruments.counting
+        return replace(replica, peer=counting.peers.id(peers.of_workload(replica.workload))) if counting else replica
+
+    def _make_moving(self, topology: Topology) -> list[Json]:
+        """The routes of callers and gateways."""
+        put = self._instruments
+        moving = [*outbound_routes(topology)]
+        if put:
+            moving = [put.routes_out(made) for made in moving]
+        for door in doors(topology):
+            found = gateways.route_configurations(topology, door)
+            moving += [put.routes_of_gateway(made, door) for made in found] if put else found
+        return moving
 
     def _make_guards(self, topology: Topology, replicas: Sequence[Replica], made: Snapshot) -> Resources:
         """Security filters that some listener asks for; of listeners for TCP alone nobody does, and what nobody asks
@@ -178,8 +208,21 @@ class Translator:
         spoken = Spoken.of(topology)
         for replica in replicas:
             self._add_inbound(result, topology, replica, spoken, mutual)
+        if self._instruments:
+            self._instruments.put_in(
+                topology,
+                replicas,
+                doors(topology),
+                listeners=result.listeners,
+                routes=result.routes,
+                clusters=result.clusters,
+            )
         if streams.used(topology):
             result.clusters[names.BLACK_HOLE] = clusters.black_hole()
+        if self._tracing:
+            result.clusters[tracing.CLUSTER] = self._tracing.cluster()
+            for name, speaker in tracing.speakers(topology, doors(topology), replicas).items():
+                result.listeners[name] = self._tracing.on(result.listeners[name], speaker)
         return result
 
     def _add_inbound(
@@ -275,11 +318,6 @@ def merged(topology: Topology, variants: Sequence[tuple[VirtualHost, list[Caller
 def doors(topology: Topology) -> list[Door]:
     """Servers of all gateways of one address merged by port (Istio)."""
     return sorted({door for gateway in topology.gateways for door in gateway.doors})
-
-
-def gateway_routes(topology: Topology) -> Iterator[Json]:
-    for door in doors(topology):
-        yield from gateways.route_configurations(topology, door)
 
 
 def filter_configs(topology: Topology, replicas: Sequence[Replica]) -> Iterator[Json]:

@@ -130,6 +130,10 @@ class Wire:
         status, headers = self.head()
         return status, headers, json.loads(self._lines.read(int(headers["content-length"])))
 
+    def read(self, size: int) -> bytes:
+        """So much of what follows a head."""
+        return self._lines.read(size)
+
     def rest(self) -> bytes:
         """What comes until the other side closes."""
         return self._lines.read()

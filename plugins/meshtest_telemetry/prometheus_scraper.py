@@ -1,0 +1,160 @@
+"""What Prometheus' scrape loop does, on our own time: read the targets each second, hand the samples over.
+
+As there: labels that a target tells win over ours (honor_labels), `up` and `scrape_duration_seconds` say how it went,
+and a series that is not there any more, or whose target does not answer, is marked stale.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from meshtest.errors import MeshtestError, ProviderError
+from meshtest.spi.provider import Record
+from meshtest_telemetry.prometheus_client import Client
+from meshtest_telemetry.prometheus_write import HEADERS, begin_series, snappy, write_request
+
+INTERVAL = 1.0
+"""Seconds."""
+TIMEOUT = 10.0
+"""Seconds for a target to answer, as by default there."""
+JOB = "meshtest"
+
+_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(r"\\(.)")
+
+Encoded = dict[bytes, float | None]
+"""Begun series (prometheus_write.py) to the value; None: it has ended."""
+
+
+class Scraper:
+    """From start() to stop(); scrape() at any time from any thread."""
+
+    def __init__(self, client: Client, targets: Sequence[str], record: Record) -> None:
+        self._client, self._record = client, record
+        self._targets = [_Target(url) for url in targets]
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._each_second, name="scraper", daemon=True)
+        self._complained = False
+        self.since = 0.0
+        """Wall clock of the first scrape."""
+        self.last = 0.0
+        """Of the latest one: the time of its samples."""
+
+    def start(self) -> None:
+        """The first scrape has happened when this returns: counters have something to rise from."""
+        self.scrape()
+        self.since = self.last
+        self._thread.start()
+
+    def stop(self) -> None:
+        """After one last scrape."""
+        self._over.set()
+        self._thread.join()
+        self.scrape()
+
+    def scrape(self) -> None:
+        """Now. ProviderError names targets that do not answer; the others are in."""
+        with self._lock:
+            at = max(time.time(), self.last + 0.001)  # one sample a series and millisecond
+            at = round(at, 3)
+            said = [target.scrape() for target in self._targets]
+            self._hand_over([one.samples for one in said], at)
+            self.last = at
+        if down := [one.trouble for one in said if one.trouble]:
+            raise ProviderError(f"no metrics from {'; '.join(down)}")
+
+    def _hand_over(self, parts: Sequence[Encoded], at: float) -> None:
+        samples = {begun: value for part in parts for begun, value in part.items()}
+        body = snappy(write_request(samples.items(), round(at * 1000)))
+        status, answer = self._client.request("POST", "/api/v1/write", body, HEADERS)
+        if status not in (200, 204):
+            raise ProviderError(f"Prometheus refused samples ({status}): {answer[:200].decode(errors='replace')}")
+
+    def _each_second(self) -> None:
+        """Evenly: a scrape that took long does not shift those after it."""
+        next_at = time.monotonic() + INTERVAL
+        while not self._over.wait(max(next_at - time.monotonic(), 0.0)):
+            next_at = max(next_at + INTERVAL, time.monotonic())
+            try:
+                self.scrape()
+                self._complained = False
+            except MeshtestError as error:
+                self._complain(error)
+
+    def _complain(self, error: MeshtestError) -> None:
+        """Once until it works again: who asks is told each time."""
+        if not self._complained:
+            self._complained = True
+            self._record("note", text=str(error))
+
+
+class _Said(NamedTuple):
+    samples: Encoded
+    trouble: str = ""
+
+
+class _Target:
+    """One URL, and the series that it told last."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._parts = url, urlsplit(url)
+        self._ours = {"job": JOB, "instance": self._parts.netloc}
+        self._known: dict[str, bytes] = {}
+        """Begun series by their text: parsed once."""
+        self._present: frozenset[bytes] = frozenset()
+
+    def scrape(self) -> _Said:
+        began, trouble, told = time.monotonic(), "", Encoded()
+        try:
+            told = dict(self._samples(self._read()))
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            trouble = f"{self._url} ({getattr(error, 'strerror', None) or error})"
+        present = frozenset(told)
+        told.update(dict.fromkeys(self._present - present))
+        self._present = present
+        told[self._own("up")] = float(not trouble)
+        told[self._own("scrape_duration_seconds")] = time.monotonic() - began
+        return _Said(told, trouble)
+
+    def _read(self) -> str:
+        connection = http.client.HTTPConnection(self._parts.netloc, timeout=TIMEOUT)
+        try:
+            connection.request("GET", self._parts.path or "/", headers={"Accept": "text/plain;version=0.0.4"})
+            answer = connection.getresponse()
+            body = answer.read()
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise ValueError(f"answered {answer.status}")
+        return body.decode()
+
+    def _samples(self, text: str) -> Iterator[tuple[bytes, float]]:
+        """Lines `NAME{LABELS} VALUE [TIME]`; times are left out, as all samples of a scrape are of one."""
+        for line in text.splitlines():
+            if line and line[0] != "#":
+                braced, _, rest = line.rpartition("}")
+                series, rest = (braced, rest) if braced else line.split(None, 1)
+                yield self._labels(series), float(rest.split(None, 1)[0])
+
+    def _labels(self, series: str) -> bytes:
+        found = self._known.get(series)
+        if found is None:
+            name, _, inner = series.partition("{")
+            told = {label: _unescaped(value) for label, value in _LABEL.findall(inner)}
+            labels = {**self._ours, **{k: v for k, v in told.items() if v}, "__name__": name.strip()}
+            found = self._known[series] = begin_series(labels)
+        return found
+
+    def _own(self, name: str) -> bytes:
+        return begin_series({**self._ours, "__name__": name})
+
+
+def _unescaped(value: str) -> str:
+    return _ESCAPE.sub(lambda m: "\n" if m[1] == "n" else m[1], value) if "\\" in value else value

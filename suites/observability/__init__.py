@@ -1,0 +1,1 @@
+"""What traces show of a rollout, and what only they show."""
