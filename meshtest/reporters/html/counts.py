@@ -137,7 +137,9 @@ def _steps(material: Material, coarse: int) -> Steps:
         done = array("I", requests.done.tobytes())
         answered = array("I", itertools.compress(done, requests.among(lambda kind: not kind.fate)))
         least, most = max(min(answered, default=1), 1), max(answered, default=2)
-        low, high = int(log10(least) * FINE) // coarse * coarse, int(log10(max(most, 2)) * FINE) + 1
+        low, high = int(log10(least) * FINE), int(log10(max(most, 2)) * FINE) + 1
+        spare = max(FINE - (high - low), 0)  # a factor of ten at least, or small differences would look large
+        low, high = max(low - spare // 2, 0) // coarse * coarse, high + spare // 2
         count = max(-(-(high - low) // coarse), 1)
         edges = [10.0 ** ((low + step * coarse) / FINE) for step in range(1, count)]
         found = Steps(low, count, bytes(map(partial(bisect_left, edges), done)))
