@@ -150,8 +150,8 @@ def _too_slow(material: Material, failures: Sequence[Failure]) -> str:
 
 
 def _version(material: Material, failures: Sequence[Failure]) -> str:
-    """One version answers with errors itself, and others of the same service do not: it is the version."""
-    own = Counter(_blamed(f) for f in failures if f.request.answered)
+    """A service answers with errors itself, as no proxy has a flag for it; other versions of it do not."""
+    own = Counter(_blamed(f) for f in failures if f.request.answered and not f.flags)
     name, count = own.most_common(1)[0] if own else ("", 0)
     service, _, version = name.partition("/")
     if not version or count <= MOST * len(failures):
@@ -161,8 +161,9 @@ def _version(material: Material, failures: Sequence[Failure]) -> str:
     if name not in rows or any(row.failed for row in others):
         return ""
     words = f"{name} itself answers with errors: {_rate(count, rows[name].requests)}"
-    calm = f"; {listed(row.version for row in others)} had none" if others else ""
-    return f"{words}{calm}. It is the version, not the shift"
+    if not others:
+        return words
+    return f"{words}; {listed(row.version for row in others)} had none. It is the version, not the shift"
 
 
 def _blamed(failure: Failure) -> str:

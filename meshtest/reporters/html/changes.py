@@ -63,7 +63,7 @@ def _change(material: Material, change: Change, body: Markup, guilty: bool) -> M
         "summary", tag("span", f"#{change.number}", class_="number"), tag("span", change.reason, class_="reason"),
         tag("span", _when(material, change.number), class_="dim"),
         tag("span", tag("span", f"+{more}", class_="plus"), " ", tag("span", f"−{less}", class_="minus")),
-        tag("span", note, class_="flag") if note else Markup(),
+        tag("span", note, class_="flag" if material.failures else "dim") if note else Markup(),
     )  # fmt: skip
     return tag("details", summary, body, class_="change", open=guilty)
 

@@ -1,14 +1,14 @@
 """What the pods and the proxies printed around the second of the first failure, folded.
 
-Lines are placed by the time they begin with, if they do (ISO 8601, as loggers write it, or seconds of the epoch); a line
-without one belongs to the line before. A log without any times is shown from its end.
+Lines are placed by the time they begin with, if they do (ISO 8601, as loggers write it, or seconds of the epoch); a
+line without one belongs to the line before. A log without any times is shown from its end.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,7 +103,8 @@ def _times(lines: Sequence[str], wall_start: float, end: float) -> list[float | 
     """Of each line its second of the run, or that of the line before."""
     found: list[float | None] = []
     for line in lines:
-        at = next((t - wall_start for t in _stamps(line[:60]) if -60 <= t - wall_start <= end), None)
+        read = [stamp - wall_start for stamp in _stamps(line[:60])]
+        at = next((second for second in read if -60 <= second <= end), read[0] if read else None)
         found.append(at if at is not None else found[-1] if found else None)
     return found
 
@@ -117,7 +118,7 @@ def _stamps(line: str) -> Iterator[float]:
             if zone:
                 yield datetime.fromisoformat(day + zone.replace("Z", "+00:00")).timestamp() + more
             else:
-                yield datetime.fromisoformat(day).replace(tzinfo=timezone.utc).timestamp() + more
+                yield datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() + more
                 yield datetime.fromisoformat(day).timestamp() + more
         except (ValueError, OverflowError):
             return

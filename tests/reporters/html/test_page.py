@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from pathlib import Path
 
 import pytest
 
+from meshtest.model.history import Event, History
 from meshtest.model.report import RunReport
+from meshtest.model.request import Fate
+from meshtest.model.verdict import Finding, Outcome, Verdict
 from meshtest.reporters.html import page, write
 from meshtest.run.report import report_of
 from meshtest.run.run import Run
 from meshtest.run.stored import open_run
 from meshtest.settings import Settings
+from tests.checks.histories import history, request
 from tests.reporters.html import samples
 from tests.reporters.html.documents import Element, parsed
 
@@ -23,15 +28,15 @@ SECTIONS = ["verdict", "versions", "timeline", "latency", "traces", "graph", "ch
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunReport, str]:
     sample = request.param
     report = sample(tmp_path_factory.mktemp("page")) if sample is samples.hostile else sample()
-    return report, page(report)
+    return report, page(report) if sample is samples.hostile else samples.made(sample)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def text(made: tuple[RunReport, str]) -> str:
     return made[1]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def root(text: str) -> Element:
     return parsed(text)
 
@@ -102,9 +107,7 @@ class TestContent:
     def test_of_a_run_that_failed(self) -> None:
         root = parsed(page(samples.cut()))
         lead = root.all("p", class_="lead")[0].text
-        assert lead.startswith(
-            "10 of 400 requests failed (2.5 %): all 503 UC; all served by web/v1; sent between 0.760 s"
-        )
+        assert lead.startswith("10 of 400 requests failed (2.5 %): all 503 UC; all from web/v1; sent between 0.760 s")
         why = root.all("dl", class_="reasons")[0].text
         assert "10 requests were under way when web-v1-1 got SIGTERM at 0.795 s; they were cut" in why
         assert root.all("path", class_="failed")
@@ -118,10 +121,10 @@ class TestContent:
         assert changes[1].all("span", class_="plus")[-1].text == "+weight: 10\n"
 
     def test_of_long_diffs_as_much_as_fits(self) -> None:
-        root = parsed(page(samples.crowded()))
+        root = parsed(samples.made(samples.crowded))
         assert len(root.all("details", class_="change")) == 150
         assert "and 150 more changes in the folder of the run" in root.text
-        assert "1800 more lines in config/300.diff" in root.text
+        assert "300 more lines in config/300.diff" in root.text
 
     def test_a_truncated_record_says_so_and_is_not_running(self) -> None:
         root = parsed(page(samples.truncated()))
@@ -135,6 +138,39 @@ class TestContent:
         root = parsed(page(samples.empty()))
         assert root.all("svg") == []
         assert "No request was recorded." in root.text
+
+
+BARE = [Event(0.0, kind, "x") for kind in (
+    "pod.exit", "config.ack", "config.apply", "config.rejected", "fault.start", "proxy.starved", "spans.dropped",
+    "load.start", "run.start", "undo.failed",
+)]  # fmt: skip
+"""Events that tell nothing, of another version of meshtest."""
+
+
+@pytest.mark.parametrize(
+    "past",
+    [
+        history([request(i, i * 0.1, status=503) for i in range(3)], BARE),
+        history([], [Event(5.0, "note", "x", {"text": "a"})]),
+        history([request(0, 0.0), request(1, 86_400 * 3.0)]),
+        history([request(0, 0.0, latency=None, first_byte=None, fate=Fate.NOT_SENT)]),
+        history([request(i, 1.0) for i in range(50)]),
+        history([request(0, 3.0), request(1, 4.0, latency=400.0)]),
+    ],
+    ids=["bare events", "one event", "days", "not sent", "at one instant", "late answer"],
+)
+def test_odd_histories_make_whole_pages(past: History) -> None:
+    parsed(page(samples.report(past, Verdict(()))))
+    parsed(page(RunReport(about={}, history=past, verdict=Verdict(()))))
+
+
+def test_an_outage_without_an_end_is_drawn_to_the_edge() -> None:
+    outage = {"load": "load", "begin": 0.1, "end": inf, "seconds": inf, "at_least": 0.1, "at_most": inf, "failed": 3}
+    found = Finding(check="no_downtime", outcome=Outcome.FAIL, sentence="x", figures={"failed": 3, "outages": [outage]})
+    past = history([request(i, i * 0.1, status=503) for i in range(3)])
+    root = parsed(page(samples.report(past, Verdict((found,)))))
+    assert "The outage did not end (at least 100 ms)." in root.all("p", class_="lead")[0].text
+    assert root.all("rect", class_="outage")
 
 
 def test_what_users_choose_is_only_ever_text(tmp_path: Path) -> None:
