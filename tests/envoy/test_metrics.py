@@ -16,6 +16,7 @@ import pytest
 
 from meshtest import Mesh
 from meshtest.lib import wait
+from meshtest.model.request import Fate
 from meshtest.model.series import NO_DATA, NoDataFound
 
 from .web import WEB
@@ -117,19 +118,21 @@ class TestCounts:
     def test_each_request_is_counted_once_by_its_caller_and_once_by_each_that_it_reached(self, mesh: Mesh) -> None:
         """With aborts, retries, mirrored requests, and a pod that is killed under load."""
         mesh.apply(text=CANARY + "---" + ROUTES)
-        with mesh.load("GET http://web/", rps=200, source="shop") as load:
+        with mesh.load("GET http://web/", rps=100, source="shop") as load:
             load.until(requests=100)
             mesh.provider.kill(mesh["web"]["v1"].pods[0].name, signal.SIGKILL)
             load.until(requests=200)
-        sent = [r for r in load.requests if r.fate != "not sent"]
+        answered = sum(r.fate is Fate.ANSWERED for r in load.requests)
+        sent = sum(r.fate is not Fate.NOT_SENT for r in load.requests)
         mesh.flush()
         metrics = mesh.metrics()
-        assert metrics.value("istio_requests_total", reporter="source") == len(sent)
-        assert metrics.value("istio_request_duration_milliseconds_count", reporter="source") == len(sent)
+        counted = metrics.value("istio_requests_total", reporter="source")
+        assert answered <= counted <= sent, "they are the same, unless a machine without time lets requests run out"
+        assert metrics.value("istio_request_duration_milliseconds_count", reporter="source") == counted
         assert by_metrics(mesh, "source") == by_hops(mesh, "outbound")
         assert by_metrics(mesh, "destination") == by_hops(mesh, "inbound")
         assert metrics.value("istio_requests_total", reporter="source", response_flags="FI") >= 1
-        assert metrics.value("istio_requests_total", reporter="destination") > len(sent), "mirrored ones count there"
+        assert metrics.value("istio_requests_total", reporter="destination") > counted, "mirrored ones count there"
         known = metrics.by("istio_requests_total", "source_workload", reporter="destination")
         assert set(known) == {"shop"}, "mirrored ones too tell who caused them"
 
