@@ -17,6 +17,7 @@ from meshtest_envoy.xds.snapshot import Translator
 
 from meshtest.mesh import open_mesh
 from meshtest.mesh.mesh import Mesh
+from meshtest.model.request import Fate
 from meshtest.settings import Settings
 from tests.envoy.test_metrics import CANARY, ROUTES
 
@@ -47,7 +48,7 @@ def exact() -> None:
     with tempfile.TemporaryDirectory() as folder, opened(folder) as mesh:
         mesh.apply(text=CANARY + "---" + ROUTES)
         load = mesh.load("GET http://web/", requests=REQUESTS, concurrency=CONCURRENCY, source="shop").run()
-        sent = sum(r.fate != "not sent" for r in load.requests)
+        sent = sum(r.fate is not Fate.NOT_SENT for r in load.requests)
         metrics = mesh.metrics()
         hops = Counter(hop.direction for hop in mesh.hops())
         told = {r: metrics.value("istio_requests_total", reporter=r) for r in ("source", "destination")}

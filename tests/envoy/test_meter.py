@@ -90,6 +90,16 @@ class TestCounts:
         admin.counts, admin.late = {to(""): 5}, 3
         assert told(meter).value("istio_request_duration_milliseconds_count") == 5
 
+    def test_but_not_for_ever_and_not_again(
+        self, meter: Meter, admin: FakeAdmin, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("meshtest_envoy.metrics.meter.LONGEST_WAIT", 0.01)
+        admin.counts, admin.late = {to(""): 5}, 1_000_000
+        assert told(meter).value("istio_requests_total") == 5
+        asked = admin.late
+        assert told(meter).value("istio_request_duration_milliseconds_count") == 4
+        assert asked - admin.late == 1
+
     def test_labels_of_a_caller_change_for_what_comes_later(
         self, meter: Meter, admin: FakeAdmin, counting: Counting
     ) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from meshtest import Mesh
 from meshtest.lib import wait
+from meshtest.model.request import Fate
 from meshtest.model.series import NO_DATA, NoDataFound
 
 from .web import WEB
@@ -80,6 +81,8 @@ spec:
     mirrorPercentage: {value: 50}
 """
 
+HEALTHY = CANARY.replace("503:40", "503:0")
+
 LABELS = {
     "reporter", "source_workload", "source_canonical_service", "source_canonical_revision",
     "source_workload_namespace", "source_principal", "source_app", "source_version", "source_cluster",
@@ -115,26 +118,28 @@ class TestCounts:
     def test_each_request_is_counted_once_by_its_caller_and_once_by_each_that_it_reached(self, mesh: Mesh) -> None:
         """With aborts, retries, mirrored requests, and a pod that is killed under load."""
         mesh.apply(text=CANARY + "---" + ROUTES)
-        with mesh.load("GET http://web/", rps=200, source="shop") as load:
+        with mesh.load("GET http://web/", rps=100, source="shop") as load:
             load.until(requests=100)
             mesh.provider.kill(mesh["web"]["v1"].pods[0].name, signal.SIGKILL)
             load.until(requests=200)
-        sent = [r for r in load.requests if r.fate != "not sent"]
+        answered = sum(r.fate is Fate.ANSWERED for r in load.requests)
+        sent = sum(r.fate is not Fate.NOT_SENT for r in load.requests)
         mesh.flush()
         metrics = mesh.metrics()
-        assert metrics.value("istio_requests_total", reporter="source") == len(sent)
-        assert metrics.value("istio_request_duration_milliseconds_count", reporter="source") == len(sent)
+        counted = metrics.value("istio_requests_total", reporter="source")
+        assert answered <= counted <= sent, "they are the same, unless a machine without time lets requests run out"
+        assert metrics.value("istio_request_duration_milliseconds_count", reporter="source") == counted
         assert by_metrics(mesh, "source") == by_hops(mesh, "outbound")
         assert by_metrics(mesh, "destination") == by_hops(mesh, "inbound")
         assert metrics.value("istio_requests_total", reporter="source", response_flags="FI") >= 1
-        assert metrics.value("istio_requests_total", reporter="destination") > len(sent), "mirrored ones count there"
+        assert metrics.value("istio_requests_total", reporter="destination") > counted, "mirrored ones count there"
         known = metrics.by("istio_requests_total", "source_workload", reporter="destination")
         assert set(known) == {"shop"}, "mirrored ones too tell who caused them"
 
     def test_counts_outlive_their_pods_and_what_a_caller_was_called_before(self, mesh: Mesh) -> None:
-        mesh.apply(text=CANARY)
+        mesh.apply(text=HEALTHY)
         mesh.load("GET http://web/", rps=200, requests=20, source="shop").run()
-        mesh.apply(text=CANARY.replace('version: "7"', 'version: "8"'))
+        mesh.apply(text=HEALTHY.replace('version: "7"', 'version: "8"'))
         mesh.load("GET http://web/", rps=200, requests=10, source="shop").run()
         mesh.scale("default/web-v2", 0)
         mesh.scale("default/web-v1", 1)
@@ -144,9 +149,9 @@ class TestCounts:
 
     def test_a_run_begins_at_zero(self, mesh: Mesh) -> None:
         """Envoy is warm: tests before this one have left their counts in it."""
-        mesh.apply(text=CANARY)
+        mesh.apply(text=HEALTHY)
         assert mesh.metrics().value("istio_requests_total") == NO_DATA
-        assert mesh.ask("GET http://web/").status in (200, 503)
+        assert mesh.ask("GET http://web/").status == 200
         assert mesh.metrics().value("istio_requests_total", reporter="source") == 1
 
     def test_no_sample_is_no_zero(self, mesh: Mesh) -> None:
@@ -243,15 +248,15 @@ spec: {mtls: {mode: STRICT}}
             assert (labels["destination_workload"], labels["destination_service_name"]) == ("web-v1", "web")
 
     def test_calls_of_grpc_have_a_status_and_messages(self, mesh: Mesh) -> None:
-        mesh.apply(text=CANARY.replace("name: http, port: 80", "name: grpc, port: 80"))
-        assert mesh.ask("grpc://web:80/shop.Cart/Add", source="shop").grpc_status in (0, 14)
+        mesh.apply(text=HEALTHY.replace("name: http, port: 80", "name: grpc, port: 80"))
+        assert mesh.ask("grpc://web:80/shop.Cart/Add", source="shop").grpc_status == 0
         for reporter in ("source", "destination"):
             labels = the(mesh, reporter=reporter)
-            assert (labels["request_protocol"], labels["grpc_response_status"] in ("0", "14")) == ("grpc", True)
+            assert (labels["request_protocol"], labels["grpc_response_status"]) == ("grpc", "0")
             assert mesh.metrics().value("istio_request_messages_total", reporter=reporter) == 1
 
     def test_a_connection_is_counted_when_it_opens_and_when_it_ends(self, mesh: Mesh) -> None:
-        mesh.apply(text=CANARY.replace("name: http, port: 80", "name: tcp, port: 80"))
+        mesh.apply(text=HEALTHY.replace("name: http, port: 80", "name: tcp, port: 80"))
         assert mesh.ask("tcp://web:80/", source="shop", body=b"hello").body == b"hello"
         metrics = mesh.metrics()
         for reporter in ("source", "destination"):
@@ -263,15 +268,15 @@ spec: {mtls: {mode: STRICT}}
         assert (labels["request_protocol"], labels["response_flags"]) == ("tcp", "-")
 
     def test_linkerds_names_where_the_manifests_are_linkerds(self, mesh: Mesh) -> None:
-        mesh.apply(text=CANARY.replace("annotations: {", 'annotations: {linkerd.io/inject: "enabled", '))
-        mesh.load("GET http://web/", rps=100, requests=20, source="shop").run()
+        failing = CANARY.replace("annotations: {", 'annotations: {linkerd.io/inject: "enabled", ')
+        mesh.apply(text=failing.replace("503:40", "503:100"))
+        mesh.scale("default/web-v1", 0)
+        mesh.load("GET http://web/", rps=100, requests=10, source="shop").run()
         metrics = mesh.metrics()
-        assert metrics.value("response_total", direction="inbound", namespace="default") == 20
-        failures = metrics.value(
-            "response_total", direction="inbound", deployment="web-v2", classification="failure", status_code="503"
-        )
-        assert failures == len([h for h in mesh.hops() if h.direction == "inbound" and h.status == 503])
-        assert metrics.quantile("response_latency_ms", 0.99, direction="inbound", deployment="web-v1") > 0
+        flagger = {"namespace": "default", "deployment": "web-v2", "direction": "inbound"}
+        assert metrics.by("response_total", "classification", **flagger) == {"failure": 10}
+        assert metrics.value("response_total", status_code="503", **flagger) == 10
+        assert metrics.value("response_latency_ms_count", **flagger) == 10
         assert metrics.value("istio_requests_total") == NO_DATA
 
 
@@ -289,7 +294,6 @@ def ask(mesh: Mesh, source: str, headers: dict[str, str]) -> dict[str, Any]:
     return {name.lower(): value for name, value in seen.items()}
 
 
-HEALTHY = CANARY.replace("503:40", "503:0")
 FORGED = {"x-envoy-peer-metadata": "CgA=", "x-envoy-peer-metadata-id": "shop", "x-meshtest-peer": "default/shop"}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib import import_module
@@ -25,8 +26,8 @@ from meshtest_envoy.xds.stats import Counting
 AGAIN = (0.3, 0.8)
 """Seconds after a listener went: within the time that its connections have to drain (envoy.FLAGS)."""
 
-MOST_READINGS = 50
-"""Until the histograms are as new as the counters."""
+LONGEST_WAIT = 1.0
+"""Seconds, until the histograms are as new as the counters; on an idle machine they are at once."""
 
 HISTOGRAMS = (stats.DURATION, stats.RECEIVED, stats.SENT)
 _BUCKET = re.compile(r"([0-9.e+]+),([0-9.e+]+):(\d+)")
@@ -48,6 +49,8 @@ class Meter:
         """By stat, its value as Envoy told it last."""
         self._tallies: dict[Flow, Tally] = {}
         self._known: dict[str, Tally] = {}
+        self._missing: dict[str, int] = {}
+        """Durations that did not come: they went with their listener, and are not waited for again."""
         self._pages: dict[str, Page] = {}
         self._timers: list[threading.Timer] = []
 
@@ -56,12 +59,19 @@ class Meter:
         with self._lock:
             # asked for anything, Envoy has its workers hand over their histograms; asked next, it tells them
             counters = self._told("type=Counters&usedonly")
-            for _ in range(MOST_READINGS):
-                histograms = self._told("type=Histograms&histogram_buckets=detailed")
-                if not behind(counters, histograms):
-                    break
-            self._take(counters | histograms)
+            self._take(counters | self._histograms(counters))
             return self._tallies
+
+    def _histograms(self, counters: Mapping[str, str]) -> dict[str, str]:
+        """As new as these counters."""
+        deadline = time.monotonic() + LONGEST_WAIT
+        while True:
+            found = self._told("type=Histograms&histogram_buckets=detailed")
+            missing = behind(counters, found)
+            known = all(count <= self._missing.get(name, 0) for name, count in missing.items())
+            if known or time.monotonic() > deadline:
+                self._missing = missing
+                return found
 
     def _told(self, what: str) -> dict[str, str]:
         """By type, for Envoy looks at each stat it has: of a mesh of 20 services 13,000."""
@@ -79,7 +89,7 @@ class Meter:
     def read_soon(self) -> None:
         """Again, when what was under way in listeners that go has ended."""
         with self._lock:
-            self._timers = [timer for timer in self._timers if timer.is_alive()]
+            self.stop()  # who asks has just read
             for seconds in AGAIN:
                 timer = threading.Timer(seconds, self.read_quietly)
                 timer.name, timer.daemon = "metrics", True
@@ -147,15 +157,16 @@ def readings(text: str) -> Iterator[tuple[str, str]]:
                 yield name, value
 
 
-def behind(counters: Mapping[str, str], histograms: Mapping[str, str]) -> bool:
-    """Some request has been counted, and its duration not yet: workers that are busy hand over later."""
+def behind(counters: Mapping[str, str], histograms: Mapping[str, str]) -> dict[str, int]:
+    """Requests that have been counted, and their durations not yet: workers that are busy hand over later."""
+    found: dict[str, int] = {}
     for name, count in counters.items():
         prefix, kind, fields = name.split(".", 2)
         if kind == stats.REQUESTS:
             durations = buckets(histograms.get(f"{prefix}.{stats.DURATION}.{fields}", ""))
-            if sum(durations.values()) < int(count):
-                return True
-    return False
+            if (missing := int(count) - sum(durations.values())) > 0:
+                found[name] = missing
+    return found
 
 
 @lru_cache(maxsize=4096)
