@@ -87,12 +87,12 @@ def _patterns(key: str) -> Markup:
 
 SIZE = 12
 """Of the text in charts."""
-_NARROW, _BROAD = frozenset("iljtfrI.,:;|!'()[] -1/"), frozenset("mwMWGOQ@%&—…")
+_NARROW, _BROAD = frozenset("iljtfrI.,:;|!'()[] -1/"), frozenset("mwMWGOQ@%&—…×→")
 
 
 def width(text: str, size: float = SIZE) -> float:
     """About how wide it will be; rather more than less, as fonts differ."""
-    units = sum(0.36 if c in _NARROW else 0.92 if c in _BROAD else 0.62 if ord(c) < 0x1100 else 1.05 for c in text)
+    units = sum(0.36 if c in _NARROW else 0.92 if c in _BROAD else 0.64 if ord(c) < 0x1100 else 1.05 for c in text)
     return units * size
 
 

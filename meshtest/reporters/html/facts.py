@@ -1,9 +1,9 @@
-"""What is needed to run exactly this again, and to read the figures: the command, the seed, the versions, all events."""
+"""What is needed to run exactly this again, and to read the figures: command, seed, versions, and all events."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from meshtest.lib.figures import seconds
 from meshtest.lib.words import listed
@@ -20,7 +20,7 @@ def started(material: Material) -> str:
     """`2026-08-22 01:00:07 UTC`"""
     at = material.report.about.get("started")
     try:
-        return f"{datetime.fromtimestamp(float(at or 0), timezone.utc):%Y-%m-%d %H:%M:%S} UTC" if at else ""
+        return f"{datetime.fromtimestamp(float(at or 0), UTC):%Y-%m-%d %H:%M:%S} UTC" if at else ""
     except (ValueError, OverflowError, TypeError):
         return ""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from math import inf, log10
 from typing import NamedTuple
 
@@ -23,6 +24,8 @@ from meshtest.telemetry.graph import graph_of
 MOST = 20
 """Nodes that are drawn; those with most requests. The table has all edges, up to MOST_ROWS."""
 MOST_ROWS = 120
+ABREAST = 3
+"""Nodes beside each other in a narrow window."""
 LINE = 14
 """Height of a line of words."""
 
@@ -72,7 +75,8 @@ def _kept(graph: Graph) -> Graph:
 
 
 def _shape(canvas: Canvas, layers: int, widest: int) -> Shape:
-    if canvas is NARROW:
+    """Down where that fits into a narrow window; else to the right, to be scrolled if need be."""
+    if canvas is NARROW and widest <= ABREAST:
         return Shape(34, min(118, (canvas.width - 16) / max(widest, 1) - 8), 64, 126, 104, True)
     room = (canvas.width - 16 - layers * 106) / max(layers - 1, 1)
     return Shape(106, 36, min(max(room, 128), 240), 56, 36, False)
@@ -156,7 +160,7 @@ def _description(graph: Graph) -> str:
     """All of it is in the table."""
     worst = max(graph.edges, key=lambda e: (e.failed, e.requests))
     failed = f" Most failed from {worst.source} to {worst.target}: {worst.failed}." if worst.failed else ""
-    return f"{plural(len(graph.nodes), 'node')}, {plural(len(graph.edges), 'edge')}.{failed} The table below has the figures."
+    return f"{plural(len(graph.nodes), 'node')}, {plural(len(graph.edges), 'edge')}.{failed}"
 
 
 def _xy(spot: Spot, shape: Shape) -> tuple[float, float]:
@@ -183,7 +187,7 @@ def _curve(points: Sequence[Spot], shape: Shape) -> str:
     """Smooth, and along the direction of the graph at every point."""
     x, y = _xy(points[0], shape)
     path = [f"M{x:.1f} {y:.1f}"]
-    for one, other in zip(points, points[1:], strict=False):
+    for one, other in pairwise(points):
         middle = (one.along + other.along) / 2
         (x1, y1), (x2, y2) = (_xy(Spot(middle, p.across), shape) for p in (one, other))
         x, y = _xy(other, shape)
@@ -219,7 +223,8 @@ def _words(edge: Edge, spot: Spot, shape: Shape) -> Markup:
     parts = []
     for number, (line, place) in enumerate(zip(lines, places, strict=False)):
         kind = "halo small" + (" bad" if number and edge.failed else "")
-        parts.append(tag("text", fitted(line, room, 11), x=x, y=place, text_anchor="middle", class_=kind))
+        if shown := fitted(line, room, 11):
+            parts.append(tag("text", shown, x=x, y=place, text_anchor="middle", class_=kind))
     return join(parts)
 
 
@@ -254,8 +259,9 @@ def said(edge: Edge) -> str:
     kind = "copies" if edge.mirrored else "requests"
     tls = {True: "mutual TLS", False: "not all by mutual TLS", None: ""}[edge.mtls]
     flags = ", ".join(f"{flag} × {count}" for flag, count in list(edge.flags.items())[:6])
-    parts = [f"{edge.source} → {edge.target}: {edge.requests:,} {kind}", f"{edge.failed:,} failed" if edge.failed else "",
-             f"p50 {took(edge.p50)}, p99 {took(edge.p99)}", tls, flags]  # fmt: skip
+    failed = f"{edge.failed:,} failed" if edge.failed else ""
+    times = f"p50 {took(edge.p50)}, p99 {took(edge.p99)}"
+    parts = (f"{edge.source} → {edge.target}: {edge.requests:,} {kind}", failed, times, tls, flags)
     return ", ".join(filter(None, parts))
 
 

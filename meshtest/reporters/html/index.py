@@ -1,10 +1,10 @@
-"""All runs of a folder on one page: the worst first, then the newest, each with its outcome, a spark line, its report."""
+"""All runs of a folder on one page: the worst first, then the newest; each with a spark line and its report."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import NamedTuple
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from meshtest.model import tables
 from meshtest.model.report import RunReport
 from meshtest.model.verdict import Outcome
 from meshtest.reporters.html.counts import entry_counts
-from meshtest.reporters.html.markup import NOTHING, Markup, tag
+from meshtest.reporters.html.markup import NOTHING, Markup, breakable, join, tag
 from meshtest.reporters.html.material import Material
 from meshtest.reporters.html.page import NAME, document
 from meshtest.reporters.html.verdict import CLASSES, WORDS, badge, sentence
@@ -93,7 +93,11 @@ def _table(runs: Sequence[Entry]) -> Markup:
 
 def _row(run: Entry, number: int) -> Markup:
     where, _, test = run.name.rpartition("::")
-    name = tag("a", test or run.name, href=_quoted(run.link)) if run.link else tag("span", test or run.name)
+    name = (
+        tag("a", breakable(test or run.name), href=_quoted(run.link))
+        if run.link
+        else tag("span", breakable(test or run.name))
+    )
     said = tag("span", _short(run.sentence), class_="where said") if run.outcome is not Outcome.PASS else NOTHING
     failed = (
         f"{run.failed:,} ({percent(run.failed / run.requests)})" if run.failed and run.requests else f"{run.failed:,}"
@@ -121,14 +125,19 @@ def _quoted(link: str) -> str:
     )
 
 
-def _when(run: Entry) -> str:
+def _when(run: Entry) -> Markup:
+    """When it began, and how long it took below it."""
+    long = "" if run.lasted is None else f"for {seconds(max(run.lasted, 0.0))}"
+    return join(tag("span", words) for words in (_began(run), long) if words)
+
+
+def _began(run: Entry) -> str:
     if not run.started:
         return "–"
     try:
-        at = f"{datetime.fromtimestamp(run.started, timezone.utc):%Y-%m-%d %H:%M:%S}"
+        return f"{datetime.fromtimestamp(run.started, UTC):%Y-%m-%d %H:%M:%S}"
     except (ValueError, OverflowError, OSError):
         return "–"
-    return at if run.lasted is None else f"{at} for {seconds(max(run.lasted, 0.0))}"
 
 
 def _spark(run: Entry, number: int) -> Markup:

@@ -68,7 +68,8 @@ def lanes(material: Material) -> list[Lane]:
         *_workloads(material),
         Lane("other", [Item(e.at, e.at, "", "note", told(material, e)) for e in material.history.of(*OTHERS)]),
     ]
-    return [lane for lane in map(lambda lane: _within(lane, material), found) if lane.items or lane.marks]
+    shown = [_within(lane, material) for lane in found]
+    return [lane for lane in shown if lane.items or lane.marks]
 
 
 def _within(lane: Lane, material: Material) -> Lane:
@@ -219,7 +220,7 @@ def _span(placed: Placed, y: float) -> Markup:
     bar = tag("rect", title, x=start, y=y + 3, width=end - start, height=ROW - 6, rx=2, class_=f"bar {item.class_}")
     inside, right, left = end - start - 8, after - end - 8, start - before - 8
     need = width(item.words)
-    if need <= inside or inside >= max(right, 60) > 0 and need > left:
+    if need <= inside or (inside >= max(right, 60) > 0 and need > left):
         return join((bar, label(start + 4, y + 14, item.words, room=inside, class_=f"in {item.class_}")))
     if need <= right or right >= left:
         return join((bar, label(end + 4, y + 14, item.words, room=right)))

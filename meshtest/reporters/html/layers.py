@@ -7,6 +7,7 @@ in each layer between, so that it has a way of its own around the nodes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 SWEEPS = 6
@@ -84,7 +85,7 @@ def _sweep(rows: list[list[Slot]], ways: Mapping[tuple[str, str], Sequence[Slot]
     """Each row in the order of the middles of its neighbours in the row before."""
     near: dict[Slot, list[Slot]] = {}
     for way in ways.values():
-        for one, other in zip(way, way[1:], strict=False):
+        for one, other in pairwise(way):
             near.setdefault(other if forward else one, []).append(one if forward else other)
     place = {slot: i / max(len(row), 1) for row in rows for i, slot in enumerate(row)}
     for row in rows if forward else reversed(rows):

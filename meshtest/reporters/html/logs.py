@@ -1,14 +1,14 @@
 """What the pods and the proxies printed around the second of the first failure, folded.
 
-Lines are placed by the time they begin with, if they do (ISO 8601, as loggers write it, or seconds of the epoch); a line
-without one belongs to the line before. A log without any times is shown from its end.
+Lines are placed by the time they begin with, if they do (ISO 8601, as loggers write it, or seconds of the epoch); a
+line without one belongs to the line before. A log without any times is shown from its end.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -117,7 +117,7 @@ def _stamps(line: str) -> Iterator[float]:
             if zone:
                 yield datetime.fromisoformat(day + zone.replace("Z", "+00:00")).timestamp() + more
             else:
-                yield datetime.fromisoformat(day).replace(tzinfo=timezone.utc).timestamp() + more
+                yield datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() + more
                 yield datetime.fromisoformat(day).timestamp() + more
         except (ValueError, OverflowError):
             return

@@ -12,7 +12,7 @@ from html import escape as _escape
 
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 """XML 1.0 section 2.2 (Char), and the overrides of Unicode's bidirectional algorithm (UAX 9)."""
-_VOID = frozenset(("br", "hr", "input", "link", "meta"))
+_VOID = frozenset(("br", "hr", "input", "link", "meta", "wbr"))
 _EMPTY = frozenset(("circle", "line", "path", "rect", "use"))
 """Of SVG, mostly without children."""
 
@@ -31,6 +31,11 @@ def text(value: object) -> Markup:
     if isinstance(value, Markup):
         return value
     return Markup(_escape(_UNFIT.sub("\ufffd", str(value))))
+
+
+def breakable(name: str) -> Markup:
+    """A long name, which may be broken after the signs that part its words."""
+    return Markup(re.sub(r"(_|/|::|-(?=\w))", r"\1<wbr>", text(name)))
 
 
 def join(parts: Iterable[object], between: str = "") -> Markup:

@@ -74,7 +74,7 @@ class Material:
         """None: the run has not ended and nothing was judged yet."""
         if self.report.verdict.findings:
             return self.report.verdict.outcome
-        word = self.report.about.get("outcome")
+        word = str(self.report.about.get("outcome"))
         if word in Outcome.__members__:
             return Outcome[word]
         ended = self.report.about.get("ended") is not None or self.history.truncated

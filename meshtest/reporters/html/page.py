@@ -11,7 +11,7 @@ from meshtest.lib.journal import write_text_atomically
 from meshtest.model.report import RunReport
 from meshtest.reporters.html import changes, facts, graph, heatmap, logs, numbers, timeline, verdict, waterfall
 from meshtest.reporters.html.look import SCRIPT, STYLE
-from meshtest.reporters.html.markup import Markup, join, tag
+from meshtest.reporters.html.markup import Markup, breakable, join, tag
 from meshtest.reporters.html.material import Material
 
 NAME = "report.html"
@@ -76,7 +76,7 @@ def _header(material: Material) -> Markup:
     return tag(
         "header",
         tag("p", where or "meshtest", class_="where"),
-        tag("h1", verdict.badge(material.outcome), " ", tag("span", test or material.name, class_="name")),
+        tag("h1", verdict.badge(material.outcome), " ", tag("span", breakable(test or material.name), class_="name")),
         tag("p", join((tag("span", word) for word in about if word), " · "), class_="about"),
         tag("nav", *links, aria_label="Sections"),
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from meshtest.lib.figures import seconds
@@ -18,6 +18,8 @@ HEIGHT = 150
 """Of a panel."""
 FAILED = 30
 """Of the row of failures: one in a thousand would not be seen in the panel."""
+GUIDES = 30
+"""More of them would be a curtain."""
 HOSTS = 3
 """Panels for hosts further down."""
 OTHERS = "other versions"
@@ -129,10 +131,9 @@ def _columns(
 
 def _intended(material: Material, counts: Counts, scale: Scale, height: Scale) -> Iterator[Markup]:
     """Where the borders between the versions should be, dashed: the shares in force of the rate there was."""
-    splits = material.shares(counts.host) if counts.host else []
-    names = [name.rpartition("/")[2] for name in sorted(filter(None, counts.served), key=natural)]
-    if not 2 <= len({version for _, split in splits for version in split}) <= COLORS:
+    if not (splits := _splits(material, counts)):
         return
+    names = [name.rpartition("/")[2] for name in sorted(filter(None, counts.served), key=natural)]
     ends = [at for at, _ in splits[1:]] + [float("inf")]
     for border in range(1, len(names)):
         points: list[tuple[float, float]] = []
@@ -143,6 +144,12 @@ def _intended(material: Material, counts: Counts, scale: Scale, height: Scale) -
         if path:
             title = tag("title", f"intended border above {names[border - 1]}")
             yield tag("path", title, d=path, class_="intended")
+
+
+def _splits(material: Material, counts: Counts) -> list[tuple[float, Mapping[str, float]]]:
+    """Those in force, if traffic was split at all, and not among more than can be told apart."""
+    splits = material.shares(counts.host) if counts.host else []
+    return splits if 2 <= len({version for _, split in splits for version in split}) <= COLORS else []
 
 
 def _border(counts: Counts, at: float, end: float, below: float) -> Iterator[tuple[float, float]]:
@@ -202,7 +209,9 @@ def _guides(material: Material, scale: Scale, top: float, bottom: float) -> Mark
     """Faint lines up from the moments at which changes came into force; at most one for two units of the canvas."""
     low, high = material.span
     places = sorted({round(scale(e.at) / 2) * 2 for e in material.acked.values() if low <= e.at <= high})
-    return tag("path", d="".join(f"M{x} {top}V{bottom:.0f}" for x in places), class_="guide") if places else NOTHING
+    if not places or len(places) > GUIDES:
+        return NOTHING
+    return tag("path", d="".join(f"M{x} {top}V{bottom:.0f}" for x in places), class_="guide")
 
 
 def _legend(material: Material) -> Markup:
@@ -215,7 +224,7 @@ def _legend(material: Material) -> Markup:
         tag("li", tag("span", class_=f"swatch {class_}", aria_hidden="true"), tag("span", name, class_="name"))
         for class_, name in names.values()
     ]
-    if any(len({v for _, split in material.shares(c.host) for v in split}) > 1 for c in _panels(material, 1) if c.host):
+    if any(_splits(material, counts) for counts in _panels(material, 1)):
         items.append(tag("li", tag("span", class_="swatch dashes", aria_hidden="true"), "intended split"))
     if material.outages:
         items.append(tag("li", tag("span", class_="swatch shade", aria_hidden="true"), "outage"))

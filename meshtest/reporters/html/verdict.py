@@ -40,8 +40,9 @@ def section(material: Material) -> Markup:
 def sentence(material: Material) -> tuple[str, str]:
     """What matters most, and the rest of it."""
     decisive = material.decisive
-    if material.failures and (decisive is None or decisive.outcome is Outcome.FAIL and decisive.figures.get("failed")):
-        return _failed(material)
+    if material.failures and (decisive is None or _lost(decisive)):
+        lead, rest = _failed(material)
+        return lead, rest if decisive else f"{rest} No check was asked."
     if decisive is not None and decisive.outcome is not Outcome.PASS:
         return _sentence(decisive), f"{_failed(material)[0][:-1]}." if material.failures else _answered(material)
     error = material.report.about.get("error")
@@ -52,6 +53,11 @@ def sentence(material: Material) -> tuple[str, str]:
         return lead, _answered(material)
     budget = f"{plural(len(material.lost), 'request')} failed, within what is allowed." if material.lost else ""
     return (budget or _answered(material) or _sentence(decisive)), ""
+
+
+def _lost(finding: Finding) -> bool:
+    """It is about requests that failed."""
+    return finding.outcome is Outcome.FAIL and bool(finding.figures.get("failed"))
 
 
 def _sentence(finding: Finding) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from meshtest.lib.figures import seconds
 from meshtest.lib.words import plural
 from meshtest.model.history import Hop
+from meshtest.model.request import REQUEST_ID
 from meshtest.model.span import Span
 from meshtest.reporters.html.canvas import Canvas, Scale, both, fitted, label, nice, picture, took, width
 from meshtest.reporters.html.markup import Markup, join, tag
@@ -74,28 +75,36 @@ def works(material: Material, told: Failure) -> tuple[list[Work], str]:
 
 
 def spans_of(material: Material, request_id: str) -> list[Span]:
-    """The whole trace in which some span names the request."""
-    trace = next((s.trace for s in material.history.spans if request_id in s.attributes.values()), None)
-    return [span for span in material.history.spans if span.trace == trace] if trace else []
+    """All traces in which some span names the request: where headers were dropped there are several."""
+    spans = material.history.spans
+    traces = {span.trace for span in spans if span.attributes.get(REQUEST_ID) == request_id}
+    return [span for span in spans if span.trace in traces] if traces else []
 
 
 def _of_spans(material: Material, spans: Sequence[Span], zero: float) -> Iterator[Work]:
-    """Depth first, as who caused whom; spans whose cause is missing stand as roots."""
+    """Depth first, as who caused whom; spans whose cause is missing stand as roots, and so do circles."""
     known = {span.id for span in spans}
+    ordered = sorted(spans, key=lambda s: s.start)
     children: dict[str, list[Span]] = {}
-    for span in sorted(spans, key=lambda s: s.start):
-        children.setdefault(span.parent if span.parent in known and span.parent != span.id else "", []).append(span)
-    stack, seen = [(span, 1) for span in reversed(children.get("", ()))], set[str]()
-    while stack:
-        span, depth = stack.pop()
-        if span.id in seen:
-            continue
-        seen.add(span.id)
-        version = span.version or (span.pod and _version_of_pod(material, span.pod)) or ""
-        what = f"{span.name}{' (' + span.kind + ')' if span.kind != 'internal' else ''}"
-        yield Work(span.start - zero, span.seconds, named(span.service, version), what, material.color(version),
-                   span.status == "error", depth)  # fmt: skip
-        stack += [(child, depth + 1) for child in reversed(children.get(span.id, ()))]
+    for span in ordered:
+        children.setdefault(span.parent, []).append(span)
+    seen: set[str] = set()
+    for root in (*(s for s in ordered if s.parent not in known), *ordered):
+        stack = [(root, 1)]
+        while stack:
+            span, depth = stack.pop()
+            if span.id not in seen:
+                seen.add(span.id)
+                yield _of_span(material, span, zero, depth)
+                stack += [(child, depth + 1) for child in reversed(children.get(span.id, ()))]
+
+
+def _of_span(material: Material, span: Span, zero: float, depth: int) -> Work:
+    version = span.version or _version_of_pod(material, span.pod)
+    kind = "" if span.kind == "internal" else f" ({span.kind})"
+    who = named(span.service, version)
+    failed = span.status == "error"
+    return Work(span.start - zero, span.seconds, who, span.name + kind, material.color(version), failed, depth)
 
 
 def _version_of_pod(material: Material, pod: str) -> str:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import fcntl
 import itertools
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -20,19 +22,15 @@ from typing import Any, Self
 
 BINARY = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 MISSING = "no chromium is installed (apt-get install chromium)"
-PATIENCE = 60.0
+PATIENCE = 90.0
+PLACE = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
+"""A browser with --remote-debugging-pipe reads from descriptor 3 and writes to 4."""
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
     "--disable-extensions", "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
 )  # fmt: skip
-PLACE = """
-import fcntl, os, sys
-ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD_CLOEXEC, 10) for end in sys.argv[1:3]]
-os.dup2(ends[0], 3)
-os.dup2(ends[1], 4)
-os.execv(sys.argv[3], sys.argv[3:])
-"""
-"""The browser reads from descriptor 3 and writes to 4. A POSIX shell could put them there only from below 10."""
 
 
 class Chromium:
@@ -43,18 +41,22 @@ class Chromium:
         self._profile = tempfile.TemporaryDirectory(prefix="meshtest-chromium-", ignore_cleanup_errors=True)
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
-        place = [sys.executable, "-I", "-S", "-c", PLACE, str(theirs_in), str(theirs_out)]
-        command = [*place, BINARY, *FLAGS, f"--user-data-dir={self._profile.name}"]
+        given = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs_in, theirs_out)]
+        command = [sys.executable, "-I", "-S", "-c", PLACE, *map(str, given), BINARY, *FLAGS]
         self._process = subprocess.Popen(
-            command, pass_fds=(theirs_in, theirs_out), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True,
+            [*command, f"--user-data-dir={self._profile.name}"], pass_fds=given, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        os.close(theirs_in)
-        os.close(theirs_out)
+        for end in (theirs_in, theirs_out, *given):
+            os.close(end)
         self._numbers = itertools.count(1)
         self._rest = b""
         self._session = ""
-        self._attach()
+        try:
+            self._attach()
+        except BaseException:
+            self.close()
+            raise
 
     def _attach(self) -> None:
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
@@ -67,7 +69,10 @@ class Chromium:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError, EOFError, BrokenPipeError):
+        self.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, EOFError):
             self._session = ""
             self.ask("Browser.close")
         os.close(self._out)
@@ -99,6 +104,8 @@ class Chromium:
     def _messages(self) -> Iterator[dict[str, Any]]:
         while True:
             while b"\0" not in self._rest:
+                if not select.select([self._in], [], [], PATIENCE)[0]:
+                    raise TimeoutError(f"chromium was silent for {PATIENCE:g} s")
                 more = os.read(self._in, 1 << 20)
                 if not more:
                     raise EOFError("chromium has ended")

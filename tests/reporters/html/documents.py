@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"meta", "br", "hr", "link", "input", "path", "rect", "line", "circle"}
+VOID = {"meta", "br", "hr", "link", "input", "wbr"}
 
 
 class Element:
@@ -48,9 +48,8 @@ class _Parser(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         element = Element(tag, {key: value or "" for key, value in attrs})
         self._open[-1].children.append(element)
-        self._open.append(element)
-        if tag in VOID and not self.get_starttag_text().endswith("/>") and tag in ("meta", "br", "hr", "link", "input"):  # type: ignore[union-attr]
-            self._open.pop()
+        if tag not in VOID:
+            self._open.append(element)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._open[-1].children.append(Element(tag, {key: value or "" for key, value in attrs}))

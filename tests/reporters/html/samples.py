@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from meshtest.model.history import Event, History
 from meshtest.model.report import Change, RunReport
 from meshtest.model.request import Fate, Request, Server
 from meshtest.model.verdict import Finding, Outcome, Verdict
+from meshtest.reporters.html import page
 from tests.checks.histories import V1, V2, config, every, history, hop, mixed, request
 
 HOSTILE = "</title></svg><script>alert(1)</script>\"'&<b>\x00\x1b[31m\ud800\u202eevil\u202c 名前 🙂 " + "x" * 400
@@ -94,11 +96,11 @@ def crowded() -> RunReport:
     servers = [Server("web", f"v{i % 30}", f"web-v{i % 30}-0") for i in range(3000)]
     requests = [request(i, i * 0.002, s, latency=0.001 * (1 + i % 97)) for i, s in enumerate(servers)]
     events = [e for i in range(300) for e in config(i + 1, i * 0.02, {f"v{n}": 100 / 30 for n in range(30)})]
-    events += [Event(i * 0.002, "pod.exit", f"web-v{i % 30}-{i}", {"code": 0}) for i in range(2000)]
+    events += [Event(i * 0.002, "pod.exit", f"web-v{i % 30}-{i}", {"code": 0}) for i in range(1000)]
     events += [
         Event(i * 0.01, f"step.{w}", f"a step with a long name {i}") for i in range(300) for w in ("start", "end")
     ]
-    diffs = [Change(number=i + 1, reason=f"shift {i}", diff="+line\n" * 2000) for i in range(300)]
+    diffs = [Change(number=i + 1, reason=f"shift {i}", diff="+line\n" * 500) for i in range(300)]
     hops = [hop(i, r.at, r.server) for i, r in enumerate(requests)]
     return report(history(requests, events, hops), changes=diffs)
 
@@ -121,10 +123,18 @@ def hostile(tmp: Path) -> RunReport:
     found = Finding(check=HOSTILE, outcome=Outcome.FAIL, sentence=HOSTILE, figures={})
     past = history(requests, events, hops)
     diffs = (Change(number=4, reason=HOSTILE, diff=f"+{HOSTILE}\n-{HOSTILE}"),)
-    return report(past, Verdict((found, *judge(past, [no_downtime()]).findings)), changes=diffs, logs={HOSTILE: log},
-                  folder=tmp / "a' b<script>",
-                  about={"name": HOSTILE, "command": HOSTILE, "provider": HOSTILE, "error": HOSTILE, "outcome": "FAIL"})  # fmt: skip
+    verdict = Verdict((found, *judge(past, [no_downtime()]).findings))
+    told = {"name": HOSTILE, "command": HOSTILE, "provider": HOSTILE, "error": HOSTILE, "outcome": "FAIL"}
+    return report(past, verdict, changes=diffs, logs={HOSTILE: log}, folder=tmp / "a' b<script>", about=told)
 
 
 Sample = Callable[[], RunReport]
+
+
+@functools.cache
+def made(sample: Sample) -> str:
+    """Its page, made once."""
+    return page(sample())
+
+
 PLAIN: Sequence[Sample] = (good, cut, empty, single, lost, truncated, crowded)
