@@ -42,8 +42,8 @@ def summary(
 ) -> str:
     """Twelve to twenty lines.
 
-    `page` is where the report is or will be, by default the one in the folder if it is there; `command` repeats the run,
-    by default the one that it was started with.
+    `page` is where the report is or will be, by default the one in the folder if it is there; `command` repeats the
+    run, by default the one that it was started with.
     """
     failed = tables.failures(history.requests)
     rows = tables.by_version(history.requests, failed)
