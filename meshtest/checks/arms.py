@@ -6,10 +6,10 @@ By the requests themselves if the entry proxy chose among the versions, else by 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from math import inf
 
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.history import History, same_host
 from meshtest.model.record import NEVER, NOT_SENT, TICK_NS
 from meshtest.model.request import Requests

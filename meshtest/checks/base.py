@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.verdict import Finding, Outcome
 
 

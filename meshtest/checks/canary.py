@@ -15,7 +15,7 @@ last has nothing to do with its version; so an error is the canary's with probab
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import log
 from typing import Any, ClassVar
 
@@ -24,6 +24,7 @@ from meshtest.checks.base import BaseCheck
 from meshtest.checks.overload import saturated
 from meshtest.checks.rates import Rate, rate
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.figures import percent, seconds
 from meshtest.lib.sequential import BetaMixture, RatioMixture, Sprt, confidence_sequence, log_mean, stake
 from meshtest.lib.words import listed, plural

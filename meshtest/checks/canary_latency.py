@@ -16,7 +16,6 @@ made that much longer before they are compared.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import inf
 from typing import Any, ClassVar
@@ -28,6 +27,7 @@ from meshtest.checks.overload import saturated
 from meshtest.checks.rates import rate
 from meshtest.checks.shift import Shift, shift
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.exceedance import more_needed, more_p, more_power, ratio_interval
 from meshtest.lib.figures import percent, seconds
 from meshtest.lib.stats import median

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import compress, islice
 from math import ceil, inf, log, log1p
 from typing import Any
 
 from meshtest.checks.instruments import blind
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.figures import seconds
 from meshtest.model.history import History
 from meshtest.model.request import Lane

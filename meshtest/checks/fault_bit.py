@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from meshtest.checks.base import BaseCheck
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed, plural
 from meshtest.model.history import Event, History
 from meshtest.model.verdict import Finding, Outcome

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import Any, ClassVar
 
 from meshtest.checks.base import BaseCheck
 from meshtest.checks.overload import saturated
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.figures import seconds
 from meshtest.lib.stats import enough_for_quantile
 from meshtest.lib.words import listed

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from itertools import compress, count
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ from meshtest.checks.budget import Amount, Budget
 from meshtest.checks.outages import Seen, around
 from meshtest.checks.overload import saturated
 from meshtest.checks.windows import Window, find
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.figures import percent, seconds
 from meshtest.lib.stats import median
 from meshtest.lib.words import listed, plural

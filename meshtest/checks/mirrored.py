@@ -6,11 +6,11 @@ caller ── outbound hop: chose v1 ──► v1 inbound hop      the answer th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from meshtest.checks.base import BaseCheck
 from meshtest.checks.share import Share, compare
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.figures import percent
 from meshtest.lib.words import plural
 from meshtest.model.history import History, Hop, same_host

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from meshtest.checks.base import BaseCheck
@@ -14,6 +13,7 @@ from meshtest.checks.instruments import blind
 from meshtest.checks.masked import MaskedOutage, masked_outages, sentence, summed
 from meshtest.checks.outages import Outage, clustered
 from meshtest.checks.overload import excused, saturated
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.figures import seconds
 from meshtest.lib.words import listed, plural
 from meshtest.model.history import History

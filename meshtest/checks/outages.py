@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from meshtest.checks.failures import CAUSES, Failure, event_label, failures
 from meshtest.checks.windows import Window, find
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.figures import percent, seconds
 from meshtest.lib.words import listed
 from meshtest.model.history import History

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.figures import percent
 from meshtest.lib.stats import binomial_test, interval, needed
 from meshtest.model.history import same_host

@@ -7,10 +7,10 @@ Not here: the test itself (scipy.stats.mannwhitneyu).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf, sqrt
 from typing import Any
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.stats import normal
 
 MOST = 1000

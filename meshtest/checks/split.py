@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
 from meshtest.checks.base import BaseCheck
 from meshtest.checks.share import SURE, Share, compare, fine
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.multinomial import family_p
 from meshtest.lib.stats import interval, needed, power
 from meshtest.model.history import Event, History, same_host

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import exp, inf, log
 from typing import Any, ClassVar
 
@@ -18,6 +17,7 @@ from meshtest.checks.base import BaseCheck
 from meshtest.checks.rates import rate
 from meshtest.checks.share import Share
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.figures import percent
 from meshtest.lib.sequential import Sprt, confidence_sequence
 from meshtest.model.history import History

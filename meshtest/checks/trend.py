@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf, sqrt
 from typing import Any, ClassVar
 
@@ -23,6 +22,7 @@ from meshtest.checks.needs_scipy import scipy_stats
 from meshtest.checks.overload import saturated
 from meshtest.checks.rates import rate
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.figures import percent
 from meshtest.lib.stats import mean, median
 from meshtest.model.history import History

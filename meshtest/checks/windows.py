@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from math import ceil, log, log1p
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.request import Requests
 from meshtest.model.sends import Sends, Stream, Streams, of_loads
 

@@ -81,21 +81,23 @@ def load(
     stages = [parse_stage(stage) for stage in shape]
     if stages and length(stages[-1]) is None and not more.get("requests"):
         seconds = seconds or sum(length(stage) or 0.0 for stage in stages) + 10.0
-    yield from _watched(mesh.load(targets, shape=stages, seconds=seconds, **more))
+    yield from _watched(mesh, mesh.load(targets, shape=stages, seconds=seconds, **more))
 
 
 def journeys(mesh: Mesh, request: Any = "", **options: Any) -> Answers:
     """The same of Locust's users; a request beside them is refused."""
-    yield from _watched(mesh.load(request, **options))
+    yield from _watched(mesh, mesh.load(request, **options))
 
 
-def _watched(load: Load) -> Answers:
+def _watched(mesh: Mesh, load: Load) -> Answers:
+    from meshtest.run.pulse import Pulse
+
     with load as running:
         yield {"load": running.name, "started": True}
+        pulse = Pulse(mesh.run.directory, running.name)
         while running.sending:
             running.wait_end(within=0.5)
-            view = running.all
-            yield {"requests": len(view), "failed": len(view.failures), "versions": _counts(view)}
+            yield pulse.look()._asdict()
     view = running.all
     times = {"p50": view.p50(), "p99": view.p99()} if view.versions else {}
     saturated = {"saturated": running.summary.saturated} if running.summary and running.summary.saturated else {}

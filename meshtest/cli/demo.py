@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -11,11 +12,11 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
 from meshtest.cli import EXIT
-from meshtest.cli.options import add_json, add_settings, settings_of
+from meshtest.cli.options import add_json, add_live, add_settings, settings_of
 from meshtest.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from meshtest.mesh import Load, Mesh
+    from meshtest.mesh import Mesh
     from meshtest.model.verdict import Verdict
 
 STEPS = (25, 50, 100)
@@ -23,18 +24,23 @@ ERROR = 1e-5
 """The first thing that people see must not call a right mesh wrong once in a thousand times."""
 PER_STEP = 190
 """Requests of each step: enough to tell 25 % from nothing and from 50 % with that error over all steps."""
+AFTER = 100
+"""Requests without v1."""
 RATE = 150.0
 """Each request makes three more: half of what two cores can carry, for others may want some of them."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fail", action="store_true", help="roll out a bad version, to see what a failure looks like")
+    add_live(parser)
     add_json(parser)
     add_settings(parser)
 
 
 def go(arguments: argparse.Namespace) -> int:
     from meshtest.mesh import open_mesh
+    from meshtest.run.live import LivePage
+    from meshtest.run.pulse import Pulse
 
     settings = replace(settings_of(arguments).settings, error=ERROR)
     with Terminal() as terminal:
@@ -43,7 +49,12 @@ def go(arguments: argparse.Namespace) -> int:
             say: Callable[[str], None] = _silent if arguments.json else terminal.say
             for path in _unfinished(mesh):
                 say(f"note: {path} was cut short (its runner was killed); all it had started has ended")
-            verdict = _play(mesh, say, terminal, bad=arguments.fail)
+            with contextlib.ExitStack() as watching:
+                if arguments.live is not None:
+                    page = watching.enter_context(LivePage(mesh.run.directory, arguments.live))
+                    say(f"report, live: {page.url}")
+                watching.enter_context(terminal.following(Pulse(mesh.run.directory)))
+                verdict = _play(mesh, say, bad=arguments.fail)
             if arguments.json:
                 print(json.dumps({"run": str(mesh.run.directory), **verdict.as_data()}))
             else:
@@ -61,7 +72,7 @@ def _unfinished(mesh: Mesh) -> list[object]:
     return [path for path in unfinished(mesh.settings.reports) if path != mesh.run.directory]
 
 
-def _play(mesh: Mesh, say: Callable[[str], None], terminal: Terminal, *, bad: bool) -> Verdict:
+def _play(mesh: Mesh, say: Callable[[str], None], *, bad: bool) -> Verdict:
     began = time.monotonic()
     with as_file(files("meshtest.cli") / "scenes") as scenes:
         mesh.apply(scenes / "shop.yaml")
@@ -77,18 +88,13 @@ def _play(mesh: Mesh, say: Callable[[str], None], terminal: Terminal, *, bad: bo
                 before = time.monotonic()
                 reviews.shift(v2=percent)
                 took = (time.monotonic() - before) * 1e3
-                _watch(load, terminal, f"reviews v2 at {percent} %")
+                load.until(requests=PER_STEP)
                 share = load.here.share("v2", host="reviews")
                 say(f"reviews v2 at {percent:>3} %: in force after {took:.1f} ms; v2 served {share}")
         reviews["v1"].terminate()
         say("reviews v1 terminated: out of the endpoints, SIGTERM, drained")
-        _watch(load, terminal, "without v1", requests=100)
+        load.until(requests=AFTER)
     return mesh.judge()
-
-
-def _watch(load: Load, terminal: Terminal, what: str, requests: int = PER_STEP) -> None:
-    terminal.progress(f"{what}: waiting for {requests} requests ...")
-    load.until(requests=requests)
 
 
 def _show(mesh: Mesh, verdict: Verdict, terminal: Terminal, command: str) -> None:

@@ -7,12 +7,13 @@ import json
 import platform
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
 from meshtest.cli import OK, TROUBLE
 from meshtest.cli.options import add_json, add_settings, settings_of
 from meshtest.errors import MeshtestError
+from meshtest.lib.dataclass import dataclass
 from meshtest.settings import Settings
 
 PACKAGES = (

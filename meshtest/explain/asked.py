@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 
 METHOD = re.compile(r"[A-Z][A-Z_-]*")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from meshtest.explain.answer import Answer, answers
 from meshtest.explain.asked import Asked
 from meshtest.explain.guards import Guard, at_gateway, at_workloads
 from meshtest.explain.unmet import unmet
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.decide import find_host
 from meshtest.manifests.gateway_streams import chosen
 from meshtest.manifests.hosts import gateway_hosts, mesh_hosts, sees

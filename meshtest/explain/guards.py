@@ -8,11 +8,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from meshtest.explain.answer import Answer
 from meshtest.explain.asked import Asked
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.istio_security.decide import Decision, Facts, decide
 from meshtest.manifests.istio_security.links import gateway_proxy
 from meshtest.manifests.mutual import mutual_tls

@@ -14,10 +14,10 @@ Not here: what is counted (checks/).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, exp, inf, lgamma, log, log1p
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.stats import lower_tail
 
 

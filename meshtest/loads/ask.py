@@ -12,11 +12,11 @@ import importlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.loads import grpc_frames
 from meshtest.loads.line import Heard, Line, Trouble, fate_of, tls_context
 from meshtest.loads.spec import SCHEMES, TOKEN, Headers, parse_headers

@@ -9,10 +9,10 @@ Not here: the times that follow from it (pacing.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
 
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 
 
 @dataclass(frozen=True)

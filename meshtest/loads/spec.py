@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.loads.exchange import MODULES
 from meshtest.loads.libraries import folders
 from meshtest.loads.shape import Stage, check_shape, length

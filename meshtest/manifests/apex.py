@@ -9,8 +9,8 @@ Services that select its pods, the one that selects most. Not here: subsets, who
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.error_backends import is_error_backend
 from meshtest.manifests.memo import per_object
 from meshtest.model.route import MESH, Route, RouteTable

@@ -6,7 +6,9 @@ They are data, so that a test compares them with the schemas of the CRDs: no fie
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from meshtest.lib.dataclass import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

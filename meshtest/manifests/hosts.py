@@ -8,8 +8,9 @@ outbound listener for all ports, so domains carry ports where Istio has a listen
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.isolation import TLS_PROTOCOLS, isolated_hosts
 from meshtest.manifests.memo import per_object
 from meshtest.manifests.precedence import specific

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import Diagnostic
 from meshtest.model.document import Document
 

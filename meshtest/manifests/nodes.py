@@ -6,12 +6,12 @@ Not here: files (reader.py), what the data means (the dialects).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from meshtest.errors import ManifestError
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import Diagnostic, Severity, Source
 from meshtest.model.document import Path
 

@@ -6,8 +6,8 @@ Pure. By Istio's pilot/pkg/model/push_context.go (getSidecarScope) and sidecar.g
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.wildcards import covers, intersection
 from meshtest.model.route import RouteTable
 from meshtest.model.service import Labels, Service, within

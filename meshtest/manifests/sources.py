@@ -5,9 +5,10 @@ Pure; what a source's proxy then knows is hosts.py, where its listener is is the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed, nearest
 from meshtest.model.route import Door
 from meshtest.model.service import Labels, Workload

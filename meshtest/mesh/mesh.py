@@ -34,6 +34,7 @@ from meshtest.manifests.reader import read, read_text
 from meshtest.manifests.shares import shares
 from meshtest.manifests.traffic import TRAFFIC
 from meshtest.mesh import conditions, engines
+from meshtest.mesh.entering import source_for, source_of, source_of_load
 from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
 from meshtest.mesh.service import ServiceHandle, VersionHandle
@@ -55,7 +56,7 @@ from meshtest.spi.load import Place
 from meshtest.spi.provider import Context, Provider, TellsProxyCpu
 
 if TYPE_CHECKING:
-    from meshtest.loads.ask import Ask, Reply, Spoken, TlsAsk
+    from meshtest.loads.ask import Reply, Spoken, TlsAsk
     from meshtest.model.graph import Graph
     from meshtest.preflight import Finding
 
@@ -108,8 +109,10 @@ class Mesh:
         try:
             for failure in self.run.undo.unwind():
                 self.record("undo.failed", failure.name, text=str(failure))
-            if self._opened:
-                self.provider.close() if self._owns_provider else self.provider.release()
+            if self._owns_provider:
+                self.provider.close()
+            elif self._opened:
+                self.provider.release()
         finally:
             self.run.close()
 
@@ -323,25 +326,15 @@ class Mesh:
             sampled=sampled,
             unreachable=unreachable,
         )
-        place = self._place(spec.name, self._source_of(spec) if source is None else source)
+        place = self._place(spec.name, source_of_load(self.topology, spec) if source is None else source)
         return Load(self, Prober(spec, place))
 
     def _load_by(self, engine: str, options: dict[str, Any]) -> Load:
         name = options.pop("name", "") or f"load{next(self._load_numbers)}"
         source = options.pop("source", None)
         if source is None:
-            source = self.source_for(urlsplit(str(options.get("host", ""))).netloc)
+            source = source_for(self.topology, urlsplit(str(options.get("host", ""))).netloc)
         return Load(self, engines.new_load(engine, self._place(name, source), options))
-
-    def _source_of(self, spec: LoadSpec) -> str:
-        """Where a load enters when nobody says: all of it at one place, from outside at the port of the URL."""
-        sources = {target.authority: self._way_of(target) for target in spec.targets}
-        if len(set(sources.values())) > 1:
-            where = ", ".join(f"{host} {'by the ingress' if source else 'inside'}" for host, source in sources.items())
-            raise UsageError(
-                f"the targets of load {spec.name!r} enter the mesh at different places ({where}); say `source`"
-            )
-        return next(iter(sources.values()))
 
     def _place(self, load: str, source: str) -> Place:
         """Where a load of that name runs."""
@@ -384,24 +377,13 @@ class Mesh:
             timeout=timeout or self.settings.request_timeout,
             id=f"ask-{next(self._ask_numbers)}",
         )
-        reply = ask(self.provider.entrance(self._way_of(what) if source is None else source), what)
+        source = source_of(self.topology, what) if source is None else source
+        reply = ask(self.provider.entrance(source), what)
         seen = {"fate": reply.fate, "status": reply.status, "served_by": reply.header(SERVED_BY)}
         if reply.header(SERVED_BY):
             self._asked.append(what.id)
         self.record("ask", what.id, request=str(what), protocol=reply.protocol, **seen)
         return reply
-
-    def _way_of(self, what: Ask | Target) -> str:
-        """Through the gateway's port that the URL says, or from inside."""
-        way = self.source_for(what.authority)
-        return f"{way}/{what.port}" if way and what.port != 80 else way
-
-    def source_for(self, authority: str) -> str:
-        """Where a request enters when nobody says: hosts of the mesh are called from inside, others by the ingress."""
-        host = authority.partition(":")[0]
-        names = {n for s in self.topology.services for n in (s.name, f"{s.name}.{s.namespace}", s.fqdn)}
-        inside = host in names or host.endswith(".svc") or not self.topology.gateways
-        return "" if inside else "ingress"
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:

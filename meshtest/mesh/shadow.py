@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 
 from meshtest.checks.share import Share
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.history import History, Hop
 
 FIELDS = {"status": "status", "body-size": "bytes_sent"}

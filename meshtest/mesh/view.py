@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from meshtest.checks.certificate import Certificate, certificate
 from meshtest.checks.failures import Failure, failures
@@ -11,6 +11,7 @@ from meshtest.checks.masked import MaskedOutage, masked_outages
 from meshtest.checks.outages import Outage, outages
 from meshtest.checks.share import Share, shares
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.history import History
 from meshtest.model.request import Request, Requests
 from meshtest.model.settled import settled

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from meshtest.lib.dataclass import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """A place in a file; prints as `file:line` (1-based), which editors and CI logs link."""
 
@@ -29,7 +30,7 @@ class Severity(enum.IntEnum):
     ERROR = 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Diagnostic:
     """One sentence about one place. `code` is stable: `unknown-field`, `not-supported`, `unknown-host`."""
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import Source
 
 Path = tuple[str | int, ...]
 """Where a node stands in a document: ("spec", "http", 0, "route")."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Remark:
     """A comment `# meshtest: ...` of a file: its text, its line, and the line it is about (its own, or the next)."""
 

@@ -7,9 +7,9 @@ do (security.py), certificates (a provider's matter).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import NOWHERE, Source
 from meshtest.model.route import Door
 from meshtest.model.service import DOMAIN, Labels, Workload, within

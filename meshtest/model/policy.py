@@ -6,9 +6,10 @@ circuit breakers practically off).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import NOWHERE, Source
 from meshtest.model.service import Labels
 

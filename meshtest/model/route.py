@@ -7,9 +7,10 @@ here is optional by accident: None means "off", not "the default". Percentages a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import field
+from typing import Literal, NamedTuple
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import NOWHERE, Source
 from meshtest.model.service import Labels
 
@@ -17,7 +18,7 @@ MESH = "mesh"
 """The reserved gateway name for callers inside the mesh (Istio)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class StringMatch:
     """How a string must look. `path_prefix` compares path elements (Gateway API), `prefix` characters."""
 
@@ -26,7 +27,7 @@ class StringMatch:
     ignore_case: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class HeaderMatch:
     """A condition on a request header; `:method`, `:authority` and `:scheme` are pseudo headers as in HTTP/2."""
 
@@ -107,13 +108,13 @@ class Destination:
     source: Source = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Delay:
     seconds: float
     percent: float = 100.0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Abort:
     """Answer in place of the service: an HTTP status, or a gRPC status code (then HTTP 200)."""
 
@@ -302,8 +303,7 @@ class Server:
     source: Source = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Door:
+class Door(NamedTuple):
     """Where requests from outside enter: a port of the ingress, or of a gateway with an address of its own."""
 
     port: int

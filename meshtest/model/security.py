@@ -7,9 +7,10 @@ them (providers), what one request is answered (manifests/istio_security/decide.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol, TypeVar
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import NOWHERE, Source
 from meshtest.model.identity import ROOT_NAMESPACE as ROOT_NAMESPACE
 from meshtest.model.identity import TRUST_DOMAIN as TRUST_DOMAIN
@@ -24,7 +25,7 @@ INGRESS_LABELS = {"app": "istio-ingressgateway", "istio": "ingressgateway"}
 # -- whom a policy is for
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """An object that a policy names by `targetRefs`."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 from weakref import WeakKeyDictionary
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.record import NOT_SENT
 from meshtest.model.request import Lane, Requests, Transport
 

@@ -6,9 +6,10 @@ Not here: how requests find a service (route.py), what runs in place of an image
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import NOWHERE, Source
 
 DOMAIN = "cluster.local"
@@ -20,7 +21,7 @@ VERSION_LABELS = ("version", "app.kubernetes.io/version")
 Labels = Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class ServicePort:
     """One port of a Service. `target` is a container port or its name; `protocol` is http, http2, grpc, tls or tcp."""
 

@@ -6,9 +6,10 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.history import History, Hop, same_host
 from meshtest.model.packing import Codes, tally
 from meshtest.model.record import TICK_NS

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import NOWHERE, Source
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Condition:
     """`Accepted=False (NotAllowedByListeners)`, as `kubectl get -o yaml` shows it."""
 

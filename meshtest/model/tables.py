@@ -7,9 +7,9 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.distribution import Distribution
 from meshtest.model.request import Requests
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.credential import Credential
 from meshtest.model.identity import PeerAuthentication
 from meshtest.model.policy import HostPolicy, Subset

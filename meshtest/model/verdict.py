@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from meshtest.lib.dataclass import dataclass
 
 
 class Outcome(enum.IntEnum):

@@ -5,8 +5,9 @@ Without a scope a caller knows everything that is exported to its namespace. Pur
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import NOWHERE, Source
 from meshtest.model.service import Labels
 

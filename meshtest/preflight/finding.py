@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import Severity, Source
 from meshtest.model.document import Document, Path
 

@@ -6,8 +6,8 @@ A token is a tuple of words. Tokens of pods carry a selector, so that any worklo
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.istio.names import fqdn
 from meshtest.manifests.memo import per_object
 from meshtest.model.document import Document

@@ -12,10 +12,10 @@ from __future__ import annotations
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed
 from meshtest.model.document import Document, Documents
 from meshtest.preflight.kinds import (

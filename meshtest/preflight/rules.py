@@ -7,9 +7,9 @@ several: so codes and checks are two tables.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import Severity
 from meshtest.model.document import Document
 from meshtest.preflight.finding import Hit

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.istio.names import ROOT_NAMESPACE, fqdn
 from meshtest.manifests.memo import per_object
 from meshtest.manifests.wildcards import covers

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import nearest
 from meshtest.model.diagnostic import Source
 from meshtest.model.document import Document

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.memo import per_object
 from meshtest.model.document import Document, Path
 from meshtest.model.route import MESH

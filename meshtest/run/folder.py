@@ -112,10 +112,11 @@ def started(pid: int) -> str | None:
 
 
 def runs(parent: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Run folders of ours, the oldest first."""
+    """Run folders of ours, the oldest first; not one that is being made."""
     if not parent.is_dir():
         return []
-    found = [(path, data) for path in parent.iterdir() if not path.is_symlink() and (data := about(path)) is not None]
+    made = [path for path in parent.iterdir() if not path.name.startswith(".") and not path.is_symlink()]
+    found = [(path, data) for path in made if (data := about(path)) is not None]
     return sorted(found, key=lambda run: (float(run[1].get("started") or 0), run[0].name))
 
 

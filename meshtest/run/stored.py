@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from meshtest.checks import from_parameters, judge
 from meshtest.errors import HistoryError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.journal import whole_lines
 from meshtest.lib.prefix import prefix
 from meshtest.model.history import Event, History, Hops

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import Diagnostic
 from meshtest.model.document import Documents
 from meshtest.model.route import Fault, Match

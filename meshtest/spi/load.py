@@ -11,11 +11,12 @@ import re
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
 
 from meshtest.errors import LoadError, UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.wait import until
 from meshtest.lib.words import plural
 from meshtest.model.record import RECORD

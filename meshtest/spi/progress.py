@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.record import NEVER, PART_BITS, RECORD, TICK_NS
 
 _COUNT = (1 << PART_BITS) - 1

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.feature import Feature
 from meshtest.model.topology import Topology
 from meshtest.settings import Settings
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
 Record = Callable[..., None]
 """record(kind, subject="", **data): append an Event to the history now. Safe from any thread."""
+
+
+@runtime_checkable
+class StartsEarly(Protocol):
+    """A provider may have processes that take long to start and need nothing of the run."""
+
+    def start_early(self, settings: Settings) -> None:
+        """Begin, and return at once. What goes wrong is said by open(); close() ends it, also if open() never came."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +59,7 @@ class Pod:
     """The built-in stand-in runs in place of the image."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entrance:
     """Where requests enter the mesh: connect here, with the Host header the mesh knows the service by."""
 
@@ -59,7 +69,7 @@ class Entrance:
     """True: the listener of a caller's own proxy; the request names any host (as with `http_proxy`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ProxyCpu:
     """Seconds since it started, of the proxy thread that had the most to do."""
 

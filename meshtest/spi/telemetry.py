@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.spi.provider import Record
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Collector:
     """Where spans of a run are taken: OTLP/HTTP at `http`/v1/traces, Zipkin v2 JSON at `http`/api/v2/spans, OTLP/gRPC
     at `grpc`."""

@@ -8,12 +8,13 @@ mesh.ask("https://shop.example.com/", tls=TlsAsk(ca=authority.root))
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from meshtest.lib.dataclass import dataclass
 
 HOUR = timedelta(hours=1)
 

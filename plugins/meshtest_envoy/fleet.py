@@ -11,10 +11,11 @@ import itertools
 import shlex
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from meshtest.errors import ProcessFailed
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import plural
 from meshtest.model.service import Container, Workload
 from meshtest.model.topology import Topology, key

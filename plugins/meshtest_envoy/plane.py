@@ -14,7 +14,6 @@ only, so it is one push, one ACK, and a look.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +25,10 @@ from meshtest_envoy.ads.server import AdsServer
 from meshtest_envoy.ads.stream import CLUSTER, ENDPOINTS, FILTERS, LISTENER, ROUTES, SECRET
 from meshtest_envoy.barrier import Barrier, numbered
 from meshtest_envoy.envoy import Admin
+from meshtest_envoy.ground import ADMIN, ADS
 from meshtest_envoy.pki import Authority
 from meshtest_envoy.ports import Ports
 from meshtest_envoy.xds import listeners, names, security
-from meshtest_envoy.xds.bootstrap import bootstrap
 from meshtest_envoy.xds.replicas import Replica
 from meshtest_envoy.xds.resources import Json, Resources
 from meshtest_envoy.xds.snapshot import Snapshot, Translator, doors, tcp_listeners
@@ -39,7 +38,6 @@ class DataPlane:
     """Not thread-safe: the provider holds its lock around every call."""
 
     def __init__(self, runtime: Path) -> None:
-        self._runtime = runtime
         self._in_force = Snapshot()
         self._asked = Snapshot()
         """What is in force, without the marker of the barrier."""
@@ -47,8 +45,8 @@ class DataPlane:
         self._generation = 0
         self._barrier = Barrier(runtime / "barrier.sock")
         self._ports = Ports()
-        self._ads = AdsServer(runtime / "ads.sock")
-        self.admin = Admin(runtime / "admin.sock")
+        self._ads = AdsServer(runtime / ADS)
+        self.admin = Admin(runtime / ADMIN)
 
     def serve(self, *, hops: Path, ingress: Mapping[int, int], within: float) -> None:
         """For the next run: where the access log goes, host ports of gateway ports, seconds to wait for an ACK."""
@@ -57,13 +55,9 @@ class DataPlane:
         self._fixed = {names.gateway_listener(Door(gateway)): port for gateway, port in ingress.items()}
         self._within = within
 
-    def start(self) -> Path:
-        """Start the control plane; returns the bootstrap file for Envoy."""
+    def start(self) -> None:
+        """Start the control plane: Envoy finds it."""
         self._ads.start()
-        path = self._runtime / "bootstrap.json"
-        content = bootstrap(node="meshtest", ads=self._runtime / "ads.sock", admin=self._runtime / "admin.sock")
-        path.write_text(json.dumps(content))
-        return path
 
     def stop(self) -> None:
         self._barrier.close()

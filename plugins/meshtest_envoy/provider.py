@@ -25,20 +25,17 @@ from meshtest.model.service import Workload
 from meshtest.model.topology import Topology, key
 from meshtest.settings import Settings
 from meshtest.spi.provider import Context, Entrance, Pod, ProxyCpu
-from meshtest_envoy import cpu, envoy
+from meshtest_envoy import cpu
 from meshtest_envoy.examination import examine
 from meshtest_envoy.fleet import Fleet, Running
+from meshtest_envoy.ground import ENVOY, Ground
 from meshtest_envoy.hops import HopLog
-from meshtest_envoy.logs import LogSlice
-from meshtest_envoy.pods.client import Supervisor
 from meshtest_envoy.pods.heal import heal
-from meshtest_envoy.pods.runtime import make_runtime_dir, roots
+from meshtest_envoy.pods.runtime import roots
 from meshtest_envoy.pods.spec import PodEvent
 from meshtest_envoy.publisher import Publisher
 from meshtest_envoy.rollout import Rollout
 from meshtest_envoy.xds import names
-
-ENVOY = "envoy"
 
 BUSY = "|".join(
     (
@@ -65,44 +62,55 @@ class EnvoyProvider:
         self._pushing = threading.RLock()
         """One push at a time; guards `_topology`, the state that is in force."""
         self._topology = Topology()
+        self._ground: Ground | None = None
+        self._failure: ProcessFailed | None = None
+        """How Envoy ended, if it did."""
         self._open = False
 
     # ---- life
+
+    def start_early(self, settings: Settings) -> None:
+        with contextlib.suppress(ProviderError):  # open() tries again, and then it is said
+            self._ground = Ground(settings.envoy, self._on_event)
 
     def open(self, context: Context) -> None:
         if self._open:
             self._serve(context)
             return
-        binary = envoy.binary(context.settings.envoy)
         for sentence in self.heal():
             context.record("note", text=f"left by an earlier run: {sentence}")
-        self._runtime = make_runtime_dir()
-        self._log = LogSlice(self._runtime / "envoy.log")
-        self._publisher = Publisher(self._publish)
-        self._supervisor = Supervisor(self._runtime, self._on_event)
-        self._supervisor.start()
-        self._open = True
-        # imported while the supervisor starts: grpc and protobuf take 0.15 s, as long as that does
-        from meshtest_envoy.plane import DataPlane
-
+        ground = self._ground = self._ground or Ground(context.settings.envoy, self._on_event)
         try:
-            self._plane = DataPlane(self._runtime)
-            self._serve(context)
-            command = envoy.command(binary, self._plane.start())
-            self.envoy_pid = self._supervisor.spawn(ENVOY, command, log=self._log.path)
-            self._publisher.start()
+            self._open_on(ground, context)
         except BaseException:
             self.close()
             raise
 
+    def _open_on(self, ground: Ground, context: Context) -> None:
+        # imported while Envoy starts: grpc and protobuf take 0.15 s, as long as that does
+        from meshtest_envoy.plane import DataPlane
+
+        self._log, self._supervisor = ground.log, ground.supervisor
+        self._publisher = Publisher(self._publish)
+        self._plane = DataPlane(ground.runtime)
+        self._open = True
+        self._serve(context)
+        self._plane.start()
+        self.envoy_pid = ground.envoy_pid()
+        if self._failure:
+            raise self._failure
+        self._publisher.start()
+
     def _serve(self, context: Context) -> None:
         """From now on, what is seen belongs to this run."""
+        assert self._ground is not None
+        runtime = self._ground.runtime
         self._context, self._settings = context, context.settings
         self._hops = HopLog(context.directory / "hops.tsv")
         logs = context.directory / "pods"
         logs.mkdir(exist_ok=True)
         later, settings = self._publisher.later, context.settings
-        self._fleet = Fleet(self._runtime, logs, settings, context.seed, context.record, later)
+        self._fleet = Fleet(runtime, logs, settings, context.seed, context.record, later)
         ingress = {int(k): v for k, v in settings.ingress_ports.items()}
         self._plane.serve(hops=self._hops.path, ingress=ingress, within=settings.apply_timeout)
 
@@ -114,13 +122,15 @@ class EnvoyProvider:
             self._log.copy_to(self._context.directory / "envoy.log")
 
     def close(self) -> None:
-        if self._open:
-            self._open = False
+        opened, self._open = self._open, False
+        if opened:
             self._publisher.stop()
             self._log.copy_to(self._context.directory / "envoy.log")
-            self._supervisor.close()
-            if hasattr(self, "_plane"):
-                self._plane.stop()
+        if self._ground is not None:
+            self._ground.close()
+            self._ground = self._failure = None
+        if opened:
+            self._plane.stop()
 
     def heal(self) -> Sequence[str]:
         return [sentence for root in roots() for sentence in heal(root)]
@@ -129,11 +139,13 @@ class EnvoyProvider:
         return examine(settings)
 
     def _on_event(self, event: PodEvent) -> None:
-        if event.pod != ENVOY:
-            self._fleet.on_event(event)
-        elif event.kind == "exited" and self._open:
+        if event.pod == ENVOY and event.kind == "exited":
             last = "".join(f"\n  | {line}" for line in event.detail["log"])
-            self._plane.fail(ProcessFailed(f"Envoy has ended: {_how(event.detail)}{last}"))
+            self._failure = ProcessFailed(f"Envoy has ended: {_how(event.detail)}{last}")
+        if event.pod != ENVOY and hasattr(self, "_fleet"):
+            self._fleet.on_event(event)
+        elif self._failure and self._open:
+            self._plane.fail(self._failure)
 
     # ---- the desired state
 
@@ -306,7 +318,10 @@ def _shown(door: Door) -> str:
 
 
 def staged(before: Topology, after: Topology) -> Topology:
-    """The routes of before, with the services and workloads of both: where new pods can start without traffic."""
+    """The routes of before, with the services and workloads of both: where new pods can start without traffic. At first
+    there is none that could come."""
+    if not before.workloads:
+        return after
     services = {s.fqdn: s for s in (*before.services, *after.services)}
     workloads = {key(w): w for w in (*before.workloads, *after.workloads)}
     return replace(

@@ -6,7 +6,8 @@ Source: kubernetes pkg/controller/deployment (rolling.go); maxSurge is rounded u
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from meshtest.lib.dataclass import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

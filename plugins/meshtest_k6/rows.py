@@ -7,8 +7,9 @@ end - blocked - duration. Of one that failed the parts are incomplete: then the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.record import (
     ANSWERED,
     CLOSED,

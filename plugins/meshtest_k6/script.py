@@ -6,11 +6,11 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.spi.provider import Entrance
 
 WRAPPER = Path(__file__).with_name("wrapper.js")

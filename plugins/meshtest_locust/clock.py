@@ -8,7 +8,9 @@ offset = t1 - (t0 + t2) / 2, and the truth is within (t2 - t0) / 2 of it, howeve
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from meshtest.lib.dataclass import dataclass
 
 _KEPT = 20
 _DRIFT = 1e-4

@@ -20,7 +20,6 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from gevent.event import Event
 from locust.exception import RPCError
 from locust.runners import STATE_MISSING, STATE_STOPPED, STATE_STOPPING
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.record import PART_BITS
 from meshtest.spi.sheet import Sheet
 from meshtest_locust.clock import Offset

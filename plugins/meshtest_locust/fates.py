@@ -15,6 +15,7 @@ _BY_NAME = {
     "TimeoutError": TIMEOUT, "Timeout": TIMEOUT,
     "SSLError": TLS, "CertificateError": TLS,
     "HTTPParseError": GARBLED, "HTTPException": GARBLED, "DecodeError": GARBLED,
+    "InvalidHeader": GARBLED,  # urllib3's, of an answer; that of requests is raised before there is a request
 }  # fmt: skip
 """The first match in the order of an exception's classes; so RemoteDisconnected, which is a ConnectionResetError and a
 BadStatusLine (an HTTPException) too, is what it says."""

@@ -6,8 +6,8 @@ One for each process; the self-test puts its own in for a moment.
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 
+from meshtest.lib.dataclass import dataclass
 from meshtest_locust.journal import Journal
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from meshtest.errors import ProviderError
-from meshtest.mesh import Mesh, new_provider, open_mesh
+from meshtest.mesh import new_provider, open_mesh
 from meshtest.run import unfinished
 from meshtest.settings import Settings
 from meshtest.spi.provider import Provider
+
+if TYPE_CHECKING:
+    from meshtest.mesh import Mesh
 
 
 class MeshSession:
@@ -21,8 +26,8 @@ class MeshSession:
         """An empty mesh with its own run folder, on a provider that is warm if it can be."""
         self._look_back(settings)
         key = (settings.provider, settings.envoy)
-        provider = self._warm.get(key) or new_provider(settings)
-        mesh = open_mesh(name, settings, command=command, provider=provider)  # if that fails, the warm one stays
+        provider = self._warm.setdefault(key, self._warm.get(key) or new_provider(settings, early=True))
+        mesh = open_mesh(name, settings, command=command, provider=provider)  # if that fails, the provider stays
         self._warm.pop(key, None)
         try:
             mesh.open()

@@ -102,7 +102,7 @@ facts = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(policies, st.lists(facts, min_size=1, max_size=4), st.booleans())
 def test_the_filters_mean_what_the_decision_function_says(
     chosen: list[Authorization], requests: list[Facts], tcp: bool

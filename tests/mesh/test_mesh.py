@@ -10,6 +10,7 @@ import pytest
 
 from meshtest import ConfigRejected, ManifestError, Mesh, Settings, UsageError
 from meshtest.errors import FeatureMissing
+from meshtest.mesh.entering import source_for
 from meshtest.model.feature import Feature
 from meshtest.model.verdict import Outcome
 from meshtest.run import Run
@@ -124,14 +125,14 @@ class TestEntrance:
     )
     def test_hosts_of_the_mesh_are_called_from_inside(self, mesh: Mesh, authority: str) -> None:
         mesh.apply(text=GATEWAY)
-        assert mesh.source_for(authority) == ""
+        assert source_for(mesh.topology, authority) == ""
 
     def test_other_hosts_come_in_through_the_gateway(self, mesh: Mesh) -> None:
         mesh.apply(text=GATEWAY)
-        assert mesh.source_for("shop.example") == "ingress"
+        assert source_for(mesh.topology, "shop.example") == "ingress"
 
     def test_without_a_gateway_everything_is_called_from_inside(self, mesh: Mesh) -> None:
-        assert mesh.source_for("shop.example") == ""
+        assert source_for(mesh.topology, "shop.example") == ""
 
 
 class TestPods:

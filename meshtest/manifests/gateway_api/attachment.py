@@ -7,8 +7,9 @@ ParentReference and AllowedRoutes).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.gateway_api import kinds
 from meshtest.manifests.gateway_api.listeners import Listener, Listeners
 from meshtest.manifests.gateway_api.references import ParentRef

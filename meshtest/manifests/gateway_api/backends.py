@@ -7,8 +7,9 @@ endpoints is 503 (the proxy's own answer).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed, nearest
 from meshtest.manifests.gateway_api import kinds
 from meshtest.manifests.gateway_api.filters import Filters

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.gateway_api import kinds
 from meshtest.manifests.gateway_api.references import ObjectRef, object_ref
 from meshtest.manifests.view import View

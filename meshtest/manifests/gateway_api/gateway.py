@@ -6,8 +6,9 @@ Not here: which of them are in force (listeners.py), which routes attach (attach
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.fields import Fields
 from meshtest.manifests.gateway_api import kinds
 from meshtest.manifests.gateway_api.fields import GATEWAY, GATEWAY_CLASS, LISTENER_SET, NAMESPACE

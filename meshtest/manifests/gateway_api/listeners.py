@@ -7,8 +7,9 @@ the oldest set).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.gateway_api import kinds
 from meshtest.manifests.gateway_api.gateway import GatewaySpec, ListenerSpec, Validation
 from meshtest.manifests.gateway_api.references import Grants, ObjectRef

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.gateway_api import kinds
 from meshtest.manifests.gateway_api.fields import BACKEND_TLS_POLICY
 from meshtest.manifests.gateway_api.listeners import credential_key

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.gateway_api import kinds
 from meshtest.manifests.gateway_api.fields import REFERENCE_GRANT
 from meshtest.manifests.memo import per_document

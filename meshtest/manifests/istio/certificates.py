@@ -7,10 +7,11 @@ object's own namespace comes first, and second the root namespace, where Istio's
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.istio.names import ROOT_NAMESPACE
 from meshtest.model.credential import Credential
 from meshtest.model.diagnostic import Diagnostic, Severity, Source

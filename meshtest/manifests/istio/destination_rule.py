@@ -5,8 +5,7 @@ Not here: several rules of one host (policies.py), whether host and subsets exis
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.istio import names
 from meshtest.manifests.istio.fields import DESTINATION_RULE
 from meshtest.manifests.istio.traffic_policy import NOTHING, Policies, traffic_policy

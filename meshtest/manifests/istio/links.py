@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed, nearest
 from meshtest.manifests.hosts import EXTERNAL_PORT
 from meshtest.manifests.istio import names

@@ -6,8 +6,9 @@ By Istio's pilot/pkg/model/push_context.go (destinationRule) and destination_rul
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.istio import names, upstream_tls
 from meshtest.manifests.istio.certificates import Credentials
 from meshtest.manifests.istio.destination_rule import RawSubset, Rule

@@ -6,10 +6,10 @@ http rules, and those of tls or tcp where there are no others. Rules of a delega
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed, nearest
 from meshtest.manifests import patch
 from meshtest.manifests.hosts import HTTP_PROTOCOLS

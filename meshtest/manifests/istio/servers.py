@@ -7,8 +7,9 @@ skipped. Istio tells that in its log only.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.istio import names
 from meshtest.manifests.istio.gateway import ENCRYPTED, PLAIN
 from meshtest.model.diagnostic import Diagnostic, Severity

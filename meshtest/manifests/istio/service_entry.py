@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Literal
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.istio import names
 from meshtest.manifests.istio.registry_fields import SERVICE_ENTRY, WORKLOAD_ENTRY
 from meshtest.manifests.memo import per_document

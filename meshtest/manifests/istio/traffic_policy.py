@@ -6,9 +6,10 @@ Not here: TLS settings (upstream_tls.py).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal, cast
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.istio.upstream_tls import upstream_tls
 from meshtest.manifests.view import View
 from meshtest.model.policy import (

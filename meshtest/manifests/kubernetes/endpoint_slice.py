@@ -6,8 +6,9 @@ A Service with a selector gets its own from its pods; slices of it are leftovers
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.kubernetes.fields import ENDPOINT_SLICE
 from meshtest.manifests.memo import per_document
 from meshtest.manifests.view import View, metadata

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed, nearest
 from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.document import Document

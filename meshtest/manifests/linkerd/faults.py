@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
 from typing import Any
 
 from meshtest.errors import UsageError
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests import error_backends as backends
 from meshtest.manifests import patch
 from meshtest.manifests.gateway_api import render, rules

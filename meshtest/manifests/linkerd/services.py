@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.linkerd.annotations import Annotations, Timeouts
 from meshtest.manifests.memo import per_document
 from meshtest.model.diagnostic import NOWHERE, Diagnostic, Severity, Source

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.document import Document
 from meshtest.preflight.dig import Object, object_at, objects, port, text
 from meshtest.preflight.finding import Hit

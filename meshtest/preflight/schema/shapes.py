@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from meshtest.lib.dataclass import dataclass
 
 Predicate = Callable[[Any], bool]
 """Of a value that has the right type; True when it is fine."""

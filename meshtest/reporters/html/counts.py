@@ -14,7 +14,7 @@ from math import log10
 from typing import NamedTuple
 
 from meshtest.model import tables
-from meshtest.model.record import NEVER, TICK_NS
+from meshtest.model.record import TICK_NS
 from meshtest.reporters.html.material import Material
 
 
@@ -104,24 +104,42 @@ class Cells(NamedTuple):
         return float(10.0 ** ((self.low + step * self.coarse) / FINE)) * TICK_NS / 1e9
 
 
+class Steps(NamedTuple):
+    """The axis of latencies, and on which of its steps each request is."""
+
+    low: int
+    total: int
+    of: bytes
+
+
 def cells(material: Material, parts: int, coarse: int = 1) -> Cells:
     """`coarse` steps are taken together."""
     requests = material.requests
-    done = array("I", requests.done.tobytes())
+    steps = _steps(material, coarse)
     answered = [not kind.fate for kind in requests.kinds]
     names = [tables.label(requests, kind.origin) for kind in requests.kinds]
-    seen = array("I", itertools.compress(done, requests.among(lambda kind: not kind.fate)))
-    least, most = max(min(seen, default=1), 1), max((d for d in (max(seen, default=2),) if d != NEVER), default=2)
-    low, high = int(log10(least) * FINE) // coarse * coarse, int(log10(max(most, 2)) * FINE) + 1
-    steps = max(-(-(high - low) // coarse), 1)
-    edges = [10.0 ** ((low + step * coarse) / FINE) for step in range(1, steps)]
-    rows = map(partial(bisect_left, edges), done)
     counts: dict[str, Counter[tuple[int, int]]] = {}
     first, span = requests.intended[0], max(requests.intended[-1] - requests.intended[0], 1)
     bounds = [bisect_left(requests.intended, first + span * i // parts) for i in range(parts)] + [len(requests)]
     for part, (start, end) in enumerate(itertools.pairwise(bounds)):
-        pairs = zip(requests.codes[start:end], itertools.islice(rows, end - start), strict=True)
+        pairs = zip(requests.codes[start:end], steps.of[start:end], strict=True)
         for (code, row), count in Counter(pairs).items():
             if answered[code]:
                 counts.setdefault(names[code], Counter())[part, row] += count
-    return Cells(requests.second(first), span / 1e9 / parts, parts, low, coarse, steps, counts)
+    return Cells(requests.second(first), span / 1e9 / parts, parts, steps.low, coarse, steps.total, counts)
+
+
+def _steps(material: Material, coarse: int) -> Steps:
+    """Worked out once for all widths."""
+    requests = material.requests
+    found: Steps | None = requests.kept.get(f"steps {coarse}")
+    if found is None:
+        done = array("I", requests.done.tobytes())
+        answered = array("I", itertools.compress(done, requests.among(lambda kind: not kind.fate)))
+        least, most = max(min(answered, default=1), 1), max(answered, default=2)
+        low, high = int(log10(least) * FINE) // coarse * coarse, int(log10(max(most, 2)) * FINE) + 1
+        count = max(-(-(high - low) // coarse), 1)
+        edges = [10.0 ** ((low + step * coarse) / FINE) for step in range(1, count)]
+        found = Steps(low, count, bytes(map(partial(bisect_left, edges), done)))
+        requests.kept[f"steps {coarse}"] = found
+    return found

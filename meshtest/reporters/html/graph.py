@@ -173,7 +173,7 @@ def _edge(edge: Edge, layout: Layers, spots: Mapping[Slot, Spot], words: Spot, s
     half = shape.node_along / 2
     start, end = spots[way[0]], spots[way[-1]]
     sign = 1 if end.along >= start.along else -1
-    flat = sign * (LINE * 1.7 if shape.down else _longest(edge) / 2)
+    flat = 0 if shape.down else sign * _longest(edge) / 2
     points = [Spot(start.along + sign * half, start.across), *(spots[slot] for slot in way[1:-1]),
               words._replace(along=words.along - flat), words._replace(along=words.along + flat),
               Spot(end.along - sign * (half + 7), end.across)]  # fmt: skip
@@ -224,8 +224,15 @@ def _words(edge: Edge, spot: Spot, shape: Shape) -> Markup:
     for number, (line, place) in enumerate(zip(lines, places, strict=False)):
         kind = "halo small" + (" bad" if number and edge.failed else "")
         if shown := fitted(line, room, 11):
+            if shape.down:
+                parts.append(_ground(x, place, width(shown, 11)))
             parts.append(tag("text", shown, x=x, y=place, text_anchor="middle", class_=kind))
     return join(parts)
+
+
+def _ground(x: float, y: float, wide: float) -> Markup:
+    """Behind words, where an edge would run through them."""
+    return tag("rect", x=x - wide / 2 - 2, y=y - 11, width=wide + 4, height=LINE, class_="ground")
 
 
 def _rate(rate: float) -> str:

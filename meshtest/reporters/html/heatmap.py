@@ -15,7 +15,7 @@ from meshtest.lib.words import listed
 from meshtest.reporters.html.canvas import Canvas, Scale, both, duration, label, log_ticks, picture, time_axis
 from meshtest.reporters.html.counts import Cells, cells
 from meshtest.reporters.html.markup import Markup, join, tag
-from meshtest.reporters.html.material import Material, natural
+from meshtest.reporters.html.material import UNKNOWN, Material, natural
 
 PANELS = 4
 """Versions with a panel; those with most requests."""
@@ -61,7 +61,7 @@ def _description(material: Material, found: Cells) -> str:
 def _panel(material: Material, canvas: Canvas, scale: Scale, found: Cells, name: str, y: float) -> Markup:
     counts, top = found.counts[name], y + 18
     height = Scale(0, found.steps, top + HEIGHT - 6, top)
-    words = f"{name or 'nobody known'}, {counts.total():,} answers"
+    words = f"{name or UNKNOWN}, {counts.total():,} answers"
     parts = [label(canvas.left, y + 12, words, class_="strong", room=canvas.inner)]
     parts += _axis(canvas, found, height)
     parts += _shades(material.color(name), counts, found, scale, height)

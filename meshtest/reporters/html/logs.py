@@ -103,7 +103,8 @@ def _times(lines: Sequence[str], wall_start: float, end: float) -> list[float | 
     """Of each line its second of the run, or that of the line before."""
     found: list[float | None] = []
     for line in lines:
-        at = next((t - wall_start for t in _stamps(line[:60]) if -60 <= t - wall_start <= end), None)
+        read = [stamp - wall_start for stamp in _stamps(line[:60])]
+        at = next((second for second in read if -60 <= second <= end), read[0] if read else None)
         found.append(at if at is not None else found[-1] if found else None)
     return found
 

@@ -20,6 +20,10 @@ COLORS = 6
 """Versions with a colour of their own; the others share a grey."""
 NO_ROUTE = frozenset(("NR", "NC"))
 """Envoy's flags for an answer of its own because no route, or no cluster, was there."""
+OUTAGES = 20
+"""The check no_downtime lists so many of a run."""
+UNKNOWN = "no known server"
+"""Of requests that no one is known to have served."""
 MOST_TOLD = 2000
 """Failures whose hops are looked at, to say what they were."""
 
@@ -93,6 +97,11 @@ class Material:
                 found.setdefault((outage.get("load"), outage["begin"]), outage)
         return sorted(found.values(), key=lambda outage: float(outage["begin"]))
 
+    @property
+    def more_outages(self) -> bool:
+        """There may be more than the check tells, which are the first ones."""
+        return len(self.outages) >= OUTAGES
+
     # Requests.
 
     @cached_property
@@ -155,9 +164,20 @@ class Material:
         return min(map(self.noticed, self.failures), default=None)
 
     def noticed(self, failure: Failure) -> float:
-        """When it was over, for the first proxy that saw it fail if there is one: its client heard of it later."""
-        hops = (h for h in self.history.hops_of(failure.request.id) if h.status >= 500 or h.status == 0)
-        return min([failure.request.ended_at, *(h.at + h.seconds for h in hops)])
+        """When it went wrong: its pod was stopped, a proxy saw it fail; its client heard of that later."""
+        request = failure.request
+        hops = [h for h in self.history.hops_of(request.id) if h.status >= 500 or h.status == 0]
+        pods = {request.server.pod, *(h.server.pod for h in hops)} - {""}
+        stops = (e.at for pod in pods for e in self.stops.get(pod, ()) if request.at <= e.at <= request.ended_at)
+        return min([request.ended_at, *(h.at + h.seconds for h in hops), *stops])
+
+    @cached_property
+    def stops(self) -> Mapping[str, Sequence[Event]]:
+        """By pod, when it was told to stop and when it ended."""
+        found: dict[str, list[Event]] = {}
+        for event in self.history.of("pod.terminate", "pod.exit"):
+            found.setdefault(event.subject, []).append(event)
+        return found
 
     @cached_property
     def span(self) -> tuple[float, float]:

@@ -9,10 +9,8 @@ from meshtest.model import tables
 from meshtest.model.tables import Row
 from meshtest.reporters.html.canvas import took
 from meshtest.reporters.html.markup import NOTHING, Markup, join, tag
-from meshtest.reporters.html.material import Material
+from meshtest.reporters.html.material import UNKNOWN, Material
 
-UNKNOWN = "no server known"
-"""Requests that no one is known to have served."""
 NAMES = ("Version", "Requests", "Share", "Failed", "p50", "p95", "p99", "Max")
 MOST = 12
 """Versions in the table; the others are folded."""
@@ -26,7 +24,7 @@ def tiles(material: Material) -> Markup:
     figures = [
         ("Requests", f"{sent:,}", ""),
         ("Failed", f"{lost:,}", percent(lost / sent) if lost else ""),
-        ("Longest outage", seconds(outage) if outage else "none seen", ""),
+        ("Longest outage", seconds(outage) if outage else "none seen", "or longer" if material.more_outages else ""),
         ("p99 of the slowest version", seconds(everything[-1]) if everything else "–", ""),
         ("Changes", str(len(material.applied) or len(material.report.changes)), ""),
     ]

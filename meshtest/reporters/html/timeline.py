@@ -12,7 +12,7 @@ from meshtest.reporters.html import lanes
 from meshtest.reporters.html.canvas import Canvas, Scale, both, label, nice, picture, time_axis
 from meshtest.reporters.html.counts import Counts, deeper_counts, entry_counts
 from meshtest.reporters.html.markup import NOTHING, Markup, join, tag
-from meshtest.reporters.html.material import COLORS, Material, natural
+from meshtest.reporters.html.material import COLORS, UNKNOWN, Material, natural
 
 HEIGHT = 150
 """Of a panel."""
@@ -65,7 +65,7 @@ def _panels(material: Material, parts: int) -> Iterator[Counts]:
 def _description(material: Material, panels: Sequence[Counts]) -> str:
     words = []
     for counts in panels:
-        served = (f"{name or 'nobody known'} {sum(row)}" for name, row in counts.versions.items())
+        served = (f"{name or UNKNOWN} {sum(row)}" for name, row in counts.versions.items())
         words.append(f"{counts.host or 'The load'}: {listed(served)} requests; {sum(counts.failed)} failed.")
     words += [f"Outage from {float(o['begin']):.3f} s for {seconds(o['seconds'])}." for o in material.outages[:5]]
     words.append(

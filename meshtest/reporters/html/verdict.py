@@ -11,7 +11,7 @@ from meshtest.model.history import Event
 from meshtest.model.verdict import Finding, Outcome
 from meshtest.reporters.html.causes import described, just_before, likely
 from meshtest.reporters.html.markup import NOTHING, Markup, join, tag
-from meshtest.reporters.html.material import Material
+from meshtest.reporters.html.material import UNKNOWN, Material
 
 WORDS = {Outcome.PASS: "Passed", Outcome.UNKNOWN: "Unknown", Outcome.FAIL: "Failed", None: "Running"}
 SIGNS = {Outcome.PASS: "✓", Outcome.UNKNOWN: "?", Outcome.FAIL: "✗", None: "…"}
@@ -80,15 +80,15 @@ def _failed(material: Material) -> tuple[str, str]:
     first, last = failures[0].request.at, material.requests[material.lost[-1]].at
     when = f"sent at {first:.3f} s" if lost == 1 else f"sent between {first:.3f} s and {last:.3f} s"
     kinds = _shared(Counter(f.kind for f in failures))
-    whom = _shared(Counter(f.who or "nobody known" for f in failures), "served by ")
+    whom = _shared(Counter(f.who or UNKNOWN for f in failures), "from ")
     return lead, f"{kinds}; {whom}; {when}.{_longest(material)}"
 
 
 def _shared(counts: Counter[str], verb: str = "") -> str:
-    """`all 503 UC`, `all served by web/v1`, `61 × 503 UC, 26 × reset`."""
+    """`all 503 UC`, `all from web/v1`, `503 UC (61), reset (26)`."""
     if len(counts) == 1:
         return f"{'all ' if counts.total() > 1 else ''}{verb}{next(iter(counts))}"
-    common = [f"{count} × {name}" for name, count in counts.most_common(3)]
+    common = [f"{name} ({count})" for name, count in counts.most_common(3)]
     more = len(counts) - len(common)
     return verb + listed(common) + (f" and {plural(more, 'other kind')}" if more else "")
 
@@ -98,7 +98,8 @@ def _longest(material: Material) -> str:
         return ""
     longest = max(material.outages, key=lambda outage: float(outage["seconds"]))
     length = f"{seconds(longest['seconds'])} ({seconds(longest['at_least'])} to {seconds(longest['at_most'])})"
-    return f" The {'longest ' if len(material.outages) > 1 else ''}outage was {length}."
+    which = "longest outage told here" if material.more_outages else "longest outage"
+    return f" The {which if len(material.outages) > 1 else 'outage'} was {length}."
 
 
 def _reasons(material: Material) -> Iterator[Markup]:
@@ -117,7 +118,7 @@ def _reasons(material: Material) -> Iterator[Markup]:
 
 
 def ago(gap: float) -> str:
-    return f"−{seconds(gap)}"
+    return f"−{seconds(gap)}" if gap >= 0.00005 else "0 ms"
 
 
 def told(material: Material, event: Event) -> str:

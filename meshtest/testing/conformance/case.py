@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshtest.errors import FeatureMissing
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.feature import Feature
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ Source: Envoy's "xDS REST and gRPC protocol" (ACK/NACK, resource_names, warming)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from google.protobuf.message import Message
 
+from meshtest.lib.dataclass import dataclass
 from meshtest_envoy.ads.descriptors import message_class, parse
 from meshtest_envoy.xds.names import TYPE_URL
 

@@ -90,10 +90,16 @@ class Supervisor:
 
     def spawn(self, name: str, argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> int:
         """Run a helper such as Envoy, with `env` over the runner's environment; its pid. Its end is an event."""
-        told = self._call(
+        return self.spawn_soon(name, argv, log=log, env=env)()
+
+    def spawn_soon(
+        self, name: str, argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None
+    ) -> Callable[[], int]:
+        """As spawn, but return at once: what comes back waits for the pid."""
+        told = self._ask(
             "spawn", name=name, argv=[*map(str, argv)], log=str(log.absolute()), env=dict(env) if env else None
         )
-        return int(told["pid"])
+        return lambda: int(told()["pid"])
 
     def signal(self, target: str | int, signum: int) -> None:
         """To a pod or helper by name, or to a process the supervisor started by its pid."""
@@ -138,14 +144,23 @@ class Supervisor:
         self._channel.close()
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        return self._ask(operation, **arguments)()
+
+    def _ask(self, operation: str, **arguments: Any) -> Callable[[], dict[str, Any]]:
+        """Send it; what comes back waits for the reply."""
         if self._process is None:
             raise ProviderError("the supervisor was not started: call start() first")
         if threading.current_thread() is self._reader:
             raise ProviderError(f"{operation} from on_event would wait for itself; call it from another thread")
-        try:
-            return self._send(operation, **arguments).result(REPLY)
-        except FutureTimeout:
-            raise ProviderError(f"the supervisor did not answer {operation!r} within {REPLY:g} s") from None
+        reply = self._send(operation, **arguments)
+
+        def wait() -> dict[str, Any]:
+            try:
+                return reply.result(REPLY)
+            except FutureTimeout:
+                raise ProviderError(f"the supervisor did not answer {operation!r} within {REPLY:g} s") from None
+
+        return wait
 
     def _send(self, operation: str, **arguments: Any) -> Future[dict[str, Any]]:
         reply: Future[dict[str, Any]] = Future()

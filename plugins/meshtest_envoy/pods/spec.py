@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, Literal
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.service import Handler, Probe
 
 Kind = Literal["started", "ready", "unready", "terminating", "exited", "restarted"]
@@ -62,7 +63,7 @@ class PodSpec:
         return {**asdict(self), "log": str(self.log.absolute())}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PodStarted:
     """A pod whose process runs; whether it is ready, an event tells."""
 
@@ -71,7 +72,7 @@ class PodStarted:
     """Container port to the real port on 127.0.0.1; the events `ready` and `restarted` tell if it ever changes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PodEvent:
     """Something that happened to a pod, or to a helper process such as Envoy.
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from meshtest.lib.regex import MAX_PROGRAM
-from meshtest_envoy.xds.clusters import Json
+from meshtest_envoy.xds.resources import Json
 
 RUNTIME: Json = {
     "re2.max_program_size.error_level": MAX_PROGRAM,
     "envoy.reloadable_features.http_reject_path_with_fragment": False,
 }
 """As in Istio's bootstrap (tools/packaging/common/envoy_bootstrap.json)."""
+KNOCKING: Json = {"retry_back_off": {"base_interval": "0.005s", "max_interval": "0.02s"}}
+"""Envoy starts before its control plane listens. By default it would come back after up to 0.5 s (GrpcStream)."""
 
 
 def bootstrap(*, node: str, ads: Path, admin: Path) -> Json:
     """Unix sockets for both, so no port is taken. Their paths must stay below 108 bytes (a limit of the kernel)."""
-    grpc = {"envoy_grpc": {"cluster_name": "meshtest-ads"}}
+    grpc = {"envoy_grpc": {"cluster_name": "meshtest-ads", "retry_policy": KNOCKING}}
     http2: Json = {"explicit_http_config": {"http2_protocol_options": {}}}
     options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     return {

@@ -14,9 +14,9 @@ Envoy could not know otherwise that a locality is not well; `distribute` does no
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.memo import per_object
 from meshtest.model.policy import LoadBalancing, LocalityBalancing, TrafficPolicy
 from meshtest.model.service import Labels, Service

@@ -8,8 +8,8 @@ handshake a connection and a TLS context for each cluster and caller.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.mutual import mutual_tls
 from meshtest.model.identity import PeerMode, door_identity, identity, in_mesh, peer_mode, spiffe
 from meshtest.model.service import Service, Workload

@@ -11,9 +11,10 @@ more by the old filters, and then closed (`--drain-strategy immediate`). That is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from meshtest.errors import ManifestError
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.diagnostic import Diagnostic, Severity, Source
 from meshtest.model.security import Patch, Proxy, ProxyPatches, RoutesMatch, covers, patches_for, sidecar
 from meshtest.model.topology import Topology

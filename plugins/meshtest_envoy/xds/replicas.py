@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from meshtest.lib.dataclass import dataclass
 from meshtest.model.service import Workload
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from meshtest.errors import ConfigRejected
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed
 from meshtest.manifests import apex
 from meshtest.manifests.hosts import HTTP_PROTOCOLS, mesh_hosts

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
+from meshtest.lib.dataclass import dataclass
 from meshtest.manifests.gateway_streams import passes
 from meshtest.manifests.hosts import HTTP_PROTOCOLS, Claims, in_order, sees
 from meshtest.manifests.memo import per_object

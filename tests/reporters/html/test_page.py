@@ -102,9 +102,7 @@ class TestContent:
     def test_of_a_run_that_failed(self) -> None:
         root = parsed(page(samples.cut()))
         lead = root.all("p", class_="lead")[0].text
-        assert lead.startswith(
-            "10 of 400 requests failed (2.5 %): all 503 UC; all served by web/v1; sent between 0.760 s"
-        )
+        assert lead.startswith("10 of 400 requests failed (2.5 %): all 503 UC; all from web/v1; sent between 0.760 s")
         why = root.all("dl", class_="reasons")[0].text
         assert "10 requests were under way when web-v1-1 got SIGTERM at 0.795 s; they were cut" in why
         assert root.all("path", class_="failed")

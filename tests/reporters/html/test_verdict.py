@@ -34,14 +34,14 @@ class TestSentence:
     def test_says_how_many_what_whom_and_when(self) -> None:
         lead, rest = sentence(failing("UF"))
         assert lead == "20 of 100 requests failed (20 %):"
-        assert rest.startswith("all 503 UF; all served by web/v1; sent between 0.800 s and 0.990 s. The outage was ")
+        assert rest.startswith("all 503 UF; all from web/v1; sent between 0.800 s and 0.990 s. The outage was ")
 
     def test_of_several_kinds_names_the_most_common(self) -> None:
         requests = every(0.01, [V1] * 10)
         for i, fate in enumerate((Fate.RESET, Fate.RESET, Fate.TIMEOUT)):
             requests[i] = request(i, requests[i].at, fate=fate, late=0.0)
         _, rest = sentence(Material(samples.report(history(requests))))
-        assert rest.startswith("2 × reset, 1 × timeout; all served by nobody known")
+        assert rest.startswith("reset (2), timeout (1); all from no known server")
 
     def test_of_a_check_that_is_not_about_failures_is_that_of_the_check(self) -> None:
         past = history([request(0, 0.0), request(1, 0.1, status=503)])
