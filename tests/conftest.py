@@ -10,6 +10,7 @@ import contextlib
 import glob
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -204,6 +205,23 @@ def listener() -> Iterator[socket.socket]:
     """A port that is taken."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         yield taken
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[int]:
+    """A port where nobody listens, and nobody will: it is bound."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield int(bound.getsockname()[1])
+
+
+def spare_port() -> int:
+    """A free port below those that the kernel gives out, so that nobody is given it until it is used."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(min(10_000, lowest // 2), lowest)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def elapsed(began: float) -> float:

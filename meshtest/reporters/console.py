@@ -40,8 +40,11 @@ def summary(
     color: bool = False,
     encoding: str = "utf-8",
 ) -> str:
-    """Twelve to twenty lines. `page` is where the report is or will be, by default the one in the folder if there is one;
-    `command` repeats the run, by default the one that the run was started with."""
+    """Twelve to twenty lines.
+
+    `page` is where the report is or will be, by default the one in the folder if it is there; `command` repeats the
+    run, by default the one that it was started with.
+    """
     failed = tables.failures(history.requests)
     rows = tables.by_version(history.requests, failed)
     shown = sorted(sorted(rows, key=lambda row: -row.requests)[:VERSIONS], key=lambda row: row.version)

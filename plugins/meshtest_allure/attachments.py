@@ -1,7 +1,7 @@
 """What is attached to a test: verdict, timeline, requests, the change before the first failure, traces, the page. Pure.
 
-Allure shows text, SVG, CSV (as a table) and JSON where they are attached; of HTML a static picture, whose scripts run
-only when it is opened in a tab of its own.
+Allure shows text, SVG, CSV (as a table) and JSON where they are attached. Of HTML it shows a strip of 150 pixels and
+runs no script; all of it is there in a tab of its own.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def attachments(material: Material) -> Iterator[Attachment]:
     yield Attachment("verdict", "text/plain", "txt", _verdict(report))
     if timeline := standalone.timeline(material):
         yield image("timeline", timeline)
+    if report.folder and (report.folder / PAGE).is_file():
+        yield Attachment("the whole report (open it in a tab)", "text/html", "html", report.folder / PAGE)
     yield from _requests_from_end_to_end(material)
     if material.lost and (change := material.guilty):
         yield diff(f"the change before the first failure: {change.reason}", change.diff)
     if len(material.requests):
         yield _table(material)
-    if report.folder and (report.folder / PAGE).is_file():
-        yield Attachment("the whole report", "text/html", "html", report.folder / PAGE)
 
 
 def diff(name: str, text: str) -> Attachment:

@@ -66,11 +66,10 @@ def test_a_browser_shows_the_steps_and_the_timeline_from_disk(project: Project, 
     with Chromium() as browser:
         browser.ask("Emulation.setScriptExecutionDisabled", value=False)
         browser.open(page)
-        _click(browser, "tree-leaf", "test_fails")
-        _click(browser, "test-result-attachment-header", "timeline")
-        image = "document.querySelector('img[src^=blob]')"
-        until(lambda: browser.query(f"{image} !== null && {image}.naturalWidth > 900"), within=PATIENCE,
-              what=lambda: f"the timeline is not shown; the page says {browser.query(TEXT)!r}")  # fmt: skip
+        _click(browser, "tree-leaf", "test_fails", shows="[data-testid=test-result-attachment-header]")
+        _click(browser, "test-result-attachment-header", "timeline", shows="img[src^=blob]")
+        wide = "document.querySelector('img[src^=blob]')?.naturalWidth > 900"
+        until(lambda: browser.query(wide) is True, within=PATIENCE, what=lambda: "the timeline is not loaded")
         said = browser.query(TEXT)
         assert "v2 at 10 %" in said
         assert "2 requests failed in it" not in said
@@ -80,12 +79,16 @@ def test_a_browser_shows_the_steps_and_the_timeline_from_disk(project: Project, 
 TEXT = "document.body.innerText"
 
 
-def _click(browser: Chromium, kind: str, words: str) -> None:
-    """The first of a kind with these words, once it is there; some have a button in them that hears it."""
+def _click(browser: Chromium, kind: str, words: str, *, shows: str) -> None:
+    """The first of a kind with these words, or the button in it; again where a page that was not ready did not hear."""
     found = f"[...document.querySelectorAll('[data-testid={kind}]')].find(one => one.innerText.includes({words!r}))"
-    until(lambda: browser.query(f"{found} !== undefined"), within=PATIENCE,
-          what=lambda: f"there is no {kind} {words!r}; the page says {browser.query(TEXT)!r}")  # fmt: skip
-    browser.query(f"({found}.querySelector('button') || {found}).click()")
+    click = f"(one => (one?.querySelector('button') || one)?.click())({found})"
+    until(
+        lambda: browser.query(f"document.querySelector({shows!r}) !== null || ({click}, false)") is True,
+        within=PATIENCE,
+        what=lambda: f"no {shows} after {kind} {words!r} was clicked; the page says {browser.query(TEXT)!r}",
+        every=2.0,
+    )
 
 
 def _names(steps: list[dict[str, Any]]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Ground, Program, run_folder_events
+from tests.conftest import Ground, Program, run_folder_events, spare_port
 
 from .conftest import Up
 
@@ -143,8 +143,7 @@ class TestUp:
 
 class TestPorts:
     def test_a_gateway_gets_the_port_that_was_asked_for(self, ground: Ground, up: Up) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = spare_port()
         program, description = up(f"--port=80={port}")
         assert description["ingress"] == {"80": f"http://127.0.0.1:{port}"}
         assert asked(f"http://127.0.0.1:{port}/")[0] == 200

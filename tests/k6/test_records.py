@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from functools import partial
@@ -22,6 +21,7 @@ from meshtest.lib.wait import until
 from meshtest.model.request import Fate, Lane
 from meshtest.spi.load import Place
 from meshtest.spi.provider import Entrance
+from tests.conftest import deaf
 from tests.loads import hostile
 from tests.loads.hostile import FATES, HostileServer
 
@@ -78,9 +78,8 @@ def test_a_script_runs_unchanged_and_every_way_to_ask_is_recorded(make: Make, tm
 
 
 def test_a_closed_port_is_refused(make: Make) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    assert {r.fate for r in ran(make(ONE % (2, 4), port))} == {Fate.REFUSED}
+    with deaf() as port:
+        assert {r.fate for r in ran(make(ONE % (2, 4), port))} == {Fate.REFUSED}
 
 
 def test_a_load_that_is_stopped_ends_soon_and_keeps_what_was_answered(make: Make) -> None:

@@ -26,6 +26,7 @@ from meshtest.model.record import RECORD
 from meshtest.model.request import Fate, Lane, Request, Requests
 from meshtest.spi.load import Place
 from meshtest.spi.provider import Entrance
+from tests.conftest import deaf
 from tests.loads.hostile import EARLY, FATES, HostileServer, closes, drip, ok, stalls
 
 LANES = [[Lane.KEEPALIVE], [Lane.FRESH], [Lane.KEEPALIVE, Lane.FRESH]]
@@ -98,10 +99,9 @@ def test_lanes_share_the_requests_evenly(tmp_path: Path) -> None:
 
 
 def test_a_port_where_no_one_listens_refuses(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
     spec = LoadSpec.of("http://web/", rate=500, requests=20, unreachable="record")
-    assert run(spec, at(port, tmp_path)).fates == {Fate.REFUSED: 20}
+    with deaf() as port:
+        assert run(spec, at(port, tmp_path)).fates == {Fate.REFUSED: 20}
 
 
 def test_who_served_and_how_many_tries_are_read_whatever_the_case(tmp_path: Path) -> None:

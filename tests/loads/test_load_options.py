@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from meshtest.model.record import NEVER, PART_BITS
 from meshtest.model.request import Fate, Lane, Requests
 from meshtest.spi.load import Place
 from meshtest.spi.provider import Entrance
+from tests.conftest import deaf
 from tests.loads.hostile import HEAD, HostileServer, chunked, closes_in_body, no_content, ok, resets, stalls
 
 SEED = 42
@@ -250,9 +251,9 @@ class TestSaturation:
 
 class TestNobodyListens:
     @pytest.fixture
-    def port(self) -> int:
-        with socket.create_server(("127.0.0.1", 0)) as unused:
-            return int(unused.getsockname()[1])
+    def port(self) -> Iterator[int]:
+        with deaf() as port:
+            yield port
 
     @pytest.mark.parametrize("lanes", [["keepalive"], ["fresh"]])
     def test_at_the_start_is_an_error_at_once(self, port: int, lanes: Sequence[str], tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,16 +17,12 @@ import pytest
 from meshtest.errors import LoadError
 from meshtest.lib.wait import until
 from meshtest.model.record import PART_BITS, RECORD
+from tests.conftest import spare_port
 from tests.loads.hostile import HostileServer, ok
 
 from .conftest import Bench
 
 PATIENCE = 30.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -59,7 +54,7 @@ def recorded(bench: Bench) -> Counter[int]:
 
 def test_workers_come_late_and_die_and_all_they_sent_until_then_is_kept(bench: Bench) -> None:
     """One here, one elsewhere; a second elsewhere comes late, then the one here is killed."""
-    port, began = free_port(), time.monotonic_ns()
+    port, began = spare_port(), time.monotonic_ns()
     with HostileServer([ok]) as server, elsewhere(port, bench.folder):
         load = bench.load(server.port, users=6, spawn_rate=100, processes=1, expect_workers=1, bind=f"127.0.0.1:{port}")
         load.start()
@@ -99,7 +94,7 @@ def times_are_true(bench: Bench, began: int, ended: int) -> None:
 
 
 def test_workers_that_never_come_are_an_error_that_says_how_to_start_them(bench: Bench) -> None:
-    load = bench.load(1, expect_workers=2, bind=f"127.0.0.1:{(port := free_port())}", workers_within=0.2)
+    load = bench.load(1, expect_workers=2, bind=f"127.0.0.1:{(port := spare_port())}", workers_within=0.2)
     with pytest.raises(LoadError, match=f"0 of 2 workers came within 0.2 s; start them with .*--master HOST:{port}"):
         load.start()
     assert not load.running

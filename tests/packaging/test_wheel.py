@@ -50,7 +50,8 @@ class TestContents:
         told = configparser.ConfigParser(delimiters=("=",))
         with zipfile.ZipFile(wheel) as archive:
             told.read_string(archive.read(file).decode())
-        assert dict(told["pytest11"]) == {"pytest_meshtest.plugin": "pytest_meshtest.plugin"}
+        plugins = ("pytest_meshtest.plugin", "meshtest_allure.plugin")
+        assert dict(told["pytest11"]) == {name: name for name in plugins}
         assert told["console_scripts"]["meshtest"] == "meshtest.cli:main"
         assert told["meshtest.providers"]["envoy"] == "meshtest_envoy.provider:EnvoyProvider"
         assert told["meshtest.loads"]["locust"] == "meshtest_locust.engine:LocustLoad"

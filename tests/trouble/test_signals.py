@@ -10,7 +10,6 @@ import json
 import os
 import random
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from meshtest.lib.wait import until
 from meshtest.model.record import RECORD
 from meshtest.model.verdict import Outcome
 from meshtest.run import judge_again, unfinished
-from tests.conftest import GONE_WITHIN, Ground, Program, elapsed, run_folder_events, unhurried
+from tests.conftest import GONE_WITHIN, Ground, Program, run_folder_events, unhurried
 
 from .conftest import WEB
 
@@ -81,9 +80,11 @@ def test_nothing_is_left_of_a_runner_that_ends_under_load(ground: Ground, number
     assert {pid for pid, _ in named} | {program.pid} <= running, "the mark reaches them all"
     program.signal(number)
     assert program.wait() == CODES[number], program
-    ended = time.monotonic()
-    until(lambda: not alive(named), within=unhurried(GONE_WITHIN), what=lambda: f"left: {alive(named)}")
-    ground.nothing_left(within=max(0.0, GONE_WITHIN - elapsed(ended)))
+    until(
+        lambda: not alive(named) and not ground.left(),
+        within=unhurried(GONE_WITHIN),
+        what=lambda: f"left: {alive(named)}, {ground.left()}",
+    )
     told = json.loads((run / "run.json").read_text())
     if number == signal.SIGINT:
         assert told["ended"] is not None, "it ended in order"
