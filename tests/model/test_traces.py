@@ -53,6 +53,7 @@ class TestIds:
 
         number = salt(SEED, "load", "trace")
         order = {"name": "load", "trace_salt": number, "sampled": 1.0, "faults": [], "users": 0, "parts": 1}
+        order["b3"] = False
         pairs = dict(Stamp(order, "web", "/", {}).pairs(17))  # type: ignore[arg-type]
         assert pairs[b"traceparent"] == f"00-{id_of(17)}-{trace(number, 17):016x}-01".encode()
 
