@@ -23,6 +23,11 @@ from meshtest_envoy.xds.names import TYPE_URL
 
 ROUTE_CONFIGURATION = TYPE_URL + "envoy.config.route.v3.RouteConfiguration"
 VIRTUAL_HOST = TYPE_URL + "envoy.config.route.v3.VirtualHost"
+LISTENER = TYPE_URL + "envoy.config.listener.v3.Listener"
+MANAGER = TYPE_URL + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+
+SHARED = ("http_filters", "upgrade_configs", "http_protocol_options")
+"""Fields of a connection manager that are the same for many; so is its tracing, but for the literal tags."""
 
 
 @cache
@@ -61,6 +66,8 @@ def parse(resource: Mapping[str, Any]) -> Message:
     packed: Any = message_class("google.protobuf.Any")()
     if resource["@type"] == ROUTE_CONFIGURATION:
         packed.Pack(_route_configuration(resource))
+    elif resource["@type"] == LISTENER:
+        packed.Pack(_listener(resource))
     else:
         _into(packed, resource)
     return cast(Message, packed)
@@ -73,6 +80,35 @@ def _route_configuration(resource: Mapping[str, Any]) -> Message:
     rest = {k: v for k, v in resource.items() if k not in ("@type", "name", "virtual_hosts")}
     result.MergeFrom(_known(ROUTE_CONFIGURATION, json.dumps(rest)))
     result.virtual_hosts.extend(_known(VIRTUAL_HOST, json.dumps(host)) for host in resource["virtual_hosts"])
+    return cast(Message, result)
+
+
+def _listener(resource: Mapping[str, Any]) -> Message:
+    """Put together from parts, for the same reason: proxies share filters, and where their spans go."""
+    result: Any = message_class(LISTENER.removeprefix(TYPE_URL))()
+    _into(result, {k: v for k, v in resource.items() if k not in ("@type", "filter_chains")})
+    for chain in resource.get("filter_chains", ()):
+        made = result.filter_chains.add()
+        _into(made, {k: v for k, v in chain.items() if k != "filters"})
+        for item in chain.get("filters", ()):
+            config = item.get("typed_config", {})
+            managed = config.get("@type") == MANAGER
+            _into(added := made.filters.add(), {k: v for k, v in item.items() if k != "typed_config" or not managed})
+            if managed:
+                added.typed_config.Pack(_manager(config))
+    return cast(Message, result)
+
+
+def _manager(config: Mapping[str, Any]) -> Message:
+    shared = {k: v for k, v in config.items() if k in SHARED}
+    own = {k: v for k, v in config.items() if k not in shared and k != "@type"}
+    if tracing := own.get("tracing"):
+        tags = tracing.get("custom_tags", [])
+        shared["tracing"] = {**tracing, "custom_tags": [tag for tag in tags if "literal" not in tag]}
+        own["tracing"] = {"custom_tags": [tag for tag in tags if "literal" in tag]}
+    result: Any = message_class(MANAGER.removeprefix(TYPE_URL))()
+    _into(result, own)
+    result.MergeFrom(_known(MANAGER, json.dumps(shared)))
     return cast(Message, result)
 
 
