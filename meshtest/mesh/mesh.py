@@ -384,6 +384,7 @@ class Mesh:
             record=self.record,
             seed=self.run.seed,
             timeout=self.settings.request_timeout,
+            sampled=sampled_by(self.settings.traces),
         )
 
     def ask(

@@ -4,10 +4,12 @@
     a piece:               reviews > ratings                 (begun by productpage's own proxy, without a parent)
 
 A piece is a trace that began, without a parent, at a workload that was being called: its first span is of that
-workload's proxy (or its own), and either carries the id of a request of ours, or lies within the time in which requests
-were being served there. Calls that a workload makes on its own account (polling, warming up) lie outside of that time
-as well: where a noticeable part does, time proves nothing. Where proxies begin no traces of their own, hops tell: a
-call of the same request that its trace does not have.
+workload's proxy (or its own), and either carries the id of a request that came in there, or lies within the time in
+which requests were being served there. Calls that a workload makes on its own account (polling, warming up) lie outside
+of that time as well: where a noticeable part does, time proves nothing. Where proxies begin no traces of their own,
+hops tell: a call of the same request that its trace does not have.
+
+Spans name a workload by its app, hops by its service; where the two differ, pods tell that they are the same.
 """
 
 from __future__ import annotations
@@ -57,13 +59,15 @@ def broken(traces: Sequence[Trace], history: History) -> list[Broken]:
 
 
 def _by_pieces(traces: Sequence[Trace], history: History) -> list[Broken]:
-    served = _served(traces, history)
+    served, visitors = _served(traces, history), _visitors(traces, history)
     edges: dict[tuple[str, str], list[Trace]] = {}
     strays: dict[str, int] = {}
     for piece in filter(_begun_inside, traces):
         service = _starter(piece)
         if service not in served or piece.of_load:
             continue
+        if piece.request and (service, piece.request) not in visitors:
+            continue  # somebody sent it by this workload's proxy: an ask, say
         if piece.request or _within(served[service], piece.start):
             edges.setdefault((service, _called(piece, service)), []).append(piece)
         else:
@@ -101,9 +105,23 @@ def _served(traces: Sequence[Trace], history: History) -> Mapping[str, Sequence[
         if trace.of_load:
             for call in trace.calls:
                 found.setdefault(call.service, []).extend((span.start, span.end) for span in call.entries)
+    apps = _apps(traces)
     for hop in _inbound(history):
-        found.setdefault(hop.server.service, []).append((hop.at - SLACK, hop.at + hop.seconds + SLACK))
+        service = apps.get(hop.server.pod, hop.server.service)
+        found.setdefault(service, []).append((hop.at - SLACK, hop.at + hop.seconds + SLACK))
     return {service: _merged(intervals) for service, intervals in found.items()}
+
+
+def _visitors(traces: Sequence[Trace], history: History) -> set[tuple[str, str]]:
+    """(service, id of a request that came in there)"""
+    told = {(call.service, trace.request) for trace in traces if trace.of_load for call in trace.calls if call.reached}
+    apps = _apps(traces)
+    return told | {(apps.get(h.server.pod, h.server.service), h.request_id) for h in _inbound(history)}
+
+
+def _apps(traces: Sequence[Trace]) -> Mapping[str, str]:
+    """By pod, what its spans call the service."""
+    return {entry.pod: call.service for trace in traces for call in trace.calls for entry in call.entries if entry.pod}
 
 
 def _inbound(history: History) -> Iterator[Hop]:
@@ -136,11 +154,11 @@ def _by_hops(traces: Sequence[Trace], history: History) -> list[Broken]:
         if not trace.of_load or not trace.complete:
             continue
         hops = history.hops_of(trace.request)
-        inside = {call.service for call in trace.calls}
+        inside = {name for call in trace.calls for name in (call.service, call.host, call.pod)}
         for hop in hops:
-            caller = _caller(hop, hops)
-            host = hop.server.service
-            if hop.direction == "outbound" and caller in inside and host and host not in inside:
+            caller, host = _caller(hop, hops), hop.server.service
+            called = not inside.isdisjoint((host, hop.server.pod))
+            if hop.direction == "outbound" and caller in inside and host and not called:
                 lost.setdefault((caller, host), []).append(trace.request)
     return [Broken(*edge, len(set(names)), (), tuple(dict.fromkeys(names))) for edge, names in lost.items()]
 

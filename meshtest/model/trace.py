@@ -53,6 +53,11 @@ class Call:
         return short(self.entries[-1]) if self.entries else self._chosen.service
 
     @property
+    def host(self) -> str:
+        """The service as its caller named it, by its first label; `service` is what its pods are labelled as."""
+        return self._chosen.service
+
+    @property
     def version(self) -> str:
         """Of who answered: the last try's."""
         return (self.entries[-1].version if self.entries else "") or self._chosen.version
@@ -150,7 +155,7 @@ class Call:
     def is_of(self, target: str) -> bool:
         """`web`, or `web@v2`: also of a try that did not give the answer."""
         service, _, version = target.partition("@")
-        if service != self.service:
+        if service not in (self.service, self.host):
             return False
         return version in ("", self.version, *(entry.version for entry in self.entries))
 

@@ -53,6 +53,8 @@ class Place:
     seed: int = 0
     timeout: float = 5.0
     """For one request."""
+    sampled: float = 0.01
+    """Share of the requests whose trace context asks for a sample."""
 
     def __post_init__(self) -> None:
         check_name(self.name)

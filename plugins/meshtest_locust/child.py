@@ -42,7 +42,7 @@ class Child:
 
     def __init__(self, order: dict[str, Any], voice: Voice, control: int) -> None:
         self._order, self._voice, self._control = order, voice, control
-        self.link = Link(Journal(order["load"], order["timeout"]), *order["entrance"])
+        self.link = Link(Journal(order["load"], order["timeout"], order["sampled"]), *order["entrance"])
         self._environment: Any = None
         self._master: Master | None = None
         self._workers: dict[int, int] = {}

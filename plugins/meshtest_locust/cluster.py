@@ -127,6 +127,7 @@ class Master:
             return
         link, order = self._link, self._order
         told = {"load": order["load"], "address": link.address, "port": link.port, "timeout": order["timeout"]}
+        told["sampled"] = order["sampled"]
         self._runner.send_message(ORDER, told | {"part": part}, client_id=msg.node_id)
         if msg.node_id not in self.workers:
             worker = Worker(part=part, **msg.data)
@@ -293,7 +294,7 @@ class Member:
             return
         part, journal = msg.data["part"], self._link.journal
         if self._records is None:
-            journal.load = msg.data["load"]
+            journal.load, journal.sampled = msg.data["load"], msg.data["sampled"]
             self._link.address = self._link.address or msg.data["address"]
             self._link.port = self._link.port or msg.data["port"]
             journal.write_to(Parcel(self._send), part)

@@ -80,6 +80,7 @@ class LocustLoad(RecordedLoad):
         return {
             "load": self.name,
             "timeout": self.place.timeout,
+            "sampled": self.place.sampled,
             "entrance": [self.place.address, entrance.port],
             "records": str(self.records.absolute()),
             "folder": str(options.files[0].parent),

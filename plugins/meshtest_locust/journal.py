@@ -67,8 +67,8 @@ class Attempt:
 class Journal:
     """Numbers the requests of a process, and writes what became of them."""
 
-    def __init__(self, load: str, timeout: float) -> None:
-        self.load = load
+    def __init__(self, load: str, timeout: float, sampled: float = 0.01) -> None:
+        self.load, self.sampled = load, sampled
         self.count = 0
         self.open: dict[int, Attempt] = {}
         """Requests under way."""
@@ -103,7 +103,9 @@ class Journal:
         named = [(REQUEST_ID, f"{self.load}-{attempt.index}")]
         if "traceparent" not in given:
             number = attempt.index + 1  # all zeros would be no valid id
-            named.append(("traceparent", f"00-{self._trace}{number:016x}-{number:016x}-01"))
+            sent = attempt.index - self._base
+            flag = int((sent + 1) * self.sampled) - int(sent * self.sampled)
+            named.append(("traceparent", f"00-{self._trace}{number:016x}-{number:016x}-0{flag}"))
         return named
 
     def write(self, attempt: Attempt, fate: int, size: int) -> None:

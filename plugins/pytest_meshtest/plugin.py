@@ -47,7 +47,7 @@ OPTIONS: tuple[tuple[str, type, str], ...] = (
     ("error", float, "how often a mesh that is right may be called wrong, by one statistical check (default: 0.001)"),
     ("traces", str, "which requests are traced: off, sampled (1 in 100) or all (default: sampled)"),
     ("trace_headers", str, "how requests carry their trace: w3c (traceparent) or b3 (x-b3-...; default: w3c)"),
-    ("otlp_endpoint", str, "a collector of your own that gets each run's spans, as http://localhost:4318 (default: none)"),
+    ("otlp_endpoint", str, "a collector of yours that gets each run's spans, as http://localhost:4318 (default: none)"),
     ("report", str, "which tests get their page at once: never, failed or always (default: failed)"),
     ("prometheus", str, "binary or URL of the Prometheus that PromQL is asked of (default: prometheus in PATH)"),
     ("prometheus_ca", str, "PEM file that an https URL of --mesh-prometheus is verified by (default: the system's)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,11 +18,16 @@ from meshtest.checks import (
     traces_propagated,
 )
 from meshtest.errors import UsageError
+from meshtest.model import packing
 from meshtest.model.history import Event, History
 from meshtest.model.span import Span
 from meshtest.model.verdict import Finding, Outcome
+from meshtest.run import Run, folder
+from meshtest.run.stored import judge_again
+from meshtest.settings import Settings
 from meshtest.spi.check import Check
-from tests.model.spans import Maker
+from tests.checks.histories import request
+from tests.model.spans import Maker, lines
 from tests.model.test_traces import dropped, id_of, run, shops
 
 SHOP = ["gateway", "web@v2", "price@v1"]
@@ -196,3 +202,19 @@ class TestPath:
         assert trace_path(paths=SHOP) == trace_path(paths=[SHOP])  # type: ignore[arg-type]
         with pytest.raises(UsageError, match="trace_path needs paths"):
             trace_path(paths=())
+
+
+class TestStored:
+    def test_a_stored_run_is_judged_again_the_same(self, tmp_path: Path) -> None:
+        with Run("canary", Settings(reports=tmp_path), command="pytest", seed=7) as made:
+            made.record("load.start", "load", load="load", sampled=1.0)
+            sheet = made.directory / "requests" / "load.bin"
+            sheet.with_suffix(".names").write_text("web/v2/web-v2-0\n")
+            sheet.write_bytes(b"".join(packing.row(request(i, i * 1.0), 1, made.start_ns) for i in range(5)))
+            spans = made.directory / folder.SPANS
+            spans.write_bytes(lines(shops(5), made.wall_start))
+            first = made.judge([traces_complete(), traces_propagated(), trace_path(paths=[SHOP])])
+            with spans.open("ab") as file:  # what comes later changes nothing of what was judged
+                file.write(lines(dropped(1), made.wall_start))
+        assert first.outcome is Outcome.PASS, first
+        assert judge_again(made.directory).findings == first.findings

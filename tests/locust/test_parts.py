@@ -108,6 +108,14 @@ def test_a_trace_that_the_user_began_is_kept() -> None:
     assert "traceparent" not in dict(journal.headers(attempt, {"traceparent": "00-1-2-01"}))
 
 
+@pytest.mark.parametrize(("sampled", "asked"), [(0.0, 0), (0.01, 2), (0.25, 50), (1.0, 200)])
+def test_a_share_of_the_requests_asks_for_a_sample(sampled: float, asked: int) -> None:
+    journal = Journal("users", timeout=5.0, sampled=sampled)
+    journal.write_to(Parcel(lambda *_: None), part=0)
+    flags = [dict(journal.headers(journal.begin(), {}))["traceparent"][-2:] for _ in range(200)]
+    assert (flags.count("01"), flags.count("00")) == (asked, 200 - asked)
+
+
 def test_the_command_line_is_locusts_own(tmp_path: Path) -> None:
     (tmp_path / "j.py").touch()
     options = Options.of({"locustfile": tmp_path / "j.py", "users": 9, "tags": ["a", "b"], "classes": ["Buyer"]})

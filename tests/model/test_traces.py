@@ -53,6 +53,7 @@ class TestIds:
 
         number = salt(SEED, "load", "trace")
         order = {"name": "load", "trace_salt": number, "sampled": 1.0, "faults": [], "users": 0, "parts": 1}
+        order["b3"] = False
         pairs = dict(Stamp(order, "web", "/", {}).pairs(17))  # type: ignore[arg-type]
         assert pairs[b"traceparent"] == f"00-{id_of(17)}-{trace(number, 17):016x}-01".encode()
 
@@ -152,6 +153,15 @@ class TestBrokenPropagation:
         ]
         assert Traces.of(run(polls)).broken == []
 
+    def test_what_a_test_sends_by_a_workloads_proxy_is_not_held_against_it(self) -> None:
+        asked = [
+            span._replace(attributes={**span.attributes, "x-meshtest-id": "ask-1"})
+            for span in dropped(1)
+            if int(span.trace, 16) < 1 << 32
+        ]
+        whole = [span for span in dropped(1) if int(span.trace, 16) > 1 << 32]
+        assert Traces.of(run([*whole, *asked])).broken == []
+
     def test_a_caller_that_nobody_calls_begins_its_own_traces(self) -> None:
         (maker := Maker("cd" * 16)).call("", "cron", "web", "v1", 0, 1)
         assert Traces.of(run([*shops(1), *maker.spans])).broken == []
@@ -176,3 +186,10 @@ class TestBrokenPropagation:
         (one,) = Traces.of(run(whole, hops=hops)).broken
         assert str(one) == "web did not forward traceparent to reviews: 3 broken traces"
         assert one.requests == ("load-0", "load-1", "load-2")
+
+    def test_a_service_may_have_another_name_than_its_pods(self) -> None:
+        """Service `pricing` selects app=price."""
+        pricing = Server("pricing", "v1", "price-v1-0")
+        hops = [hop(i, i + 0.1, Server("web", "v2", "web-v2-0"), "inbound", proxy="web-v2-0") for i in range(3)]
+        hops += [hop(i, i + 0.2, pricing, proxy="default/web-v2") for i in range(3)]
+        assert Traces.of(run(shops(3), hops=hops)).broken == []

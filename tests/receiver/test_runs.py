@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -30,6 +32,20 @@ def test_between_two_runs_spans_belong_to_none(run: Run) -> None:
 def test_a_run_without_spans_has_no_file(run: Run) -> None:
     run.receiver.flush()
     assert not run.file.exists()
+
+
+def test_nothing_that_decodes_is_imported_before_there_is_something_to_decode() -> None:
+    program = """
+import sys
+from meshtest_telemetry.receiver import Receiver
+receiver = Receiver()
+receiver.start()
+receiver.close()
+heavy = {"google", "grpc", "opentelemetry", "asyncio", "http", "ssl", "json"}
+print(sorted(heavy & {name.partition(".")[0] for name in sys.modules}))
+"""
+    done = subprocess.run([sys.executable, "-S", "-c", program], env={"PYTHONPATH": ":".join(sys.path)}, stdout=-1)
+    assert (done.returncode, done.stdout) == (0, b"[]\n")
 
 
 def test_closing_twice_is_once(run: Run) -> None:

@@ -48,7 +48,7 @@ _UNITS = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _METHOD = re.compile(r"[A-Z]+")
 _URL = re.compile(r"(?:http2?://[^/\s]+(/\S*)?|grpc://[^/\s]+/[^/\s]+/[^/\s]+)")
 _FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_WORK = re.compile(r"(\S.*?)\s+([\d.]+[a-zµ]+)(?:\s+(error)(?::([\d.]+)%?)?)?")
+_WORK = re.compile(r"(\S.*?)\s+([\d.]+[a-zµ]+)(?:\s+(error)(?::(\d+(?:\.\d+)?)%?)?)?")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)")
 
 Weights = tuple[tuple[int, float], ...]

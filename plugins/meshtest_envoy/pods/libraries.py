@@ -1,4 +1,4 @@
-"""What only some pods need: h2 and wsproto, which are not of the standard library, and ssl.
+"""What only some pods need: h2 and wsproto, which are not of the standard library, ssl, and telling of spans.
 
 The supervisor starts without site-packages (`-S`) and without ssl, since both cost the start of every mesh. The runner
 tells it where the libraries are; a stand-in looks there when a connection needs them. One whose ports are known to need
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 
+from meshtest_envoy.pods.behaviour import PREFIX
 from meshtest_envoy.pods.order import Order
 
 NAMES = ("h2", "hpack", "hyperframe", "wsproto", "h11")
@@ -35,11 +36,15 @@ def restore_ssl() -> None:
 
 def needed(order: Order) -> bool:
     """The pod is known to need some of it."""
-    return order.tls is not None or _speaks_http2(order)
+    return order.tls is not None or _speaks_http2(order) or _tells_spans(order)
 
 
 def _speaks_http2(order: Order) -> bool:
     return any(protocol in HTTP2 for _, protocol in order.protocols)
+
+
+def _tells_spans(order: Order) -> bool:
+    return PREFIX + "spans" in order.annotations
 
 
 def prepare(order: Order) -> bool:
@@ -49,6 +54,8 @@ def prepare(order: Order) -> bool:
         find()
         import meshtest_envoy.pods.http2_client
         import meshtest_envoy.pods.http2_server
+    if _tells_spans(order):
+        import meshtest_envoy.pods.telling
     if order.tls is not None:
         restore_ssl()
         import meshtest_envoy.pods.tls  # noqa: F401

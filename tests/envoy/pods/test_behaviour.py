@@ -8,6 +8,7 @@ from meshtest_envoy.pods.behaviour import (
     Behaviour,
     Delay,
     Wish,
+    Work,
     chance,
     delay,
     pick,
@@ -36,6 +37,8 @@ def test_every_annotation_of_the_table() -> None:
         crash_after="100",
         drain="abrupt",
         propagate="false",
+        drop_headers="traceparent, X-B3-TraceId",
+        spans="redis GET 5ms; stripe charge 30ms error\ndb SELECT 1.5ms error:10%",
     ) == Behaviour(
         calls=("http://a:1/x", "http://b:2", "http://c"),
         calls_required=False,
@@ -45,7 +48,14 @@ def test_every_annotation_of_the_table() -> None:
         crash_after=100,
         drain="abrupt",
         propagate=False,
+        drop_headers=("traceparent", "x-b3-traceid"),
+        spans=(Work("redis GET", 0.005), Work("stripe charge", 0.03, 100.0), Work("db SELECT", 0.0015, 10.0)),
     )
+
+
+def test_a_stand_in_may_tell_no_spans_or_only_its_own() -> None:
+    assert annotated().spans is None
+    assert annotated(spans="").spans == ()
 
 
 def test_a_call_has_a_method_and_a_scheme() -> None:
@@ -94,6 +104,10 @@ def test_calls_of_the_settings_count_without_an_annotation() -> None:
         ("errors", "503:60,500:41", "adds up to more than 100 percent"),
         ("errors", "99:1", "statuses from 200 to 599"),
         ("crash-after", "-1", "not a number of requests"),
+        ("spans", "redis", "'redis' is not NAME DURATION"),
+        ("spans", "redis GET 5", "is not NAME DURATION"),
+        ("spans", "redis GET 5ms error:1.2.3", "is not NAME DURATION"),
+        ("spans", "redis GET 5xs", "'5xs' is not a duration"),
         ("drain", "slow", "'slow' is none of graceful, abrupt, ignore"),
     ],
 )

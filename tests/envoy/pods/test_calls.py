@@ -129,6 +129,12 @@ def test_propagation_can_be_forgotten_as_real_services_do(caller: Callable[..., 
     assert proxy.asked[0][1] == {"host": "reviews:9080"}
 
 
+def test_one_header_can_be_forgotten(caller: Callable[..., Wire], proxy: Proxy) -> None:
+    wire = caller("http://reviews:9080/200/plain", **{"drop-headers": "traceparent"})
+    wire.get(x_request_id="1", traceparent="00-a-b-01", tracestate="k=v").answer()
+    assert proxy.asked[0][1] == {"host": "reviews:9080", "x-request-id": "1", "tracestate": "k=v"}
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [
