@@ -1,6 +1,6 @@
 """Spans: from the response to the record, 5,000 a second for a minute, ten times too many, and what tracing costs.
 
-SECONDS=10 in the environment makes the long part shorter.
+BENCH_SECONDS=10 in the environment makes the long part shorter.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from meshtest.model.tables import quantile
 from meshtest.settings import Settings
 
 WEB = Path(__file__).parents[2] / "suites" / "traffic_shift" / "web.yaml"
-RATE, SECONDS = 5_000, float(os.environ.get("SECONDS", "60"))
+RATE, SECONDS = 5_000, float(os.environ.get("BENCH_SECONDS", "60"))
 OVERLOAD, OVERLOAD_SECONDS = 10 * RATE, 5.0
 BATCH = 100
 """Spans of a message: what Envoy sends of 5,000 a second every 20 ms."""

@@ -128,15 +128,16 @@ def _typed(config: Mapping[str, Any]) -> Message:
 
 
 def _manager(config: Mapping[str, Any]) -> Message:
-    shared = {k: v for k, v in config.items() if k in SHARED}
-    own = {k: v for k, v in config.items() if k not in shared and k != "@type"}
+    shared: list[Mapping[str, Any]] = [{k: v for k, v in config.items() if k in SHARED}]
+    own = {k: v for k, v in config.items() if k not in shared[0] and k != "@type"}
     if tracing := own.get("tracing"):
         tags = tracing.get("custom_tags", [])
-        shared["tracing"] = {**tracing, "custom_tags": [tag for tag in tags if "literal" not in tag]}
+        shared.append({"tracing": {**tracing, "custom_tags": [tag for tag in tags if "literal" not in tag]}})
         own["tracing"] = {"custom_tags": [tag for tag in tags if "literal" in tag]}
     result: Any = message_class(MANAGER.removeprefix(TYPE_URL))()
     _into(result, own)
-    result.MergeFrom(_known(MANAGER, json.dumps(shared)))
+    for part in shared:
+        result.MergeFrom(_known(MANAGER, json.dumps(part)))
     return cast(Message, result)
 
 
