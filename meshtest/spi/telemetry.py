@@ -18,7 +18,6 @@ fields of the span of it, and of the direction (`outbound`, `inbound`, `gateway`
 DIRECTION_TAG = "meshtest.direction"
 
 
-
 @dataclass(frozen=True)
 class Collector:
     """Where spans of a run are taken: OTLP/HTTP at `http`/v1/traces, Zipkin v2 JSON at `http`/api/v2/spans, OTLP/gRPC
