@@ -17,7 +17,6 @@ from meshtest.model.request import Request, Requests
 from meshtest.model.settled import settled
 from meshtest.model.sightings import sightings
 from meshtest.model.tables import quantile
-from meshtest.model.trace_ids import ALL_TRACED, TraceIds
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,8 @@ class View:
         """The answered request with the longest latency; `traced`: of those whose trace was asked for."""
         found = self._answered(version)
         if traced:
+            from meshtest.model.trace_ids import ALL_TRACED, TraceIds  # few ask for traces
+
             ids = TraceIds.of(self.history)
             found = [r for r in found if ids.traced(r.load, r.index)]
             if not found:
