@@ -13,6 +13,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -82,6 +83,8 @@ class Chromium:
             self._process.kill()
             self._process.wait(10)
         os.close(self._in)
+        with contextlib.suppress(ProcessLookupError):  # a helper that is left would write into the profile again
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._profile.cleanup()
 
     # The protocol: JSON, each message ended by a zero byte.
