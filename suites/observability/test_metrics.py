@@ -17,7 +17,7 @@ from meshtest import NO_DATA, Mesh
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs prometheus: apt install prometheus")
 
 ISTIO_MS = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, math.inf)
-LINKERD_MS = (1, 2, 3, 4, 5, *(s * 10**e for e in range(1, 5) for s in (1, 2, 3, 4, 5)), math.inf)
+LINKERD_MS = (1, 10, 50, 100, 200, 300, 400, 500, 1000, 5000, 10000, math.inf)
 TOLD_BY_CALLERS = ('reporter="source",response_code="200"', 'reporter="source"')
 WARM_UP = "GET http://web/?codes=200:1,500:1"
 """Success and failure of both versions: a rate knows nothing of what was counted before a series' first scrape."""
