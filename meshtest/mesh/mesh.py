@@ -3,7 +3,8 @@
     documents ──edit──► documents ──compile──► topology ──provider──► in force
         every change: config.apply, config.ack (or config.rejected) in the history, its diff in the run folder
 
-Not here: what a change means (manifests/), how it is brought about (providers), what counts as noticed (checks/).
+Not here: what can be asked of it (observed.py), what a change means (manifests/), how it is brought about (providers),
+what counts as noticed (checks/).
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -39,11 +39,12 @@ from meshtest.mesh.collecting import Collecting
 from meshtest.mesh.entering import source_for, source_of, source_of_load
 from meshtest.mesh.faults import Injection
 from meshtest.mesh.load import Load
+from meshtest.mesh.observed import Observed
 from meshtest.mesh.service import ServiceHandle, VersionHandle
 from meshtest.mesh.strain import Strain
 from meshtest.model.diagnostic import Diagnostic
 from meshtest.model.document import Document, Documents
-from meshtest.model.history import History, Hop
+from meshtest.model.history import History
 from meshtest.model.request import SERVED_BY, Lane
 from meshtest.model.route import Fault
 from meshtest.model.service import Workload
@@ -59,21 +60,13 @@ from meshtest.spi.provider import Context, Provider, TellsProxyCpu
 
 if TYPE_CHECKING:
     from meshtest.loads.ask import Reply, Spoken, TlsAsk
-    from meshtest.mesh.metrics import MeshMetrics
-    from meshtest.mesh.promql import Questions
-    from meshtest.mesh.traces import Looking
-    from meshtest.model.graph import Graph
-    from meshtest.model.series import Matrix, Number, Vector
-    from meshtest.model.traces import Traces
     from meshtest.preflight import Finding
-    from meshtest.spi.telemetry import Collector, PromQl
-    from meshtest.telemetry.builtin import Reporter
-    from meshtest.telemetry.samples import Metrics
+    from meshtest.spi.telemetry import Collector
 
 Edit = Callable[[TrafficDialect, Documents, Topology], Documents]
 
 
-class Mesh:
+class Mesh(Observed):
     """One mesh for one run. Use it as a context manager; in pytest it is the fixture `mesh`."""
 
     def __init__(self, provider: Provider, run: Run, settings: Settings, *, owns_provider: bool = True) -> None:
@@ -104,16 +97,15 @@ class Mesh:
         self._number = 0
         self._flushed = 0
         self._owns_provider = owns_provider
-        self._opened = False
-        self._questions: Questions | None = None
-        self._metrics: MeshMetrics | None = None
+        self.opened = False
+        """The provider has been started for this run."""
 
     # ---- life
 
     def open(self) -> Self:
         """Start the provider; `apply` does it when it was not done before."""
-        if not self._opened:
-            self._opened = True
+        if not self.opened:
+            self.opened = True
             self.collector = self._collecting.begin(self.run, self.settings.traces)
             self.provider.open(self.context())
         return self
@@ -123,18 +115,14 @@ class Mesh:
         for load in self.loads:
             with contextlib.suppress(Exception):
                 load.stop()
-        if self._questions is not None:
-            with contextlib.suppress(Exception):
-                self._questions.close()
-        if self._metrics:
-            self._metrics.close()
+        self.stop_observing()
         try:
             self._last_spans()
             for failure in self.run.undo.unwind():
                 self.record("undo.failed", failure.name, text=str(failure))
             if self._owns_provider:
                 self.provider.close()
-            elif self._opened:
+            elif self.opened:
                 self.provider.release()
         finally:
             self._collecting.end(close=self._owns_provider)
@@ -489,128 +477,6 @@ class Mesh:
         if flushed:
             self.flush()
         return self.run.history()
-
-    def hops(self) -> Sequence[Hop]:
-        return self.history(flushed=True).hops
-
-    @property
-    def traces(self) -> Traces:
-        """The traces of all requests that have ended and were sampled: `mesh.traces.where(service="ratings")`."""
-        return self.look.all()
-
-    @cached_property
-    def look(self) -> Looking:
-        """Waits for traces (mesh/traces.py)."""
-        from meshtest.mesh.traces import Looking  # and most tests look at none
-
-        return Looking(self)
-
-    @property
-    def resets(self) -> int:
-        """Requests that some proxy saw reset, refused or cut by the other side (flags UC, UF, UR)."""
-        cut = {"UC", "UF", "UR"}
-        return len({h.request_id for h in self.hops() if cut & set(h.flags.split(","))})
-
-    def graph(self, start: float = 0.0, end: float | None = None) -> Graph:
-        """Who called whom so far, or in a window of the run: `mesh.graph()["web@v2"].calls["price@v1"].failed`."""
-        from meshtest.telemetry.graph import graph_of  # for those who ask
-
-        return graph_of(self.history(flushed=True), start or None, end)
-
-    # ---- metrics
-
-    @property
-    def prometheus(self) -> PromQl:
-        """A real Prometheus with the metrics of this mesh, started by the first that asks; what was counted before has
-        no rate there. Setting `prometheus`: another binary, or the URL of one that runs."""
-        return self._asked_of().prometheus
-
-    def query(self, promql: str, *, at: float | None = None) -> Vector:
-        """PromQL, as of now - every request that has ended is counted and scraped - or as of a second of the run.
-
-        The answer of one series compares as its number does; without data a comparison fails and says why.
-        """
-        return self._asked_of().query(promql, at)
-
-    def query_range(self, promql: str, start: float = 0.0, end: float | None = None, step: float = 1.0) -> Matrix:
-        """PromQL at each `step` seconds from one second of the run to another; `end` left out: until now, with the
-        steps counted back from there."""
-        return self._asked_of().query_range(promql, start, end, step)
-
-    def flagger_metric(
-        self, metric: str, *, provider: str = "istio", at: float | None = None, **variables: Any
-    ) -> Number:
-        """What Flagger's builtin `request-success-rate` (percent) or `request-duration` (ms) reads by its own query:
-        `target="web-v2"`, `interval="10s"`, `namespace`, ..."""
-        from meshtest.telemetry.flagger import variables_of
-
-        return self._asked_of().flagger_metric(metric, provider, variables_of(variables), at)
-
-    def metric_template(self, template: str | Document, *, at: float | None = None, **variables: Any) -> Number:
-        """What Flagger reads by a MetricTemplate, given or applied under this name, filled in with `target`,
-        `interval`, `namespace`, `variables={...}` ...; it is asked here, whatever its `address`."""
-        from meshtest.telemetry.flagger import variables_of
-
-        return self._asked_of().template(template, variables_of(variables), at)
-
-    def success_rate(
-        self,
-        service: str,
-        *,
-        version: str = "",
-        reporter: Reporter = "user",
-        seconds: float | None = None,
-        since: float = 0.0,
-    ) -> Number:
-        """Percent of the requests that did not fail, exactly: of `web`, `web@v2`; of those begun in the last so many
-        seconds, or since a second of the run.
-
-        `reporter`: `user` (what the loads saw), `source` (the callers' proxies) or `destination` (the service's
-        proxies, all that Flagger's builtin queries see).
-        """
-        return self._asked_of().success_rate(service, version, reporter, seconds, since)
-
-    def duration(
-        self,
-        service: str,
-        *,
-        p: float = 0.99,
-        version: str = "",
-        reporter: Reporter = "user",
-        seconds: float | None = None,
-        since: float = 0.0,
-    ) -> Number:
-        """Seconds that a share `p` of the requests did not exceed, exactly; the rest as for success_rate()."""
-        return self._asked_of().duration(service, p, version, reporter, seconds, since)
-
-    def _asked_of(self) -> Questions:
-        if self._questions is None:
-            from meshtest.mesh.promql import Questions  # who asks nothing pays nothing
-
-            self._questions = Questions(self)
-        return self._questions
-
-    # ---- what was counted
-
-    @property
-    def metrics_url(self) -> str:
-        """Where to scrape the metrics of this mesh, of its proxies and of its pods, while it lives: Prometheus text or
-        OpenMetrics. Named as Istio names them, or Linkerd if the manifests are Linkerd's."""
-        return self._measured().url
-
-    def metrics(self) -> Metrics:
-        """The metrics by now, to assert on: `mesh.metrics().value("istio_requests_total", reporter="source")`. A proxy
-        counts a request when it has ended; unless a load is running, none is under way."""
-        if self._opened and not any(load.sending for load in self.loads):
-            self.provider.settle()
-        return self._measured().now()
-
-    def _measured(self) -> MeshMetrics:
-        if self._metrics is None:
-            from meshtest.mesh.metrics import MeshMetrics  # with an HTTP server, and most runs ask for none
-
-            self._metrics = MeshMetrics(self)
-        return self._metrics
 
     # ---- judgement
 

@@ -104,6 +104,8 @@ def _weighed(history: History, service: str, version: str, weight: Weight) -> tu
     """Requests of the host while the weight was in force, against the chance that none of them went there."""
     seen = sightings(history, service).count(weight.since, weight.until)
     count, share = sum(seen.values()), weight.percent / 100
+    if not count:
+        return "no-traffic", f"no request to {service} came as far as to a version: see the flags of its edges"
     chance = (1 - share) ** count
     wanted = f"{version} was meant to get {percent(share)} of {plural(count, 'request')} to {service}"
     if chance > LIKELY:

@@ -224,6 +224,12 @@ class TestMissing:
         graph = graph_of(history([request(i, i / 10, WEB1) for i in range(50)], events))
         assert self.reason(graph, "web@v2")[:2] == ("client", "no-endpoints")
 
+    def test_requests_that_chose_no_version_are_no_chance(self) -> None:
+        events = [*pods(WEB1, WEB2), *config({"web": {"v1": 50.0, "v2": 50.0}})]
+        hops = [hop(1, 0.0, UNKNOWN_SERVER, proxy=CLIENT, status=503, flags="FI", cluster="-", authority="web")]
+        graph = graph_of(history([request(1, 0.0, UNKNOWN_SERVER, status=503)], events, hops))
+        assert {(m.target, m.reason) for m in graph.missing} == {("web@v1", "no-traffic"), ("web@v2", "no-traffic")}
+
     def test_a_small_weight_of_few_requests_is_chance(self) -> None:
         events = [*pods(WEB1, WEB2), *config({"web": {"v1": 99.0, "v2": 1.0}})]
         graph = graph_of(history([request(i, i / 10, WEB1) for i in range(20)], events))
