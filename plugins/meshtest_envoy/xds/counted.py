@@ -15,7 +15,7 @@ from meshtest.model.service import Workload
 from meshtest.model.topology import Topology, key
 from meshtest_envoy.xds import endpoints, names, peers, stats, streams
 from meshtest_envoy.xds import listeners as network
-from meshtest_envoy.xds.clusters import HTTP_OPTIONS
+from meshtest_envoy.xds.clusters import HTTP2, HTTP_OPTIONS
 from meshtest_envoy.xds.replicas import Replica
 from meshtest_envoy.xds.resources import Json, Resources
 from meshtest_envoy.xds.stats import Counting, Log
@@ -67,7 +67,8 @@ class Instruments:
         leading = names.led_to(topology).get(key(workload), {}).get(port, ())
         service = leading[0][0].fqdn if leading else ""
         owner = f"{self.counting.peers.id(peers.of_workload(workload))}/{service}"
-        log = Log(self.counting, owner, inbound=True, authority=not service)
+        grpc = names.port_protocols(topology, workload).get(port) in HTTP2
+        log = Log(self.counting, owner, inbound=True, authority=not service, grpc=grpc)
         self._change(listeners, name, log, http=[stats.remember_peer(self.counting)])
 
     def _change(
@@ -133,7 +134,7 @@ def logging(made: Json, log: Log, http: Sequence[Json]) -> Json:
     if made["name"] == MANAGER:
         added: Json = {
             "access_log": [*config["access_log"], *log.of_requests()],
-            "http_filters": [*http, stats.count_messages(), *config["http_filters"]],
+            "http_filters": [*http, *([stats.count_messages()] if log.grpc else []), *config["http_filters"]],
         }
     elif made["name"] == TCP_PROXY:
         own = [{**logger, "filter": stats.END} for logger in config["access_log"]]

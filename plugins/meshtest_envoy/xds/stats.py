@@ -58,6 +58,8 @@ class Log(NamedTuple):
     """Which host was asked for counts: no service tells where the request went."""
     mutual: bool = True
     """The connection between the proxies may be mutual TLS."""
+    grpc: bool = True
+    """Calls of gRPC may pass, whose messages count; to know them costs each request some 2 % of Envoy's CPU."""
 
     def of_requests(self) -> list[Json]:
         """For a connection manager. A tunnel (CONNECT) is a connection."""
@@ -69,9 +71,10 @@ class Log(NamedTuple):
         # numbers of messages are part of the name: Envoy tells them in one word, and counts only what is a number
         messages = f"{self._request}{SEPARATOR}%FILTER_STATE({GRPC_STATS}:PLAIN)%"
         requests = [
-            logger(self.counting.prefix, [counter(REQUESTS, self._request)], histograms, {} if self.inbound else PLAIN),
-            logger(self.counting.prefix, [counter(MESSAGES, messages)], where=GRPC),
+            logger(self.counting.prefix, [counter(REQUESTS, self._request)], histograms, {} if self.inbound else PLAIN)
         ]
+        if self.grpc:
+            requests.append(logger(self.counting.prefix, [counter(MESSAGES, messages)], where=GRPC))
         return requests if self.inbound else [*requests, self._connections(TUNNEL, OPENED, CLOSED)]
 
     def of_connections(self) -> list[Json]:
