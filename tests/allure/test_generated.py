@@ -59,8 +59,9 @@ def test_the_generator_has_all_of_it(project: Project, generator: str) -> None:
 
 
 def test_a_browser_shows_the_steps_and_the_timeline_from_disk(project: Project, generator: str) -> None:
-    if BINARY is None:
-        pytest.skip(MISSING)
+    """Not by default: when Allure's own program in the page draws and hears clicks is not ours to promise."""
+    if BINARY is None or not os.environ.get("MESHTEST_ALLURE_BROWSER"):
+        pytest.skip(MISSING if BINARY is None else "set MESHTEST_ALLURE_BROWSER=1 to click through Allure's page")
     project.run("-k", "fails")
     page = generated(generator, project.folder / "results", "--single-file") / "index.html"
     with Chromium() as browser:

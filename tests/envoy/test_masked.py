@@ -45,10 +45,10 @@ def test_an_endpoint_that_goes_is_masked_by_retries_and_told(mesh: Mesh) -> None
         load.until(requests=150)
     assert load.failures == []
     assert load.outages == []
-    (first, *_) = load.masked_outages
-    assert first.retried >= 10
-    assert 0.02 < first.window.share <= 1
-    assert any("pod." in event for event in first.around)
+    seen = max(load.masked_outages, key=lambda outage: outage.retried)  # a busy machine may hold requests up before
+    assert seen.retried >= 10
+    assert 0.02 < seen.window.share <= 1
+    assert any("pod." in event for event in seen.around)
     mesh.verify(no_downtime())
     with pytest.raises(RolloutFailed, match=r"FAIL: masked: \d+ requests were saved by a retry, .* masked outage"):
         mesh.verify(masked())
