@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
+from typing import NoReturn
 
 from meshtest.errors import ManifestError, MeshtestError, UsageError
 from meshtest.model.verdict import Outcome
@@ -72,9 +73,17 @@ def _terminated(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+class _Parser(argparse.ArgumentParser):
+    """A wrong word on the command line is bad input; argparse would exit with 2, which is an interruption's."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Only the module of the command that is used is imported."""
-    parser = argparse.ArgumentParser(prog="meshtest", description="Chaos and verification for service-mesh rollouts.")
+    parser = _Parser(prog="meshtest", description="Chaos and verification for service-mesh rollouts.")
     parser.add_argument("--version", action="version", version=f"meshtest {version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     used = next((word for word in words if not word.startswith("-")), "")
