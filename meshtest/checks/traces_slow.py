@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -70,13 +70,13 @@ span_duration = SpanDuration
 
 def blame(slow: Sequence[Call]) -> str:
     """`price@v1 took 98 % of that time (400 ms a call, delay injected)`: whose own time it was."""
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
     parts: dict[str, list[Call]] = {}
     for call in slow:
         for part in call.walk():
-            spent[part.label] += part.own_seconds  # type: ignore[assignment]
+            spent[part.label] += part.own_seconds
             parts.setdefault(part.label, []).append(part)
-    name, took = spent.most_common(1)[0]
+    name, took = max(spent.items(), key=lambda item: item[1])
     faults = {part.fault for part in parts[name]} - {""}
     injected = f", {' and '.join(sorted(faults))} injected" if faults else ""
     each = seconds(took / len(parts[name]))

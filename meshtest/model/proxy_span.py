@@ -68,11 +68,11 @@ def cluster(span: Span) -> str:
 
 def side(span: Span) -> Side:
     """Of a caller's proxy, of a destination's, of a gateway; "" of no proxy."""
-    told = span.attributes.get(DIRECTION)
     if span.source != "proxy":
         return ""
+    told: Side = span.attributes.get(DIRECTION, "")
     if told in ("gateway", "outbound", "inbound"):
-        return told  # type: ignore[no-any-return]
+        return told
     if cluster(span).startswith("inbound|"):
         return "inbound"
     if span.kind == "client" or cluster(span).startswith("outbound|"):
