@@ -1,0 +1,81 @@
+"""What each provider makes of the weights it is told: not all of them can mirror, match or keep a session.
+
+Rules: fluxcd/flagger pkg/router/{istio,gateway_api,smi,nop}.go. A provider that Flagger does not know is Istio's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from meshtest.rollouts.canary.spec import Canary
+from meshtest.rollouts.canary.state import ALL_CANARY, ALL_PRIMARY, Routes, Status
+
+GATEWAY_API = "gatewayapi"
+KUBERNETES = "kubernetes"
+LINKERD = "linkerd"
+ISTIO = "istio"
+
+
+def family(provider: str) -> str:
+    """`gatewayapi:v1` -> `gatewayapi`."""
+    return provider.partition(":")[0]
+
+
+def moves_traffic(canary: Canary) -> bool:
+    """Plain Kubernetes has no weights: the apex Service always selects the primary."""
+    return canary.provider != KUBERNETES
+
+
+def written(canary: Canary, routes: Routes) -> Routes:
+    """The routes as the provider's objects can say them."""
+    return replace(routes, mirrored=routes.mirrored and mirrors(canary))
+
+
+def mirrors(canary: Canary) -> bool:
+    """Whether a mirror that is asked for comes to be."""
+    match family(canary.provider):
+        case "gatewayapi":
+            return canary.analysis.iterations > 0
+        case "linkerd" | "kubernetes":
+            return False
+        case _:
+            return not canary.service.is_tcp and not canary.analysis.match
+
+
+def sees_mirror(canary: Canary) -> bool:
+    """Whether Flagger finds its own mirror again: on Istio it looks at the weighted rule, the cookie's stands before."""
+    return not (family(canary.provider) == ISTIO and canary.analysis.affinity)
+
+
+def read(canary: Canary, routes: Routes, status: Status) -> Routes:
+    """The routes as Flagger reads them back at the start of a tick."""
+    if not moves_traffic(canary):
+        return ALL_CANARY if status.iterations > 0 else ALL_PRIMARY
+    return replace(routes, mirrored=routes.mirrored and sees_mirror(canary))
+
+
+def refusal(canary: Canary) -> str:
+    """Why the provider's objects cannot be made at all; empty: they can."""
+    service = canary.service
+    if family(canary.provider) == GATEWAY_API and not service.gateway_refs:
+        return "GatewayRefs must be specified when using Gateway API as a provider."
+    if family(canary.provider) == ISTIO and service.delegation and (service.hosts or service.gateways):
+        named = f"{service.name}.{canary.namespace}"
+        return (
+            f"reconcileVirtualService failed: VirtualService {named} cannot have hosts and gateways "
+            "when delegation enabled"
+        )
+    return ""
+
+
+def keeps_sessions(canary: Canary) -> bool:
+    """Session affinity is written by Istio and Gateway API; Istio's A/B rules replace it, as do TCP routes."""
+    if canary.analysis.affinity is None:
+        return False
+    match family(canary.provider):
+        case "gatewayapi":
+            return True
+        case "istio":
+            return not canary.service.is_tcp
+        case _:
+            return False
