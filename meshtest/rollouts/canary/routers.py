@@ -43,7 +43,7 @@ def mirrors(canary: Canary) -> bool:
 
 
 def sees_mirror(canary: Canary) -> bool:
-    """Whether Flagger finds its own mirror again: on Istio it looks at the weighted rule, the cookie's stands before."""
+    """Whether Flagger finds its own mirror again: on Istio it looks for it in another rule than the cookie's."""
     return not (family(canary.provider) == ISTIO and canary.analysis.affinity)
 
 

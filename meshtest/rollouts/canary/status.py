@@ -27,7 +27,7 @@ def noticed(status: Status, target: Target) -> Status:
 
 
 def entered(status: Status, phase: Phase, *, iterations: int) -> Status:
-    """A change of phase. `iterations`: of the analysis; a gate before promotion goes back to the one before the last."""
+    """A change of phase. `iterations`: of the analysis; a gate before the promotion goes back to the last but one."""
     changed = replace(status, phase=phase)
     if phase not in KEEP_COUNTS:
         back = iterations - 1 if phase is Phase.WAITING_PROMOTION else 0

@@ -16,6 +16,7 @@ from meshtest.rollouts.canary.observations import Target
 from meshtest.rollouts.canary.replies import Answer, Readiness, Reading
 from meshtest.rollouts.canary.spec import Canary, Hook, HookType, Metric, Severity
 from meshtest.rollouts.canary.state import Phase, Routes, State, Status
+from meshtest.rollouts.canary.status import entered, is_new
 from meshtest.rollouts.canary.steps import (
     Alert,
     CallHook,
@@ -34,7 +35,6 @@ from meshtest.rollouts.canary.steps import (
     Source,
     Who,
 )
-from meshtest.rollouts.canary.status import entered, is_new
 
 
 class Turn:

@@ -5,6 +5,8 @@ Rules: nextStepWeight, runCanary and runPromotionTrafficShift of fluxcd/flagger 
 
 from __future__ import annotations
 
+import itertools
+
 from meshtest.rollouts.canary.spec import TOTAL, Analysis
 from meshtest.rollouts.canary.state import MIRRORED, Routes
 
@@ -19,7 +21,7 @@ def increase(analysis: Analysis, weight: int) -> int:
         return 1  # anything above zero leads on to the promotion
     if weight == 0:
         return min(room, steps[0])
-    for here, following in zip(steps, steps[1:], strict=False):
+    for here, following in itertools.pairwise(steps):
         if here == weight:
             return min(room, following - weight)
     return room
