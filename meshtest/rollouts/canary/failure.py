@@ -40,6 +40,8 @@ def primary_gave_up(turn: Turn, error: str) -> Script[None]:
 
 def canary_gave_up(turn: Turn) -> Script[None]:
     """The canary's deadline has passed."""
+    if turn.seen.phase in PROMOTED:
+        yield from turn.note("FL55")
     if turn.seen.failed_checks < turn.analysis.threshold:
         yield from turn.note("FL27")
     yield from roll_back(turn)

@@ -286,6 +286,12 @@ _ALL = (
         "While confirm-promotion denies, an A/B test is asked at every other tick only.",
         f"{_HOOKS} runConfirmPromotionHooks sets the iterations back by one",
     ),
+    Surprise(
+        "FL55",
+        "When the canary's pods break during promotion, the rollout is reported as failed and rolled back - to a "
+        "primary that has the new version already: all users stay on it.",
+        f"{_SCHEDULER} advanceCanary looks at the canary before it looks at the phase",
+    ),
 )
 
 SURPRISES: Mapping[str, Surprise] = {surprise.code: surprise for surprise in _ALL}

@@ -1,0 +1,264 @@
+"""Every surprise: shown in ticks where it happens there, found in the Canary where it stands there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from meshtest.manifests.view import shown
+from meshtest.rollouts.canary import Readiness, Tick
+from meshtest.rollouts.canary.bites import bites
+from meshtest.rollouts.canary.surprises import SURPRISES
+from tests.rollouts.podinfo import (
+    NO,
+    V1,
+    V2,
+    V3,
+    called,
+    document,
+    hook,
+    phases,
+    podinfo,
+    routes,
+    seen,
+    ticks,
+    to_promotion,
+)
+
+WAITING = Readiness(error="waiting for rollout to finish")
+STUCK = Readiness(error="deadline exceeded", retriable=False)
+
+
+def bitten(found: Iterable[Tick]) -> set[str]:
+    return {code for tick in found for code in tick.surprises}
+
+
+@pytest.mark.parametrize("code", SURPRISES)
+def test_each_is_one_sentence_with_a_source(code: str) -> None:
+    surprise = SURPRISES[code]
+    assert re.fullmatch(r"FL\d\d", code)
+    assert surprise.says.endswith(".")
+    assert surprise.source
+
+
+class TestInTicks:
+    def test_fl01_nobody_is_asked_to_roll_back_while_the_rollout_waits(self) -> None:
+        canary = podinfo(webhooks=[hook("confirm-rollout"), hook("rollback")])
+        found = ticks(canary, seen(V1), (2, seen(V2, hooks={"confirm-rollout": NO})))
+        assert "FL01" in found[-1].surprises
+        assert called(found[-1]) == ["confirm-rollout"]
+
+    def test_fl02_an_approval_lets_the_next_revision_through(self) -> None:
+        canary = podinfo(stepWeight=10, webhooks=[hook("confirm-rollout")])
+        found = ticks(canary, seen(V1), (2, seen(V2)), (2, seen(V3)))
+        assert "FL02" in found[3].surprises
+        assert [called(tick) for tick in found[2:]] == [[], [], []]
+        assert routes(found)[-2:] == ["100/0", "90/10"]
+
+    def test_fl03_fl04_blue_green_is_asked_twice_and_its_status_misleads(self) -> None:
+        canary = podinfo(iterations=2, webhooks=[hook("confirm-promotion")])
+        found = ticks(canary, seen(V1), (4, seen(V2)), seen(V2, hooks={"confirm-promotion": NO}))
+        assert [called(tick) for tick in found[-2:]] == [["confirm-promotion"]] * 2
+        assert {"FL03", "FL04"} <= set(found[-1].surprises)
+        assert (str(found[-1].state.routes), found[-1].state.status.weight) == ("0/100", 0)
+
+    def test_fl05_pre_rollout_hooks_repeat_while_the_first_step_is_denied(self) -> None:
+        canary = podinfo(webhooks=[hook("pre-rollout"), hook("confirm-traffic-increase")])
+        found = ticks(canary, seen(V1), seen(V2), (3, seen(V2, hooks={"confirm-traffic-increase": NO})))
+        assert [called(tick)[0] for tick in found[2:]] == ["pre-rollout"] * 3
+        assert bitten(found) >= {"FL05"}
+
+    def test_fl07_the_maximum_is_exceeded(self) -> None:
+        found = to_promotion(podinfo(stepWeight=20, maxWeight=50))
+        assert "40/60" in routes(found)
+        assert "FL07" in bitten(found)
+
+    @pytest.mark.parametrize(
+        ("provider", "more"),
+        [
+            ("gatewayapi:v1", {}),
+            ("linkerd", {}),
+            ("istio", {"match": [{"headers": {"a": {"exact": "b"}}}]}),
+            ("istio", {"sessionAffinity": {"cookieName": "a"}}),
+        ],
+    )
+    def test_fl09_a_mirror_that_flagger_cannot_see_stops_it_for_ever(self, provider: str, more: dict[str, Any]) -> None:
+        told = {"spec": {"provider": provider}, "mirror": True, "webhooks": [hook("pre-rollout")], **more}
+        found = ticks(podinfo(**told), seen(V1), (20, seen(V2)))
+        assert [called(tick) for tick in found[2:]] == [["pre-rollout"]] * 19
+        assert found[-1].state.status.weight == 0
+        assert "FL09" in found[-1].surprises
+        assert "FL09" in codes(**told)
+
+    def test_fl12_going_back_to_the_promoted_version_does_not_end_the_analysis(self) -> None:
+        found = ticks(podinfo(stepWeight=50), seen(V1), (2, seen(V2)), (4, seen(V1)))
+        assert "FL12" in bitten(found)
+        assert phases(found)[-1] == "Succeeded"
+        status = found[-1].state.status
+        assert (found[-1].state.primary, status.promoted) == ("v1", "v2")
+
+    def test_fl20_confirm_rollout_is_asked_about_the_revision_before(self) -> None:
+        from meshtest.rollouts.canary.checksum import checksum
+
+        canary = podinfo(webhooks=[hook("confirm-rollout"), hook("pre-rollout")])
+        found = ticks(canary, seen(V1), (2, seen(V2)), seen(V2, canary=STUCK), seen(V3))
+        sums = [call.payload.checksum for tick in found for call, _ in tick.hooks]
+        assert sums == [checksum(revision, ()) for revision in ("v1", "v2", "v3")], "after a failure it is the new one"
+
+    def test_fl22_plain_kubernetes_says_so(self) -> None:
+        found = to_promotion(podinfo(spec={"provider": "kubernetes"}, iterations=2, match=[{"headers": {}}]))
+        assert "FL22" in bitten(found)
+
+    def test_fl23_plain_kubernetes_cannot_leave_a_broken_primary(self) -> None:
+        found = ticks(podinfo(spec={"provider": "kubernetes"}, iterations=1), seen(V1), (4, seen(V2)),
+                      seen(V2, primary=STUCK))  # fmt: skip
+        assert "FL23" in found[-1].surprises
+        assert (str(found[-1].state.routes), found[-1].state.status.weight) == ("100/0", 100)
+
+    def test_fl24_a_revision_is_forgotten_when_the_primary_is_not_ready(self) -> None:
+        found = ticks(podinfo(), seen(V1), seen(V2), seen(V2, canary=STUCK), seen(V3, primary=WAITING), (9, seen(V3)))
+        assert "FL24" in found[3].surprises
+        assert phases(found)[3:] == ["Failed"] * 10
+
+    def test_fl25_after_a_failed_promotion_the_fix_brings_the_outage(self) -> None:
+        found = ticks(podinfo(), seen(V1), (4, seen(V2)), seen(V2, primary=STUCK), (5, seen(V3, primary=STUCK)))
+        assert str(found[5].state.routes) == "0/100"
+        assert "FL25" in found[6].surprises
+        assert (str(found[6].state.routes), found[6].state.replicas) == ("100/0", 0)
+        assert phases(found)[6:] == ["Failed"] * 5
+
+    def test_fl26_a_revision_that_comes_during_promotion_is_not_checked_before_it_serves(self) -> None:
+        canary = podinfo(stepWeight=100, stepWeightPromotion=40)
+        found = ticks(canary, seen(V1), (3, seen(V2)), (2, seen(V3)))
+        assert routes(found)[-2:] == ["40/60", "80/20"]
+        assert "FL26" in bitten(found)
+
+    @pytest.mark.parametrize("broken", [{"canary": STUCK}, {"primary": STUCK}])
+    def test_fl27_nobody_is_told_of_a_rollback_for_readiness(self, broken: dict[str, Any]) -> None:
+        found = ticks(podinfo(), seen(V1), (2, seen(V2)), seen(V2, **broken))
+        assert phases(found)[-1] == "Failed"
+        assert found[-1].alerts == ()
+        assert "FL27" in found[-1].surprises
+
+    def test_fl28_an_alert_without_severity_is_never_sent(self) -> None:
+        found = to_promotion(podinfo(alerts=[{"name": "people", "providerRef": {"name": "slack"}}]))
+        assert [tick.alerts for tick in found if tick.alerts] == []
+        assert "FL28" in bitten(found)
+
+    def test_fl30_steps_that_do_not_rise_stop_it(self) -> None:
+        found = ticks(podinfo(stepWeights=[10, 10, 50]), seen(V1), (20, seen(V2)))
+        assert routes(found)[2:] == ["90/10"] * 19
+        assert found[-1].events == ()
+        assert "FL30" in found[-1].surprises
+
+    def test_fl31_a_weight_that_is_no_step_goes_to_100(self) -> None:
+        before = ticks(podinfo(stepWeights=[5, 50]), seen(V1), (2, seen(V2)))[-1].state
+        (tick,) = ticks(podinfo(stepWeights=[10, 20]), seen(V2), state=before)
+        assert str(tick.state.routes) == "0/100"
+
+    def test_fl32_a_mirror_does_not_limit_the_first_step(self) -> None:
+        found = ticks(podinfo(stepWeight=150, mirror=True), seen(V1), (3, seen(V2)))
+        assert routes(found)[-1] == "-50/150"
+
+    def test_fl42_the_target_is_stopped_and_the_route_never_made(self) -> None:
+        from dataclasses import replace
+
+        canary = podinfo(spec={"provider": "gatewayapi:v1"})
+        found = ticks(replace(canary, service=replace(canary.service, gateway_refs=())), (3, seen(V1)))
+        assert phases(found) == ["", "", ""]
+        assert found[-1].state.replicas == 0
+        assert found[-1].events[-1].message.startswith("GatewayRefs must be specified")
+
+    def test_fl54_a_denied_ab_test_is_asked_at_every_other_tick(self) -> None:
+        match = [{"headers": {"a": {"exact": "b"}}}]
+        canary = podinfo(iterations=2, match=match, webhooks=[hook("confirm-promotion")])
+        found = ticks(canary, seen(V1), (3, seen(V2)), (5, seen(V2, hooks={"confirm-promotion": NO})))
+        asked = ["confirm-promotion"]
+        assert [called(tick) for tick in found[4:]] == [asked, [], asked, [], asked]
+
+    def test_fl55_a_rollback_during_promotion_leaves_the_new_version_to_all_users(self) -> None:
+        found = ticks(podinfo(), seen(V1), (4, seen(V2)), seen(V2, canary=STUCK))
+        assert phases(found)[-2:] == ["Promoting", "Failed"]
+        assert (str(found[-1].state.routes), found[-1].state.primary) == ("100/0", "v2")
+        assert "FL55" in found[-1].surprises
+
+
+def codes(**told: Any) -> dict[str, str]:
+    """Codes of what a Canary will run into, with the field."""
+    return {bite.surprise.code: shown(bite.path) for bite in bites(document(**told))}
+
+
+HEADER = {"headers": {"x-beta": {"exact": "yes"}}}
+ROLLOUT = hook("rollout")
+
+
+class TestInTheCanary:
+    def test_a_plain_one_has_none(self) -> None:
+        assert codes(stepWeight=25, webhooks=[ROLLOUT]) == {}
+
+    @pytest.mark.parametrize(
+        ("code", "told", "path"),
+        [
+            ("FL01", {"webhooks": [hook("confirm-rollout"), hook("rollback")]}, "webhooks[1].type"),
+            ("FL02", {"webhooks": [hook("confirm-rollout")]}, "webhooks[0].type"),
+            ("FL03", {"iterations": 2, "webhooks": [hook("confirm-promotion")]}, "webhooks[0].type"),
+            ("FL05", {"webhooks": [hook("pre-rollout"), hook("confirm-traffic-increase")]}, "webhooks[0].type"),
+            ("FL07", {"stepWeight": 20, "maxWeight": 50}, "maxWeight"),
+            ("FL08", {"stepWeights": [10, 20], "maxWeight": 50}, "maxWeight"),
+            ("FL09", {"mirror": True, "spec": {"provider": "gatewayapi:v1"}}, "mirror"),
+            ("FL10", {"stepWeight": 0}, ""),
+            ("FL11", {"match": [HEADER]}, "match"),
+            ("FL14", {"sessionAffinity": {"cookieName": "a", "primaryCookieName": "b"}},
+             "sessionAffinity.primaryCookieName"),
+            ("FL15", {"interval": "5s"}, "interval"),
+            ("FL15", {"interval": "1mm"}, "interval"),
+            ("FL16", {"threshold": 0}, "threshold"),
+            ("FL28", {"alerts": [{"name": "a", "providerRef": {"name": "b"}}]}, "alerts[0]"),
+            ("FL29", {"canaryReadyThreshold": 50}, "canaryReadyThreshold"),
+            ("FL30", {"stepWeights": [10, 20, 20, 40]}, "stepWeights"),
+            ("FL32", {"stepWeight": 120, "mirror": True}, "stepWeight"),
+            ("FL33", {"metrics": [{"name": "request-success-rate"}]}, "metrics[0]"),
+            ("FL34", {"metrics": [{"name": "request-duration", "thresholdRange": {"max": 0.5}}]},
+             "metrics[0].thresholdRange"),
+            ("FL35", {"metrics": [{"name": "request-duration", "threshold": 1, "query": "up"}]}, "metrics[0].name"),
+            ("FL37", {"spec": {"provider": "linkerd"}, "iterations": 2, "match": [HEADER]}, "match"),
+            ("FL38", {"iterations": 2, "match": [HEADER], "sessionAffinity": {"cookieName": "a"}}, "sessionAffinity"),
+            ("FL39", {"spec": {"provider": "linkerd"}, "sessionAffinity": {"cookieName": "a"}}, "sessionAffinity"),
+            ("FL41", {}, ""),
+            ("FL43", {"spec": {"provider": "gatewayapi:v1"}, "iterations": 2, "mirror": True, "mirrorWeight": 10},
+             "mirrorWeight"),
+            ("FL46", {"iterations": 2, "webhooks": [hook("confirm-traffic-increase")]}, "webhooks[0].type"),
+            ("FL48", {"webhooks": [hook("rollout", timeout="5mm")]}, "webhooks[0].timeout"),
+            ("FL50", {"stepWeightPromotion": 10}, "stepWeightPromotion"),
+            ("FL52", {"iterations": 2, "match": [{"queryParams": {"beta": {"exact": "1"}}}],
+                      "spec": {"service": {"port": 80, "match": [{"uri": {"prefix": "/"}}]}}}, "match[0].queryParams"),
+            ("FL53", {"iterations": 2, "match": [{"headers": {"x-beta": {"prefix": "y"}}}],
+                      "spec": {"provider": "gatewayapi:v1"}}, "match[0].headers"),
+            ("FL53", {"iterations": 2, "match": [{"sourceLabels": {"app": "a"}}],
+                      "spec": {"provider": "gatewayapi:v1"}}, "match[0].sourceLabels"),
+            ("FL54", {"iterations": 2, "match": [HEADER], "webhooks": [hook("confirm-promotion")]}, "webhooks[0].type"),
+        ],
+    )  # fmt: skip
+    def test_the_field_that_leads_to_it_is_named(self, code: str, told: dict[str, Any], path: str) -> None:
+        assert codes(**told).get(code) == f"spec.analysis.{path}".rstrip(".")
+
+    @pytest.mark.parametrize(
+        ("code", "spec", "path"),
+        [
+            ("FL22", {"provider": "kubernetes"}, "spec.provider"),
+            ("FL42", {"provider": "gatewayapi:v1", "service": {"port": 80}}, "spec.service"),
+            ("FL42", {"service": {"port": 80, "delegation": True, "hosts": ["a"]}}, "spec.service"),
+            ("FL47", {"skipAnalysis": True}, "spec.skipAnalysis"),
+            ("FL36", {"provider": "linkerd", "targetRef": {"apiVersion": "v1", "kind": "Service", "name": "a"}},
+             "spec.targetRef.kind"),
+        ],
+    )  # fmt: skip
+    def test_so_is_one_outside_the_analysis(self, code: str, spec: dict[str, Any], path: str) -> None:
+        metrics = [{"name": "request-success-rate", "thresholdRange": {"min": 99}}]
+        assert codes(spec=spec, metrics=metrics, webhooks=[hook("rollback")]).get(code) == path
+
+    def test_what_cannot_be_read_is_no_reason_to_fall(self) -> None:
+        assert bites(document(interval=5, threshold="x", match="y", webhooks=7, spec={"service": []}))
