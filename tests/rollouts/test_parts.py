@@ -52,11 +52,12 @@ def test_who_can_mirror(provider: str, more: dict[str, Any], comes_to_be: bool) 
     assert mirrors(podinfo(spec={"provider": provider}, mirror=True, **more)) is comes_to_be
 
 
-class TestCookies:
-    affinity = {"cookieName": "canary", "primaryCookieName": "primary", "maxAge": 60, "secure": True}
+AFFINITY = {"cookieName": "canary", "primaryCookieName": "primary", "maxAge": 60, "secure": True}
 
+
+class TestCookies:
     def test_a_run_has_one_and_its_end_takes_it_back(self) -> None:
-        canary = podinfo(stepWeight=50, sessionAffinity=self.affinity)
+        canary = podinfo(stepWeight=50, sessionAffinity=AFFINITY)
         settings = canary.analysis.affinity
         assert settings is not None
         found = [tick.state.status for tick in ticks(canary, seen(V1), (6, seen(V2)))]
@@ -70,14 +71,14 @@ class TestCookies:
         assert after == {"previous": f"{found[2].cookie}; Max-Age=-1"}
 
     def test_the_next_run_has_another_and_the_primary_keeps_its_own(self) -> None:
-        canary = podinfo(stepWeight=50, sessionAffinity=self.affinity)
+        canary = podinfo(stepWeight=50, sessionAffinity=AFFINITY)
         first, second = (ticks(canary, seen(V1), (6, seen(V2)), (n, seen(V3)))[-1].state.status for n in (0, 2))
         assert second.cookie not in ("", first.previous_cookie)
         assert second.primary_cookie == first.primary_cookie
 
     @pytest.mark.parametrize("provider", ["linkerd", "kubernetes"])
     def test_some_providers_have_none(self, provider: str) -> None:
-        canary = podinfo(spec={"provider": provider}, stepWeight=50, sessionAffinity=self.affinity)
+        canary = podinfo(spec={"provider": provider}, stepWeight=50, sessionAffinity=AFFINITY)
         assert not any(tick.state.status.cookie for tick in ticks(canary, seen(V1), (4, seen(V2))))
 
 

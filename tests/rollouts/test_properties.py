@@ -78,7 +78,7 @@ def observations(draw: st.DrawFn) -> Observations:
     )
 
 
-courses = st.lists(observations(), min_size=1, max_size=25).map(lambda course: [Observations(target=V1), *course])
+courses = st.lists(observations(), min_size=10, max_size=25).map(lambda course: [Observations(target=V1), *course])
 
 
 def weights_add_up(canary: Canary, before: State, seen: Observations, tick: Tick) -> None:

@@ -154,7 +154,7 @@ def test_everything_that_is_written_is_read() -> None:
         ("interval: 1m", "interval: fast", "7: `spec.analysis.interval` must begin like"),
         ("stepWeight: 10", "stepWeight: -1", "7: `spec.analysis.stepWeight` must be at least 0, not -1"),
         ("stepWeight: 10", "stepweight: 10", "7: unknown field `spec.analysis.stepweight`; did you mean `stepWeight`?"),
-        ("kind: Deployment", "kind: StatefulSet", "5: `spec.targetRef.kind` must be one of Deployment, DaemonSet, Serv"),
+        ("kind: Deployment", "kind: StatefulSet", "5: `spec.targetRef.kind` must be one of Deployment, DaemonSet"),
         ("{port: 9898}", "{name: web}", "6: `spec.service.port` is required"),
         ("  service", "  provider: gatewayapi\n  service", "6: `spec.provider` must be one of"),
         ("threshold: 5", "threshold: 5, webhooks: [{name: a}]", "7: `spec.analysis.webhooks[0].url` is required"),
