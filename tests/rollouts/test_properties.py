@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from meshtest.rollouts.canary import Canary, Observations, Phase, Readiness, Reading, State, Tick, run
 from meshtest.rollouts.canary.routers import moves_traffic
-from meshtest.rollouts.canary.spec import TOTAL, Strategy
+from meshtest.rollouts.canary.spec import TOTAL
 from meshtest.rollouts.canary.state import PROMOTED, UNDER_WAY
 from meshtest.rollouts.canary.steps import CreateRoutes, Promote, Scale, SetRoutes
 from meshtest.rollouts.canary.surprises import SURPRISES
@@ -110,7 +110,8 @@ def failed_checks_stay_within_the_threshold(canary: Canary, before: State, seen:
 def a_failed_check_is_told(canary: Canary, before: State, seen: Observations, tick: Tick) -> None:
     if tick.state.status.failed_checks > before.status.failed_checks:
         assert any(event.warning for event in tick.events)
-        assert tick.state.routes == before.routes, "a bad check moves nobody"
+        if canary.analysis.affinity is None:
+            assert tick.state.routes == before.routes, "a bad check moves nobody"
 
 
 def only_a_promotion_changes_the_primary(canary: Canary, before: State, seen: Observations, tick: Tick) -> None:
@@ -177,8 +178,7 @@ def test_at_every_tick() -> None:
 def test_without_objection_it_is_promoted_or_says_why_it_never_will(canary: Canary) -> None:
     *_, last = run(canary, [Observations(target=V1), *[Observations(target=V2)] * 240])
     if last.state.phase is not Phase.SUCCEEDED:
-        assert canary.analysis.strategy is Strategy.CANARY
-        assert {"FL09", "FL30"} & set(last.surprises)
+        assert {"FL09", "FL30", "FL57"} & set(last.surprises)
 
 
 @settings(FUZZ, max_examples=EXAMPLES // 5)

@@ -11,6 +11,7 @@ import pytest
 from meshtest.manifests.view import shown
 from meshtest.rollouts.canary import Readiness, Tick
 from meshtest.rollouts.canary.bites import bites
+from meshtest.rollouts.canary.steps import SetRoutes
 from meshtest.rollouts.canary.surprises import SURPRISES
 from tests.rollouts.podinfo import (
     NO,
@@ -28,6 +29,8 @@ from tests.rollouts.podinfo import (
     to_promotion,
 )
 
+HEADER = {"headers": {"x-beta": {"exact": "yes"}}}
+ROLLOUT = hook("rollout")
 WAITING = Readiness(error="waiting for rollout to finish")
 STUCK = Readiness(error="deadline exceeded", retriable=False)
 
@@ -185,14 +188,24 @@ class TestInTicks:
         assert (str(found[-1].state.routes), found[-1].state.primary) == ("100/0", "v2")
         assert "FL55" in found[-1].surprises
 
+    def test_fl57_fl38_cookies_and_conditions_keep_the_promotion_from_ending(self) -> None:
+        told = {"iterations": 1, "match": [HEADER], "sessionAffinity": {"cookieName": "a"}, "stepWeightPromotion": 50}
+        found = ticks(podinfo(spec={"provider": "gatewayapi:v1"}, **told), seen(V1), (20, seen(V2)))
+        assert phases(found)[-10:] == ["Promoting"] * 10
+        assert {"FL38", "FL57"} <= bitten(found)
+
+    @pytest.mark.parametrize("provider", ["istio", "gatewayapi:v1"])
+    def test_fl58_a_mirror_is_taken_away_and_set_again_at_every_tick(self, provider: str) -> None:
+        told = {"iterations": 3, "mirror": True, "sessionAffinity": {"cookieName": "a"}}
+        found = ticks(podinfo(spec={"provider": provider}, **told), seen(V1), (4, seen(V2)))
+        flips = [str(a.routes) for tick in found[3:] for a in tick.actions if isinstance(a, SetRoutes)]
+        assert flips == ["100/0", "100/0 mirrored"] * 2
+        assert "FL58" in bitten(found)
+
 
 def codes(**told: Any) -> dict[str, str]:
     """Codes of what a Canary will run into, with the field."""
     return {bite.surprise.code: shown(bite.path) for bite in bites(document(**told))}
-
-
-HEADER = {"headers": {"x-beta": {"exact": "yes"}}}
-ROLLOUT = hook("rollout")
 
 
 class TestInTheCanary:
@@ -240,6 +253,11 @@ class TestInTheCanary:
             ("FL53", {"iterations": 2, "match": [{"sourceLabels": {"app": "a"}}],
                       "spec": {"provider": "gatewayapi:v1"}}, "match[0].sourceLabels"),
             ("FL54", {"iterations": 2, "match": [HEADER], "webhooks": [hook("confirm-promotion")]}, "webhooks[0].type"),
+            ("FL56", {"iterations": 2, "mirror": True, "sessionAffinity": {"cookieName": "a"}}, "mirror"),
+            ("FL57", {"iterations": 2, "match": [HEADER], "sessionAffinity": {"cookieName": "a"},
+                      "stepWeightPromotion": 10, "spec": {"provider": "gatewayapi:v1"}}, "stepWeightPromotion"),
+            ("FL58", {"iterations": 2, "mirror": True, "sessionAffinity": {"cookieName": "a"},
+                      "spec": {"provider": "gatewayapi:v1"}}, "mirror"),
         ],
     )  # fmt: skip
     def test_the_field_that_leads_to_it_is_named(self, code: str, told: dict[str, Any], path: str) -> None:

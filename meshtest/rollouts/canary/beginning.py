@@ -11,9 +11,9 @@ from dataclasses import replace
 from meshtest.rollouts.canary import hooks, routers
 from meshtest.rollouts.canary.failure import roll_back
 from meshtest.rollouts.canary.spec import HookType, Severity
-from meshtest.rollouts.canary.state import ALL_PRIMARY, BEFORE, UNDER_WAY, Phase
+from meshtest.rollouts.canary.state import ALL_PRIMARY, BEFORE, UNDER_WAY, Phase, Routes
 from meshtest.rollouts.canary.status import noticed, restarted
-from meshtest.rollouts.canary.steps import CreatePrimary, CreateRoutes, Refused, Script, Who
+from meshtest.rollouts.canary.steps import CreatePrimary, CreateRoutes, Refused, Script, SetRoutes, Who
 from meshtest.rollouts.canary.turn import Turn
 
 
@@ -66,6 +66,17 @@ def _take_over(turn: Turn) -> Script[None]:
     if turn.state.routes is None:
         yield from turn.do(CreateRoutes(ALL_PRIMARY))
         turn.state = replace(turn.state, routes=ALL_PRIMARY)
+    else:
+        yield from _put_in_order(turn, turn.state.routes)
+
+
+def _put_in_order(turn: Turn, routes: Routes) -> Script[None]:
+    """Flagger takes rules away that it has forgotten to have made itself."""
+    left = routers.reconciled(turn.canary, routes, turn.seen)
+    if left != routes:
+        yield from turn.note("FL58" if routes.mirrored else "FL38")
+        yield from turn.do(SetRoutes(left))
+        turn.state = replace(turn.state, routes=left)
 
 
 def _initialised(turn: Turn) -> Script[None]:

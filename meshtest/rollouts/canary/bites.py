@@ -70,6 +70,10 @@ def _mirror(canary: Canary, _: Mapping[str, Any]) -> Found:
     invisible = not (routers.mirrors(canary) and routers.sees_mirror(canary))
     if analysis.strategy is Strategy.CANARY and routers.moves_traffic(canary) and invisible:
         yield "FL09", (*ANALYSIS, "mirror")
+    elif analysis.affinity and routers.mirrors(canary):
+        yield "FL58", (*ANALYSIS, "mirror")
+        if routers.family(canary.provider) == routers.ISTIO:
+            yield "FL56", (*ANALYSIS, "mirror")
     if analysis.step_weight > TOTAL:
         yield "FL32", (*ANALYSIS, "stepWeight")
     if analysis.mirror_weight and routers.family(canary.provider) != routers.ISTIO:
@@ -162,6 +166,8 @@ def _provider(canary: Canary, _: Mapping[str, Any]) -> Found:
         yield "FL39", (*ANALYSIS, "sessionAffinity")
     elif analysis.affinity and analysis.match:
         yield "FL38", (*ANALYSIS, "sessionAffinity")
+        if name == routers.GATEWAY_API and analysis.promotion_step:
+            yield "FL57", (*ANALYSIS, "stepWeightPromotion")
     if analysis.affinity and analysis.affinity.primary_cookie:
         yield "FL14", (*ANALYSIS, "sessionAffinity", "primaryCookieName")
 

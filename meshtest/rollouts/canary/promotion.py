@@ -35,6 +35,8 @@ def shift_back(turn: Turn, routes: Routes) -> Script[None]:
         turn.enter(Phase.FINALISING)
     elif routes.canary > 0:
         yield from _shift_a_step(turn, weights.shifted_back(turn.analysis, routes))
+    else:
+        yield from turn.note("FL57")
 
 
 def _shift_a_step(turn: Turn, routes: Routes) -> Script[None]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from meshtest.rollouts.canary.spec import Canary
+from meshtest.rollouts.canary.spec import Canary, SessionAffinity
 from meshtest.rollouts.canary.state import ALL_CANARY, ALL_PRIMARY, Routes, Status
 
 GATEWAY_API = "gatewayapi"
@@ -43,15 +43,34 @@ def mirrors(canary: Canary) -> bool:
 
 
 def sees_mirror(canary: Canary) -> bool:
-    """Whether Flagger finds its own mirror again: on Istio it looks for it in another rule than the cookie's."""
-    return not (family(canary.provider) == ISTIO and canary.analysis.affinity)
+    """Whether Flagger surely finds its own mirror again. With cookies it stands in a rule more than Flagger expects:
+    on Istio it looks at another one, elsewhere it takes that rule out again before it looks."""
+    return canary.analysis.affinity is None
+
+
+def reconciled(canary: Canary, routes: Routes, status: Status) -> Routes:
+    """What is left of the routes when Flagger has put them in order at the start of a tick."""
+    analysis = canary.analysis
+    if analysis.affinity is None or not keeps_sessions(canary):
+        return routes
+    if family(canary.provider) == GATEWAY_API and analysis.match:
+        return ALL_PRIMARY
+    if not routes.mirrored or status.previous_cookie or _ignores_all_rules(canary, analysis.affinity):
+        return routes
+    return replace(routes, mirrored=False)
+
+
+def _ignores_all_rules(canary: Canary, affinity: SessionAffinity) -> bool:
+    """On Istio a cookie without a name is found in every rule with a condition, and such rules are left alone."""
+    return family(canary.provider) == ISTIO and not affinity.primary_cookie and bool(canary.service.data.get("match"))
 
 
 def read(canary: Canary, routes: Routes, status: Status) -> Routes:
-    """The routes as Flagger reads them back at the start of a tick."""
+    """The routes as Flagger reads them back."""
     if not moves_traffic(canary):
         return ALL_CANARY if status.iterations > 0 else ALL_PRIMARY
-    return replace(routes, mirrored=routes.mirrored and sees_mirror(canary))
+    hidden = family(canary.provider) == ISTIO and canary.analysis.affinity is not None
+    return replace(routes, mirrored=routes.mirrored and not hidden)
 
 
 def refusal(canary: Canary) -> str:

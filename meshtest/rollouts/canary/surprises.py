@@ -211,9 +211,9 @@ _ALL = (
     ),
     Surprise(
         "FL38",
-        "match and sessionAffinity do not go together: Istio loses the cookies, and on Gateway API the rule for "
-        "everybody else gets the canary's weight.",
-        f"{_ISTIO} and {_GATEWAY} SetRoutes",
+        "match and sessionAffinity do not go together: Istio loses the cookies; on Gateway API everybody gets the "
+        "canary's weight, and at every tick all traffic goes to the primary for a moment.",
+        f"{_ISTIO} and {_GATEWAY} SetRoutes, Reconcile",
     ),
     Surprise(
         "FL39",
@@ -291,6 +291,24 @@ _ALL = (
         "When the canary's pods break during promotion, the rollout is reported as failed and rolled back - to a "
         "primary that has the new version already: all users stay on it.",
         f"{_SCHEDULER} advanceCanary looks at the canary before it looks at the phase",
+    ),
+    Surprise(
+        "FL56",
+        "With sessionAffinity on Istio a mirror stands in the rule of the cookie: from the second rollout on only "
+        "requests with the cookie of the rollout before are copied.",
+        f"{_ISTIO} SetRoutes mirrors the first rule",
+    ),
+    Surprise(
+        "FL57",
+        "With stepWeightPromotion the promotion never ends once the canary's weight is 0: match and sessionAffinity "
+        "together bring it there on Gateway API.",
+        f"{_SCHEDULER} runPromotionTrafficShift",
+    ),
+    Surprise(
+        "FL58",
+        "With sessionAffinity a mirror is taken away and set again at every tick of the first rollout: Flagger does "
+        "not recognise the rule that it made.",
+        f"{_ISTIO} and {_GATEWAY} Reconcile",
     ),
 )
 
