@@ -6,8 +6,6 @@ pkg/controller/scheduler.go; ScaleFromZero of pkg/canary/deployment_controller.g
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from meshtest.rollouts.canary import hooks, routers
 from meshtest.rollouts.canary.failure import roll_back
 from meshtest.rollouts.canary.spec import HookType, Severity
@@ -65,7 +63,6 @@ def _take_over(turn: Turn) -> Script[None]:
         raise Refused(unable)
     if turn.state.routes is None:
         yield from turn.do(CreateRoutes(ALL_PRIMARY))
-        turn.state = replace(turn.state, routes=ALL_PRIMARY)
     else:
         yield from _put_in_order(turn, turn.state.routes)
 
@@ -76,7 +73,6 @@ def _put_in_order(turn: Turn, routes: Routes) -> Script[None]:
     if left != routes:
         yield from turn.note("FL58" if routes.mirrored else "FL38")
         yield from turn.do(SetRoutes(left))
-        turn.state = replace(turn.state, routes=left)
 
 
 def _initialised(turn: Turn) -> Script[None]:

@@ -21,6 +21,7 @@ from meshtest.rollouts.canary.steps import (
     Alert,
     CallHook,
     CreatePrimary,
+    CreateRoutes,
     Deed,
     Event,
     IsReady,
@@ -90,6 +91,8 @@ class Turn:
         match deed:
             case Scale(replicas=replicas):
                 self.state = replace(self.state, replicas=replicas)
+            case CreateRoutes(routes=routes) | SetRoutes(routes=routes):
+                self.state = replace(self.state, routes=routes)
             case CreatePrimary(revision=revision, replicas=replicas):
                 self.state = replace(self.state, primary=revision, primary_replicas=replicas)
             case Promote(revision=revision):
@@ -102,7 +105,6 @@ class Turn:
             return
         routes = routers.written(self.canary, routes)
         yield from self.do(SetRoutes(routes))
-        self.state = replace(self.state, routes=routes)
         if routers.keeps_sessions(self.canary) and self.analysis.affinity:
             status = affinity.after(self.state.status, self.canary, self.analysis.affinity, routes)
             self.state = replace(self.state, status=status)
