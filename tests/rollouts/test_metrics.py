@@ -77,13 +77,20 @@ def test_no_value_is_an_objection(name: str, source: Source, said: str, nothing:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (Source.BUILTIN, "Prometheus query failed: down"),
+        (Source.BUILTIN, "Prometheus query failed: running query failed: down"),
         (Source.INLINE, "Prometheus query failed for errors: down"),
         (Source.TEMPLATE, "Metric query failed for errors: down"),
     ],
 )
 def test_a_query_that_fails_is_an_objection(source: Source, said: str) -> None:
     assert objection({"name": "errors"}, Reading(error="down"), source) == said
+
+
+@pytest.mark.parametrize("provider", ["gatewayapi:v1", "kubernetes"])
+def test_errors_of_an_applications_success_rate_are_not_wrapped(provider: str) -> None:
+    said = objection({"name": SUCCESS}, Reading(), provider=provider)
+    assert said == f"Halt advancement no values found for {provider} metric {SUCCESS} {NO_TRAFFIC}: no values found"
+    assert objection({"name": SUCCESS}, Reading(error="down"), provider=provider) == "Prometheus query failed: down"
 
 
 def test_the_provider_of_a_service_target_is_named_as_flagger_names_it() -> None:

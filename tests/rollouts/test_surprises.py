@@ -202,6 +202,17 @@ class TestInTicks:
         assert flips == ["100/0", "100/0 mirrored"] * 2
         assert "FL58" in bitten(found)
 
+    @pytest.mark.parametrize(
+        ("provider", "missing"),
+        [("istio", "VirtualService"), ("linkerd", "TrafficSplit"), ("gatewayapi:v1", "HTTPRoute")],
+    )
+    def test_fl59_a_first_primary_past_its_deadline_is_tried_for_ever(self, provider: str, missing: str) -> None:
+        canary = podinfo(spec={"provider": provider}, webhooks=[hook("post-rollout")])
+        found = ticks(canary, (5, seen(V1, primary=STUCK)))
+        assert phases(found) == [""] * 5
+        assert found[-1].events[-1].message.startswith(f"{missing} podinfo.test get")
+        assert (called(found[-1]), found[-1].surprises) == ([], ("FL27", "FL59"))
+
 
 def codes(**told: Any) -> dict[str, str]:
     """Codes of what a Canary will run into, with the field."""

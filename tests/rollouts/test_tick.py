@@ -142,8 +142,10 @@ class TestReadiness:
         assert phases(found) == ["", "", "Initialized"]
         assert found[0].state.routes is None
 
-    def test_a_primary_that_never_comes_up_fails_before_it_began(self) -> None:
-        (tick,) = ticks(podinfo(webhooks=[hook("post-rollout")]), seen(V1, primary=STUCK))
+    @pytest.mark.parametrize("made", [{"spec": {"provider": "kubernetes"}}, {"state": State(routes=Routes(100, 0))}])
+    def test_a_primary_that_never_comes_up_fails_before_it_began(self, made: dict[str, Any]) -> None:
+        canary = podinfo(webhooks=[hook("post-rollout")], spec=made.get("spec"))
+        (tick,) = ticks(canary, seen(V1, primary=STUCK), state=made.get("state"))
         assert tick.state.phase is Phase.FAILED
         assert called(tick) == ["post-rollout"]
 

@@ -7,7 +7,7 @@ pkg/controller/scheduler.go; ScaleFromZero of pkg/canary/deployment_controller.g
 from __future__ import annotations
 
 from meshtest.rollouts.canary import hooks, routers
-from meshtest.rollouts.canary.failure import roll_back
+from meshtest.rollouts.canary.failure import primary_gave_up
 from meshtest.rollouts.canary.spec import HookType, Severity
 from meshtest.rollouts.canary.state import ALL_PRIMARY, BEFORE, UNDER_WAY, Phase, Routes
 from meshtest.rollouts.canary.status import noticed, restarted
@@ -46,7 +46,7 @@ def _primary_is_up(turn: Turn) -> Script[bool]:
         return True
     yield from turn.warn(ready.error)
     if not ready.retriable:
-        yield from roll_back(turn)
+        yield from primary_gave_up(turn, ready.error)
     return False
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 
 from meshtest.rollouts.canary.replies import Reading
-from meshtest.rollouts.canary.routers import LINKERD
+from meshtest.rollouts.canary.routers import GATEWAY_API, KUBERNETES, LINKERD
 from meshtest.rollouts.canary.spec import Bounds, Canary, Metric
 from meshtest.rollouts.canary.steps import Script, Source
 from meshtest.rollouts.canary.turn import Turn
 from meshtest.rollouts.canary.wording import duration, number
 
-NOTHING = "running query failed: no values found"
+NOTHING = "no values found"
 
 
 def check(turn: Turn) -> Script[bool]:
@@ -46,7 +46,7 @@ def _judged(turn: Turn, metric: Metric, source: Source) -> Script[bool]:
 def why_not(canary: Canary, metric: Metric, source: Source, reading: Reading) -> str:
     """What is wrong with a reading, in Flagger's words; empty: nothing."""
     if reading.error:
-        return _failed(metric, source, reading.error)
+        return _failed(canary, metric, source, reading.error)
     if reading.value is None or math.isnan(reading.value):
         return _empty(canary, metric, source)
     if source is not Source.BUILTIN:
@@ -56,10 +56,10 @@ def why_not(canary: Canary, metric: Metric, source: Source, reading: Reading) ->
     return _too_few(canary, metric, reading.value)
 
 
-def _failed(metric: Metric, source: Source, error: str) -> str:
+def _failed(canary: Canary, metric: Metric, source: Source, error: str) -> str:
     match source:
         case Source.BUILTIN:
-            return f"Prometheus query failed: {error}"
+            return f"Prometheus query failed: {_wrapped(canary, metric, error)}"
         case Source.INLINE:
             return f"Prometheus query failed for {metric.name}: {error}"
         case _:
@@ -71,12 +71,23 @@ def _empty(canary: Canary, metric: Metric, source: Source) -> str:
     match source:
         case Source.BUILTIN:
             probably = f"probably {canary.workload} is not receiving traffic"
-            why = f": {NOTHING}" if metric.is_success_rate else ""
+            why = f": {_wrapped(canary, metric, NOTHING)}" if metric.is_success_rate else ""
             return f"Halt advancement no values found for {observer(canary)} metric {metric.name} {probably}{why}"
         case Source.INLINE:
             return f"Halt advancement no values found for metric: {metric.name}"
         case _:
-            return f"Halt advancement no values found for custom metric: {metric.name}: no values found"
+            return f"Halt advancement no values found for custom metric: {metric.name}: {NOTHING}"
+
+
+def _wrapped(canary: Canary, metric: Metric, error: str) -> str:
+    """The success rate of applications is the one whose errors are not wrapped (pkg/metrics/observers/http.go)."""
+    bare = metric.is_success_rate and asks_applications(canary)
+    return error if bare else f"running query failed: {error}"
+
+
+def asks_applications(canary: Canary) -> bool:
+    """The built-in checks ask for metrics of the application, not of a proxy; their durations are in seconds."""
+    return observer(canary).startswith(GATEWAY_API) or observer(canary) == KUBERNETES
 
 
 def observer(canary: Canary) -> str:
@@ -86,7 +97,7 @@ def observer(canary: Canary) -> str:
 
 def falls_back_to_istio(canary: Canary) -> bool:
     """A target of kind Service makes names like `linkerd:service`, which Flagger does not know: Istio's it is."""
-    return observer(canary) in (f"{LINKERD}:service", "kubernetes:service")
+    return observer(canary) in (f"{LINKERD}:service", f"{KUBERNETES}:service")
 
 
 def _too_few(canary: Canary, metric: Metric, value: float) -> str:

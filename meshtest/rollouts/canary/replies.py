@@ -33,7 +33,10 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """Of a metric: a value, none (no requests, no series, NaN), or an error of the query."""
+    """Of a metric: a value, none (no requests, no series, NaN), or an error of the query.
+
+    Of `request-success-rate` in per cent, of `request-duration` in milliseconds, whatever the query counts in.
+    """
 
     value: float | None = None
     error: str = ""

@@ -87,6 +87,19 @@ def refusal(canary: Canary) -> str:
     return ""
 
 
+_ABSENT = {
+    GATEWAY_API: 'HTTPRoute {full} get error: httproutes.gateway.networking.k8s.io "{name}" not found',
+    LINKERD: 'TrafficSplit {full} get query error trafficsplits.split.smi-spec.io "{name}" not found',
+    ISTIO: 'VirtualService {full} get query error virtualservices.networking.istio.io "{name}" not found',
+}
+
+
+def absent(canary: Canary) -> str:
+    """What a weight leads to while there is no route."""
+    name = canary.service.name
+    return _ABSENT.get(family(canary.provider), _ABSENT[ISTIO]).format(full=f"{name}.{canary.namespace}", name=name)
+
+
 def keeps_sessions(canary: Canary) -> bool:
     """Session affinity is written by Istio and Gateway API; Istio's A/B rules replace it, as do TCP routes."""
     if canary.analysis.affinity is None:

@@ -85,7 +85,7 @@ class State:
 
     status: Status = field(default_factory=Status)
     routes: Routes | None = None
-    """None: Flagger has made no route yet."""
+    """None: there is no route yet; give one here if Flagger takes over a route that exists."""
     replicas: int = 1
     """Of the target, which is the canary."""
     primary: str = ""

@@ -310,6 +310,12 @@ _ALL = (
         "not recognise the rule that it made.",
         f"{_ISTIO} and {_GATEWAY} Reconcile",
     ),
+    Surprise(
+        "FL59",
+        "A primary that misses its deadline at the very first deployment does not fail the Canary: the rollback needs "
+        "a route that is not there yet, so it is tried again at every tick, without post-rollout hooks.",
+        f"{_SCHEDULER} rollback; {_ISTIO} SetRoutes",
+    ),
 )
 
 SURPRISES: Mapping[str, Surprise] = {surprise.code: surprise for surprise in _ALL}

@@ -30,6 +30,7 @@ from meshtest.rollouts.canary.steps import (
     Note,
     Payload,
     Promote,
+    Refused,
     Scale,
     Script,
     SetRoutes,
@@ -103,6 +104,9 @@ class Turn:
         """Set weights, as far as the provider has any."""
         if not routers.moves_traffic(self.canary):
             return
+        if self.state.routes is None:
+            yield from self.note("FL59")
+            raise Refused(routers.absent(self.canary))
         routes = routers.written(self.canary, routes)
         yield from self.do(SetRoutes(routes))
         if routers.keeps_sessions(self.canary) and self.analysis.affinity:
