@@ -5,6 +5,7 @@ MESHTEST_FUZZ=100000 tries that many, other ones each time; without it the same 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from meshtest.rollouts.canary.spec import TOTAL
 from meshtest.rollouts.canary.state import PROMOTED, UNDER_WAY
 from meshtest.rollouts.canary.steps import CreateRoutes, Promote, Scale, SetRoutes
 from meshtest.rollouts.canary.surprises import SURPRISES
+from meshtest.rollouts.canary.weights import steps
 from tests.rollouts.podinfo import ALL_HOOKS, NO, V1, V2, V3, YES, called, podinfo
 
 MORE = os.environ.get("MESHTEST_FUZZ")
@@ -179,6 +181,30 @@ def test_without_objection_it_is_promoted_or_says_why_it_never_will(canary: Cana
     *_, last = run(canary, [Observations(target=V1), *[Observations(target=V2)] * 240])
     if last.state.phase is not Phase.SUCCEEDED:
         assert {"FL09", "FL30", "FL57"} & set(last.surprises)
+
+
+def intervals(canary: Canary) -> int:
+    """From the tick that notices the new version to the one that has promoted it, in good weather."""
+    found = list(run(canary, [Observations(target=V1), *[Observations(target=V2)] * 240]))
+    return next(n for n, tick in enumerate(found) if tick.state.phase is Phase.SUCCEEDED) - 1
+
+
+@settings(FUZZ, max_examples=EXAMPLES // 5)
+@given(step=weight, most=weight, back=st.one_of(st.just(0), weight), mirror=st.booleans())
+def test_a_weighted_canary_takes_its_steps_and_those_back_and_two_ticks(
+    step: int, most: int, back: int, mirror: bool
+) -> None:
+    canary = podinfo(stepWeight=step, maxWeight=most, stepWeightPromotion=back, mirror=mirror)
+    reached = steps(canary.analysis)
+    steps_back = math.ceil(reached[-1] / back) if back else 1
+    assert intervals(canary) == len(reached) + mirror + steps_back + 2
+
+
+@settings(FUZZ, max_examples=EXAMPLES // 5)
+@given(st.integers(1, 30))
+def test_iterations_take_three_ticks_more_and_blue_green_another(count: int) -> None:
+    assert intervals(podinfo(iterations=count)) == count + 4
+    assert intervals(podinfo(iterations=count, match=[{"headers": {"a": {"exact": "b"}}}])) == count + 3
 
 
 @settings(FUZZ, max_examples=EXAMPLES // 5)

@@ -265,6 +265,7 @@ class TestInTheCanary:
                       "spec": {"provider": "gatewayapi:v1"}}, "match[0].sourceLabels"),
             ("FL54", {"iterations": 2, "match": [HEADER], "webhooks": [hook("confirm-promotion")]}, "webhooks[0].type"),
             ("FL56", {"iterations": 2, "mirror": True, "sessionAffinity": {"cookieName": "a"}}, "mirror"),
+            ("FL60", {"iterations": 2, "match": [HEADER], "mirror": True}, "mirror"),
             ("FL57", {"iterations": 2, "match": [HEADER], "sessionAffinity": {"cookieName": "a"},
                       "stepWeightPromotion": 10, "spec": {"provider": "gatewayapi:v1"}}, "stepWeightPromotion"),
             ("FL58", {"iterations": 2, "mirror": True, "sessionAffinity": {"cookieName": "a"},

@@ -70,6 +70,8 @@ def _mirror(canary: Canary, _: Mapping[str, Any]) -> Found:
     invisible = not (routers.mirrors(canary) and routers.sees_mirror(canary))
     if analysis.strategy is Strategy.CANARY and routers.moves_traffic(canary) and invisible:
         yield "FL09", (*ANALYSIS, "mirror")
+    elif analysis.strategy is Strategy.AB_TESTING:
+        yield "FL60", (*ANALYSIS, "mirror")
     elif analysis.affinity and routers.mirrors(canary):
         yield "FL58", (*ANALYSIS, "mirror")
         if routers.family(canary.provider) == routers.ISTIO:

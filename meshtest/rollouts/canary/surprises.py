@@ -316,6 +316,7 @@ _ALL = (
         "a route that is not there yet, so it is tried again at every tick, without post-rollout hooks.",
         f"{_SCHEDULER} rollback; {_ISTIO} SetRoutes",
     ),
+    Surprise("FL60", "An A/B test never mirrors: mirror is ignored.", f"{_SCHEDULER} runAB"),
 )
 
 SURPRISES: Mapping[str, Surprise] = {surprise.code: surprise for surprise in _ALL}
