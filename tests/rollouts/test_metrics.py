@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from meshtest.rollouts.canary import Reading
+from meshtest.rollouts.canary import Answer, Reading
 from meshtest.rollouts.canary.metrics import why_not
 from meshtest.rollouts.canary.steps import Measure, Source
-from tests.rollouts.podinfo import V1, V2, document, messages, podinfo, seen, ticks
+from tests.rollouts.podinfo import V1, V2, messages, podinfo, seen, ticks
 
 SUCCESS, DURATION = "request-success-rate", "request-duration"
 NO_TRAFFIC = "probably podinfo.test is not receiving traffic"
@@ -137,13 +137,7 @@ def test_before_the_first_traffic_nothing_is_measured() -> None:
 
 
 def test_metric_servers_are_looked_for_at_the_beginning_only() -> None:
-    from meshtest.rollouts.canary import Answer
-
     offline = seen(V1, metrics_online=Answer(ok=False, reason="prometheus not avaiable: refused"))
     first, second = ticks(podinfo(), offline, offline)
     assert messages(first)[0] == "Error checking metric providers: prometheus not avaiable: refused"
     assert messages(second) == []
-
-
-def test_the_document_of_these_tests_is_a_canary() -> None:
-    assert document().kind == "flagger.app/Canary"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,8 +51,6 @@ def test_a_new_revision_gets_as_many_replicas_as_the_primary() -> None:
 
 
 def test_changed_configuration_is_a_new_revision_too() -> None:
-    from dataclasses import replace
-
     changed = replace(V1, configs=(("configmap/podinfo", "cafe"),))
     assert phases(ticks(podinfo(), seen(V1), seen(changed)))[-1] == "Progressing"
 

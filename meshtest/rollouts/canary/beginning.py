@@ -71,14 +71,14 @@ def _put_in_order(turn: Turn, routes: Routes) -> Script[None]:
     """Flagger takes rules away that it has forgotten to have made itself."""
     left = routers.reconciled(turn.canary, routes, turn.seen)
     if left != routes:
-        yield from turn.note("FL58" if routes.mirrored else "FL38")
+        yield from turn.note("FL54" if routes.mirrored else "FL36")
         yield from turn.do(SetRoutes(left))
 
 
 def _initialised(turn: Turn) -> Script[None]:
     turn.write(restarted(turn.state.status, Phase.INITIALIZED, turn.target))
     turn.read_again()
-    yield from turn.note("FL44")
+    yield from turn.note("FL41")
     yield from turn.tell(f"Initialization done! {turn.canary.full_name}")
     new = f"New {turn.canary.kind} detected, initialization completed."
     yield from turn.alert(Severity.INFO, new, detailed=True)

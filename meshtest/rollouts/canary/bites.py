@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from meshtest.manifests.quantities import seconds
 from meshtest.model.document import Document, Path
 from meshtest.rollouts.canary import metrics, routers, weights
 from meshtest.rollouts.canary.reading import parse
 from meshtest.rollouts.canary.reading_analysis import DURATION, SHORTEST
 from meshtest.rollouts.canary.spec import TOTAL, Analysis, Canary, HookType, Metric, Strategy
 from meshtest.rollouts.canary.surprises import SURPRISES, Surprise
-from meshtest.rollouts.canary.wording import interval
 
 ANALYSIS: Path = ("spec", "analysis")
 SERVICE: Path = ("spec", "service")
@@ -54,7 +54,7 @@ def _steps(canary: Canary, _: Mapping[str, Any]) -> Found:
         return
     steps = weights.steps(analysis)
     if not steps or steps[-1] < analysis.target_weight:
-        yield ("FL30", (*ANALYSIS, "stepWeights")) if analysis.step_weights else ("FL10", ANALYSIS)
+        yield ("FL28", (*ANALYSIS, "stepWeights")) if analysis.step_weights else ("FL10", ANALYSIS)
     elif steps[-1] > analysis.target_weight:
         yield "FL07", (*ANALYSIS, "maxWeight")
     if analysis.step_weights and analysis.max_weight:
@@ -71,31 +71,31 @@ def _mirror(canary: Canary, _: Mapping[str, Any]) -> Found:
     if analysis.strategy is Strategy.CANARY and routers.moves_traffic(canary) and invisible:
         yield "FL09", (*ANALYSIS, "mirror")
     elif analysis.strategy is Strategy.AB_TESTING:
-        yield "FL60", (*ANALYSIS, "mirror")
+        yield "FL56", (*ANALYSIS, "mirror")
     elif analysis.affinity and routers.mirrors(canary):
-        yield "FL58", (*ANALYSIS, "mirror")
+        yield "FL54", (*ANALYSIS, "mirror")
         if routers.family(canary.provider) == routers.ISTIO:
-            yield "FL56", (*ANALYSIS, "mirror")
+            yield "FL52", (*ANALYSIS, "mirror")
     if analysis.step_weight > TOTAL:
-        yield "FL32", (*ANALYSIS, "stepWeight")
+        yield "FL30", (*ANALYSIS, "stepWeight")
     if analysis.mirror_weight and routers.family(canary.provider) != routers.ISTIO:
-        yield "FL43", (*ANALYSIS, "mirrorWeight")
+        yield "FL40", (*ANALYSIS, "mirrorWeight")
 
 
 def _numbers(canary: Canary, written: Mapping[str, Any]) -> Found:
     """Values that become others."""
     text = written.get("interval")
     if isinstance(text, str) and DURATION.match(text):
-        seconds = interval(text)
-        if seconds is None or seconds < SHORTEST:
-            yield "FL15", (*ANALYSIS, "interval")
+        found = seconds(text)
+        if found is None or found < SHORTEST:
+            yield "FL14", (*ANALYSIS, "interval")
     if isinstance(written.get("threshold"), int) and written["threshold"] <= 0:
-        yield "FL16", (*ANALYSIS, "threshold")
+        yield "FL15", (*ANALYSIS, "threshold")
     for key in ("primaryReadyThreshold", "canaryReadyThreshold"):
         if isinstance(written.get(key), int) and written[key] < TOTAL:
-            yield "FL29", (*ANALYSIS, key)
+            yield "FL27", (*ANALYSIS, key)
     if canary.analysis.promotion_step:
-        yield "FL50", (*ANALYSIS, "stepWeightPromotion")
+        yield "FL46", (*ANALYSIS, "stepWeightPromotion")
 
 
 def _gates(canary: Canary, _: Mapping[str, Any]) -> Found:
@@ -109,11 +109,11 @@ def _gates(canary: Canary, _: Mapping[str, Any]) -> Found:
     if HookType.CONFIRM_PROMOTION in has and analysis.strategy is Strategy.BLUE_GREEN:
         yield "FL03", _hook(analysis, HookType.CONFIRM_PROMOTION)
     if HookType.CONFIRM_PROMOTION in has and analysis.strategy is Strategy.AB_TESTING:
-        yield "FL54", _hook(analysis, HookType.CONFIRM_PROMOTION)
+        yield "FL50", _hook(analysis, HookType.CONFIRM_PROMOTION)
     if {HookType.CONFIRM_TRAFFIC_INCREASE, HookType.PRE_ROLLOUT} <= has and weighted:
         yield "FL05", _hook(analysis, HookType.PRE_ROLLOUT)
     if HookType.CONFIRM_TRAFFIC_INCREASE in has and not weighted:
-        yield "FL46", _hook(analysis, HookType.CONFIRM_TRAFFIC_INCREASE)
+        yield "FL43", _hook(analysis, HookType.CONFIRM_TRAFFIC_INCREASE)
 
 
 def _hook(analysis: Analysis, kind: HookType) -> Path:
@@ -126,52 +126,52 @@ def _calls(canary: Canary, _: Mapping[str, Any]) -> Found:
     """Hooks and alerts that never do their work."""
     for index, hook in enumerate(canary.analysis.hooks):
         if hook.timeout < 0:
-            yield "FL48", (*ANALYSIS, "webhooks", index, "timeout")
+            yield "FL45", (*ANALYSIS, "webhooks", index, "timeout")
     for index, rule in enumerate(canary.analysis.alerts):
         if rule.severity is None:
-            yield "FL28", (*ANALYSIS, "alerts", index)
+            yield "FL26", (*ANALYSIS, "alerts", index)
     if canary.skip and {HookType.ROLLBACK, HookType.PRE_ROLLOUT} & {hook.type for hook in canary.analysis.hooks}:
-        yield "FL47", ("spec", "skipAnalysis")
+        yield "FL44", ("spec", "skipAnalysis")
 
 
 def _metrics(canary: Canary, _: Mapping[str, Any]) -> Found:
     analysis = canary.analysis
     if not (analysis.metrics or analysis.of(HookType.ROLLOUT) or canary.skip):
-        yield "FL41", ANALYSIS
+        yield "FL38", ANALYSIS
     for index, metric in enumerate(analysis.metrics):
         for code, *below in _metric(metric):
             yield code, (*ANALYSIS, "metrics", index, *below)
     if metrics.falls_back_to_istio(canary) and any(metric.is_builtin for metric in analysis.metrics):
-        yield "FL36", ("spec", "targetRef", "kind")
+        yield "FL34", ("spec", "targetRef", "kind")
 
 
 def _metric(metric: Metric) -> Iterator[tuple[str, ...]]:
     if metric.bounds is None and not metric.threshold:
-        yield ("FL33",)
+        yield ("FL31",)
     limits = (metric.bounds.least, metric.bounds.most) if metric.bounds else (metric.threshold,)
     if metric.is_duration and any(limit is not None and limit != int(limit) for limit in limits):
-        yield ("FL34", "thresholdRange" if metric.bounds else "threshold")
+        yield ("FL32", "thresholdRange" if metric.bounds else "threshold")
     if metric.is_builtin and (metric.template or metric.query):
-        yield ("FL35", "name")
+        yield ("FL33", "name")
 
 
 def _provider(canary: Canary, _: Mapping[str, Any]) -> Found:
     """What the provider's objects cannot say."""
     analysis, name = canary.analysis, routers.family(canary.provider)
     if routers.refusal(canary):
-        yield "FL42", SERVICE
+        yield "FL39", SERVICE
     if name == routers.KUBERNETES:
-        yield "FL22", ("spec", "provider")
+        yield "FL20", ("spec", "provider")
     if analysis.match and name == routers.LINKERD:
-        yield "FL37", (*ANALYSIS, "match")
+        yield "FL35", (*ANALYSIS, "match")
     if analysis.affinity and not routers.keeps_sessions(canary):
-        yield "FL39", (*ANALYSIS, "sessionAffinity")
+        yield "FL37", (*ANALYSIS, "sessionAffinity")
     elif analysis.affinity and analysis.match:
-        yield "FL38", (*ANALYSIS, "sessionAffinity")
+        yield "FL36", (*ANALYSIS, "sessionAffinity")
         if name == routers.GATEWAY_API and analysis.promotion_step:
-            yield "FL57", (*ANALYSIS, "stepWeightPromotion")
+            yield "FL53", (*ANALYSIS, "stepWeightPromotion")
     if analysis.affinity and analysis.affinity.primary_cookie:
-        yield "FL14", (*ANALYSIS, "sessionAffinity", "primaryCookieName")
+        yield "FL13", (*ANALYSIS, "sessionAffinity", "primaryCookieName")
 
 
 def _conditions(canary: Canary, _: Mapping[str, Any]) -> Found:
@@ -180,9 +180,9 @@ def _conditions(canary: Canary, _: Mapping[str, Any]) -> Found:
     for index, match in enumerate(canary.analysis.match):
         path = (*ANALYSIS, "match", index)
         if name == routers.ISTIO and match.get("queryParams") and canary.service.data.get("match"):
-            yield "FL52", (*path, "queryParams")
+            yield "FL48", (*path, "queryParams")
         if name == routers.GATEWAY_API:
-            yield from (("FL53", (*path, key)) for key in _unknown_to_gateway_api(match))
+            yield from (("FL49", (*path, key)) for key in _unknown_to_gateway_api(match))
 
 
 def _unknown_to_gateway_api(match: Mapping[str, Any]) -> Iterator[str]:

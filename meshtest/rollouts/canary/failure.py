@@ -32,18 +32,18 @@ def primary_gave_up(turn: Turn, error: str) -> Script[None]:
         yield from _stay_on_canary(turn, error)
         return
     if turn.state.routes == ALL_CANARY and turn.seen.phase is Phase.FAILED:
-        yield from turn.note("FL25")
+        yield from turn.note("FL23")
     elif turn.seen.failed_checks < turn.analysis.threshold:
-        yield from turn.note("FL27")
+        yield from turn.note("FL25")
     yield from roll_back(turn)
 
 
 def canary_gave_up(turn: Turn) -> Script[None]:
     """The canary's deadline has passed."""
     if turn.seen.phase in PROMOTED:
-        yield from turn.note("FL55")
+        yield from turn.note("FL51")
     if turn.seen.failed_checks < turn.analysis.threshold:
-        yield from turn.note("FL27")
+        yield from turn.note("FL25")
     yield from roll_back(turn)
 
 
@@ -54,7 +54,7 @@ def _stay_on_canary(turn: Turn, error: str) -> Script[None]:
     yield from turn.alert(Severity.ERROR, f"Promotion failed, primary not ready: {error}")
     yield from turn.route(ALL_CANARY)
     if not routers.moves_traffic(turn.canary):
-        yield from turn.note("FL23")
+        yield from turn.note("FL21")
     status = turn.state.status
     turn.write(restarted(status, Phase.FAILED, turn.target, weight=ALL_CANARY.canary))
     yield from hooks.post_rollout(turn, Phase.FAILED, told_as=turn.seen.phase)

@@ -26,7 +26,7 @@ def _copy(turn: Turn) -> Script[None]:
 def shift_back(turn: Turn, routes: Routes) -> Script[None]:
     """Users go to the primary, which runs the new version by now: at once, or step by step."""
     if turn.has_new_target:
-        yield from turn.note("FL26")
+        yield from turn.note("FL24")
     if not routers.moves_traffic(turn.canary):
         turn.enter(Phase.FINALISING)
     elif turn.analysis.promotion_step == 0:
@@ -36,7 +36,7 @@ def shift_back(turn: Turn, routes: Routes) -> Script[None]:
     elif routes.canary > 0:
         yield from _shift_a_step(turn, weights.shifted_back(turn.analysis, routes))
     else:
-        yield from turn.note("FL57")
+        yield from turn.note("FL53")
 
 
 def _shift_a_step(turn: Turn, routes: Routes) -> Script[None]:

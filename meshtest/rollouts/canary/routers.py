@@ -33,13 +33,12 @@ def written(canary: Canary, routes: Routes) -> Routes:
 
 def mirrors(canary: Canary) -> bool:
     """Whether a mirror that is asked for comes to be."""
-    match family(canary.provider):
-        case "gatewayapi":
-            return canary.analysis.iterations > 0
-        case "linkerd" | "kubernetes":
-            return False
-        case _:
-            return not canary.service.is_tcp and not canary.analysis.match
+    provider = family(canary.provider)
+    if provider == GATEWAY_API:
+        return canary.analysis.iterations > 0
+    if provider in (LINKERD, KUBERNETES):
+        return False
+    return not canary.service.is_tcp and not canary.analysis.match
 
 
 def sees_mirror(canary: Canary) -> bool:
@@ -104,10 +103,5 @@ def keeps_sessions(canary: Canary) -> bool:
     """Session affinity is written by Istio and Gateway API; Istio's A/B rules replace it, as do TCP routes."""
     if canary.analysis.affinity is None:
         return False
-    match family(canary.provider):
-        case "gatewayapi":
-            return True
-        case "istio":
-            return not canary.service.is_tcp
-        case _:
-            return False
+    provider = family(canary.provider)
+    return provider == GATEWAY_API or (provider == ISTIO and not canary.service.is_tcp)

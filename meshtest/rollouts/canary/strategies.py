@@ -41,12 +41,12 @@ def _without_weights(turn: Turn) -> Script[None]:
         yield from turn.warn(f"Progressive traffic {unable}")
         yield from turn.warn(f"Setting canaryAnalysis.iterations: {DEFAULT_ITERATIONS}")
         turn.analysis = replace(turn.analysis, iterations=DEFAULT_ITERATIONS)
-    yield from turn.note("FL22")
+    yield from turn.note("FL20")
 
 
 def _canary(turn: Turn, routes: Routes) -> Script[None]:
     if weights.increase(turn.analysis, routes.canary) <= 0:
-        yield from turn.note("FL30" if turn.analysis.step_weights else "FL10")
+        yield from turn.note("FL28" if turn.analysis.step_weights else "FL10")
         return
     gated = not routes.mirrored and turn.seen.phase is not Phase.WAITING_PROMOTION
     if gated and not (yield from hooks.confirm_traffic_increase(turn)):

@@ -51,7 +51,7 @@ def _primary_is_ready(turn: Turn) -> Script[bool]:
         return True
     yield from turn.warn(ready.error)
     if turn.seen.phase is Phase.FAILED:
-        yield from turn.note("FL24")
+        yield from turn.note("FL22")
     if not ready.retriable:
         yield from failure.primary_gave_up(turn, ready.error)
     return False

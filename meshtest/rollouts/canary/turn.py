@@ -105,7 +105,7 @@ class Turn:
         if not routers.moves_traffic(self.canary):
             return
         if self.state.routes is None:
-            yield from self.note("FL59")
+            yield from self.note("FL55")
             raise Refused(routers.absent(self.canary))
         routes = routers.written(self.canary, routes)
         yield from self.do(SetRoutes(routes))
@@ -156,7 +156,7 @@ class Turn:
         if to != ():
             yield Alert(severity=severity, message=message, detailed=detailed, to=to)
         if any(rule.severity is None for rule in rules):
-            yield from self.note("FL28")
+            yield from self.note("FL26")
 
     def note(self, code: str) -> Generator[Note, None, None]:
         yield Note(code)

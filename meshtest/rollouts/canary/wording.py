@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from meshtest.manifests.quantities import seconds
-
 
 def number(value: float) -> str:
     """`%v` of a float64: the shortest text that reads back, with an exponent from 1e21 and below 1e-4."""
@@ -32,8 +30,3 @@ def duration(milliseconds: int) -> str:
     if hours:
         return f"{hours}h{minutes}m{below}"
     return f"{minutes}m{below}" if minutes else below
-
-
-def interval(text: str) -> float | None:
-    """Seconds of a duration that Go parses, or None."""
-    return seconds(text)
