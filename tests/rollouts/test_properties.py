@@ -23,7 +23,7 @@ from meshtest.rollouts.canary.weights import steps
 from tests.rollouts.podinfo import ALL_HOOKS, NO, V1, V2, V3, YES, called, podinfo
 
 MORE = os.environ.get("MESHTEST_FUZZ")
-EXAMPLES = int(MORE or 100)
+EXAMPLES = int(MORE or 60)
 FUZZ = settings(
     max_examples=EXAMPLES, derandomize=not MORE, deadline=None, database=None,
     suppress_health_check=list(HealthCheck),
@@ -80,7 +80,7 @@ def observations(draw: st.DrawFn) -> Observations:
     )
 
 
-courses = st.lists(observations(), min_size=10, max_size=25).map(lambda course: [Observations(target=V1), *course])
+courses = st.lists(observations(), min_size=12, max_size=25).map(lambda course: [Observations(target=V1), *course])
 
 
 def weights_add_up(canary: Canary, before: State, seen: Observations, tick: Tick) -> None:

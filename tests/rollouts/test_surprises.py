@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from meshtest.manifests.view import shown
-from meshtest.rollouts.canary import Readiness, Tick
+from meshtest.rollouts.canary import Readiness, Tick, surprises
 from meshtest.rollouts.canary.bites import bites
 from meshtest.rollouts.canary.checksum import checksum
 from meshtest.rollouts.canary.steps import SetRoutes
@@ -47,6 +48,13 @@ def test_each_is_one_sentence_with_a_source(code: str) -> None:
     assert re.fullmatch(r"FL\d\d", code)
     assert surprise.says.endswith(".")
     assert surprise.source
+
+
+def test_no_code_is_used_that_is_not_in_the_table() -> None:
+    sources = Path(surprises.__file__).parent.glob("*.py")
+    used = {code for path in sources for code in re.findall(r'"(FL\d\d)"', path.read_text())}
+    assert used == SURPRISES.keys()
+    assert list(SURPRISES) == [f"FL{n:02}" for n in range(1, len(SURPRISES) + 1)]
 
 
 class TestInTicks:
