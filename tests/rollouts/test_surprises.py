@@ -200,6 +200,12 @@ class TestInTicks:
         assert phases(found)[-10:] == ["Promoting"] * 10
         assert {"FL36", "FL53"} <= bitten(found)
 
+    def test_fl36_a_weighted_canary_stays_at_its_first_step(self) -> None:
+        told = {"stepWeight": 30, "match": [HEADER], "sessionAffinity": {"cookieName": "a"}}
+        found = ticks(podinfo(spec={"provider": "gatewayapi:v1"}, **told), seen(V1), (20, seen(V2)))
+        assert routes(found)[2:] == ["70/30"] * 19
+        assert "FL36" in found[-1].surprises
+
     @pytest.mark.parametrize("provider", ["istio", "gatewayapi:v1"])
     def test_fl54_a_mirror_is_taken_away_and_set_again_at_every_tick(self, provider: str) -> None:
         told = {"iterations": 3, "mirror": True, "sessionAffinity": {"cookieName": "a"}}

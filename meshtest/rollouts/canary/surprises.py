@@ -212,7 +212,8 @@ _ALL = (
     Surprise(
         "FL36",
         "match and sessionAffinity do not go together: Istio loses the cookies; on Gateway API everybody gets the "
-        "canary's weight, and at every tick all traffic goes to the primary for a moment.",
+        "canary's weight, and Flagger takes it back at every tick, so that a weighted canary never gets beyond its "
+        "first step.",
         f"{_ISTIO} and {_GATEWAY} SetRoutes, Reconcile",
     ),
     Surprise(
