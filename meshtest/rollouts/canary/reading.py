@@ -1,0 +1,139 @@
+"""A Canary from its document, each complaint at its file:line. Not here: what is legal and unwise (surprises.py).
+
+Errors are what the API server or Flagger itself would refuse: the schema of fluxcd/flagger artifacts/flagger/crd.yaml,
+and verifyCanary of pkg/controller/controller.go.
+"""
+
+from __future__ import annotations
+
+from meshtest.errors import ManifestError
+from meshtest.lib.words import listed
+from meshtest.manifests.memo import Parsed
+from meshtest.manifests.view import View
+from meshtest.model.diagnostic import Diagnostic, Severity
+from meshtest.model.document import Document
+from meshtest.rollouts.canary.fields import CANARY
+from meshtest.rollouts.canary.reading_analysis import analysis, mappings
+from meshtest.rollouts.canary.spec import Analysis, Canary, Service
+
+KIND = "flagger.app/Canary"
+DEFAULT_PROVIDER = "istio"
+"""Of Flagger's flag -mesh-provider."""
+
+SIMULATED = ("istio", "linkerd", "gatewayapi:v1", "gatewayapi:v1beta1", "kubernetes")
+OTHERS = (
+    "apisix", "appmesh", "appmesh:v1beta2", "contour", "gloo", "knative", "kuma", "nginx", "osm", "skipper",
+    "smi:v1alpha1", "smi:v1alpha2", "smi:v1alpha3", "traefik",
+)  # fmt: skip
+TARGETS = ("Deployment", "DaemonSet", "Service")
+SCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
+DEADLINE = 600
+
+
+def of(document: Document, *, provider: str = DEFAULT_PROVIDER) -> Canary:
+    """The Canary of a document. Raises ManifestError with every error that it has."""
+    parsed = parse(document, provider=provider)
+    errors = [note for note in parsed.notes if note.severity is Severity.ERROR]
+    if errors:
+        raise ManifestError(errors)
+    return parsed.value
+
+
+def parse(document: Document, *, provider: str = DEFAULT_PROVIDER) -> Parsed[Canary]:
+    """The Canary as far as it can be read, and what there is to say about it. `provider`: where it names none."""
+    notes: list[Diagnostic] = []
+    view = View.of(document, CANARY, notes)
+    spec = view.child("spec") if view.require("spec") else None
+    return Parsed(_canary(document, spec, provider), tuple(notes))
+
+
+def _canary(document: Document, spec: View | None, provider: str) -> Canary:
+    name = document.name
+    if spec is None:
+        return Canary(name=name, namespace=document.namespace, target=name, service=Service(name=name))
+    kind, target = _target(spec)
+    deadline = spec.integer("progressDeadlineSeconds", least=0)
+    return Canary(
+        name=name,
+        namespace=document.namespace,
+        target=target,
+        kind=kind,
+        provider=_provider(spec, provider),
+        service=_service(spec, target),
+        analysis=_analysis(spec),
+        deadline=DEADLINE if deadline is None else deadline,
+        skip=bool(spec.boolean("skipAnalysis")),
+        suspend=bool(spec.boolean("suspend")),
+        revert=bool(spec.boolean("revertOnDeletion")),
+        autoscaler=_autoscaler(spec),
+        metrics_server=spec.string("metricsServer"),
+    )
+
+
+def _target(spec: View) -> tuple[str, str]:
+    target = spec.child("targetRef") if spec.require("targetRef") else None
+    if target is None:
+        return TARGETS[0], ""
+    for key in ("apiVersion", "kind", "name"):
+        target.require(key)
+    target.string("apiVersion")
+    return target.choice("kind", TARGETS, TARGETS[0]), target.string("name")
+
+
+def _autoscaler(spec: View) -> str:
+    scaler = spec.child("autoscalerRef")
+    if scaler is None:
+        return ""
+    for key in ("apiVersion", "kind", "name"):
+        scaler.require(key)
+        scaler.string(key)
+    kind = scaler.choice("kind", SCALERS, "")
+    if kind == SCALERS[1]:
+        scaler.not_supported("its pauses are not simulated, replicas are those of its minimum", "kind")
+    return kind
+
+
+def _provider(spec: View, default: str) -> str:
+    found = spec.choice("provider", (*SIMULATED, *OTHERS), default)
+    if found in OTHERS:
+        spec.not_supported(f"simulated like {DEFAULT_PROVIDER}; exact are {listed(SIMULATED)}", "provider")
+    return found
+
+
+def _service(spec: View, target: str) -> Service:
+    view = spec.child("service") if spec.require("service") else None
+    if view is None:
+        return Service(name=target)
+    view.require("port")
+    found = Service(
+        name=view.string("name") or target,
+        port=view.port("port") or 80,
+        port_name=view.string("portName") or "http",
+        target_port=view.int_or_name("targetPort", 0) or None,
+        app_protocol=view.string("appProtocol"),
+        hosts=view.strings("hosts"),
+        gateways=view.strings("gateways"),
+        gateway_refs=mappings(view, "gatewayRefs"),
+        delegation=bool(view.boolean("delegation")),
+        data=view.data,
+    )
+    _check_shapes(view)
+    return found
+
+
+def _check_shapes(view: View) -> None:
+    """What is kept as written has at least the right shape."""
+    for key in ("retries", "rewrite", "headers", "corsPolicy", "trafficPolicy", "apex", "primary", "canary"):
+        view.free(key)
+    view.free("unmanagedMetadata")
+    for key in ("match", "mirror"):
+        mappings(view, key)
+    for key in ("timeout", "backendTimeout", "trafficDistribution"):
+        view.string(key)
+    for key in ("portDiscovery", "headless"):
+        view.boolean(key)
+
+
+def _analysis(spec: View) -> Analysis:
+    view = spec.child("analysis") if spec.require("analysis") else None
+    return Analysis() if view is None else analysis(view)

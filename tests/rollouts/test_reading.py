@@ -1,0 +1,236 @@
+"""A Canary from YAML: defaults, what is refused and where, and that no field of the CRD is forgotten."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from meshtest.errors import ManifestError
+from meshtest.manifests.fields import METADATA, Fields
+from meshtest.manifests.patch import put
+from meshtest.manifests.reader import read_text
+from meshtest.manifests.view import View
+from meshtest.model.document import Document
+from meshtest.rollouts.canary.fields import CANARY, SPEC
+from meshtest.rollouts.canary.reading import of, parse
+from meshtest.rollouts.canary.spec import AlertRule, Bounds, Hook, HookType, Metric, Reference, SessionAffinity
+from meshtest.rollouts.canary.spec import Severity as AlertSeverity
+
+LEAST = """\
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: podinfo}
+spec:
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: podinfo}
+  service: {port: 9898}
+  analysis: {interval: 1m, threshold: 5, stepWeight: 10}
+"""
+
+EVERYTHING = """\
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: podinfo, namespace: test}
+spec:
+  provider: gatewayapi:v1
+  metricsServer: http://prometheus:9090
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: podinfo}
+  autoscalerRef: {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, name: podinfo}
+  progressDeadlineSeconds: 60
+  skipAnalysis: false
+  revertOnDeletion: true
+  suspend: false
+  service:
+    name: web
+    port: 80
+    portName: http-web
+    targetPort: http
+    appProtocol: http
+    portDiscovery: true
+    headless: false
+    timeout: 5s
+    backendTimeout: 4s
+    hosts: [web.example]
+    gateways: [public]
+    gatewayRefs: [{name: public, namespace: infra}]
+    delegation: false
+    match: [{uri: {prefix: /}}]
+    retries: {attempts: 3}
+    rewrite: {uri: /}
+    mirror: [{backendRef: {name: shadow}}]
+    headers: {request: {add: {a: b}}}
+    corsPolicy: {allowMethods: [GET]}
+    trafficPolicy: {tls: {mode: DISABLE}}
+    trafficDistribution: PreferClose
+    apex: {labels: {a: b}}
+    primary: {labels: {a: b}}
+    canary: {labels: {a: b}}
+    unmanagedMetadata: {labels: [a]}
+  analysis:
+    interval: 30s
+    threshold: 3
+    maxWeight: 60
+    stepWeight: 20
+    stepWeightPromotion: 50
+    mirror: true
+    mirrorWeight: 10
+    primaryReadyThreshold: 80
+    canaryReadyThreshold: 90
+    match: [{headers: {cookie: {regex: "beta=.*"}}}]
+    sessionAffinity: {cookieName: canary, primaryCookieName: primary, maxAge: 60, domain: web.example, httpOnly: true,
+                      partitioned: true, path: /, sameSite: Lax, secure: true}
+    metrics:
+    - {name: request-success-rate, interval: 2m, thresholdRange: {min: 99}}
+    - {name: errors, templateRef: {name: errors, namespace: flagger}, templateVariables: {a: b}, threshold: 1}
+    - {name: old, query: up, thresholdRange: {min: 0.5, max: 1}}
+    alerts:
+    - {name: people, severity: warn, providerRef: {name: slack, namespace: flagger}}
+    webhooks:
+    - {name: gate, type: confirm-rollout, url: "http://gate/", timeout: 3m, retries: 5, muteAlert: true,
+       disableTLS: true, metadata: {a: b}}
+    - {name: load, url: "http://load/"}
+"""
+
+
+def first(text: str) -> Document:
+    (found,) = read_text(text, "canary.yaml")
+    return found
+
+
+def complaints(text: str) -> list[str]:
+    return [f"{note.source.line}: {note.message}" for note in parse(first(text)).notes]
+
+
+def test_defaults_are_flaggers() -> None:
+    canary = of(first(LEAST))
+    analysis = canary.analysis
+    assert (canary.provider, canary.deadline, canary.skip, canary.suspend) == ("istio", 600, False, False)
+    assert (canary.service.name, canary.service.port_name, canary.service.target_port) == ("podinfo", "http", None)
+    assert (analysis.interval, analysis.threshold, analysis.target_weight) == (60.0, 5, 100)
+    assert (analysis.primary_ready, analysis.canary_ready, analysis.promotion_step) == (100, 100, 0)
+    assert (canary.full_name, canary.workload, canary.primary) == ("podinfo.default",) * 2 + (
+        "podinfo-primary.default",
+    )
+
+
+def test_everything_that_is_written_is_read() -> None:
+    canary = of(first(EVERYTHING))
+    analysis, service = canary.analysis, canary.service
+    assert (canary.autoscaler, canary.deadline, canary.revert) == ("HorizontalPodAutoscaler", 60, True)
+    assert canary.metrics_server == "http://prometheus:9090"
+    assert (service.name, service.primary, service.canary) == ("web", "web-primary", "web-canary")
+    assert (service.target_port, service.hosts, service.data["timeout"]) == ("http", ("web.example",), "5s")
+    assert (analysis.interval, analysis.target_weight, analysis.promotion_step) == (30.0, 60, 50)
+    assert (analysis.primary_ready, analysis.canary_ready, analysis.mirror_weight) == (80, 90, 10)
+    assert analysis.metrics == (
+        Metric(name="request-success-rate", interval="2m", bounds=Bounds(least=99)),
+        Metric(
+            name="errors", template=Reference(name="errors", namespace="flagger"), threshold=1, variables={"a": "b"}
+        ),
+        Metric(name="old", query="up", bounds=Bounds(least=0.5, most=1)),
+    )
+    gate = Hook(
+        name="gate", url="http://gate/", type=HookType.CONFIRM_ROLLOUT, timeout=180, retries=5, mute=True,
+        insecure=True, metadata={"a": "b"},
+    )  # fmt: skip
+    assert analysis.hooks == (gate, Hook(name="load", url="http://load/"))
+    slack = Reference(name="slack", namespace="flagger")
+    assert analysis.alerts == (AlertRule(name="people", severity=AlertSeverity.WARN, provider=slack),)
+    attributes = ("Domain=web.example", "HttpOnly", "Partitioned", "Path=/", "SameSite=Lax", "Secure")
+    affinity = SessionAffinity(cookie="canary", primary_cookie="primary", max_age=60, attributes=attributes)
+    assert analysis.affinity == affinity
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("interval: 1m, ", "", "7: `spec.analysis.interval` is required"),
+        ("stepWeight: 10", "stepWeight: 10, iterations: 2", "exactly one of iterations, stepWeight, stepWeights"),
+        (", stepWeight: 10", "", "exactly one of iterations, stepWeight, stepWeights, not none"),
+        ("interval: 1m", "interval: fast", "7: `spec.analysis.interval` must begin like"),
+        ("stepWeight: 10", "stepWeight: -1", "7: `spec.analysis.stepWeight` must be at least 0, not -1"),
+        ("stepWeight: 10", "stepweight: 10", "7: unknown field `spec.analysis.stepweight`; did you mean `stepWeight`?"),
+        ("kind: Deployment", "kind: StatefulSet", "5: `spec.targetRef.kind` must be one of Deployment, DaemonSet"),
+        ("{port: 9898}", "{name: web}", "6: `spec.service.port` is required"),
+        ("  service", "  provider: gatewayapi\n  service", "6: `spec.provider` must be one of"),
+        ("threshold: 5", "threshold: 5, webhooks: [{name: a}]", "7: `spec.analysis.webhooks[0].url` is required"),
+        ("threshold: 5", "threshold: 5, webhooks: [{name: a, url: b, type: before}]", "must be one of confirm-rollout"),
+        ("threshold: 5", "threshold: 5, metrics: [{interval: 1m}]", "7: `spec.analysis.metrics[0].name` is required"),
+        ("threshold: 5", "threshold: 5, sessionAffinity: {cookieName: a, primaryCookieName: a}", "must differ from"),
+        ("analysis:", "canaryAnalysis:", "7: `spec.canaryAnalysis` is not supported: it was renamed to `analysis`"),
+        ("  service", "  provider: nginx\n  service", "6: `spec.provider` is not supported: simulated like istio"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_where_it_stands(old: str, new: str, said: str) -> None:
+    assert old in LEAST
+    assert any(said in complaint for complaint in complaints(LEAST.replace(old, new))), complaints(
+        LEAST.replace(old, new)
+    )
+
+
+def test_errors_are_raised_together() -> None:
+    with pytest.raises(ManifestError) as caught:
+        of(first(LEAST.replace("interval: 1m", "interval: 1").replace("{port: 9898}", "{}")))
+    assert len(caught.value.diagnostics) == 2
+    assert "canary.yaml:7: error: " in str(caught.value)
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("1s", 10.0), ("90s", 90.0), ("1m30s", 90.0), ("5mm", 60.0)])
+def test_intervals_are_what_flagger_makes_of_them(written: str, seconds: float) -> None:
+    assert of(first(LEAST.replace("interval: 1m", f"interval: {written}"))).analysis.interval == seconds
+
+
+def properties(schema: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = schema.get("items", schema).get("properties", {})
+    return found
+
+
+def differences(schema: dict[str, Any], table: Fields, path: str) -> Iterator[str]:
+    wanted = properties(schema)
+    yield from (f"{path}.{name} is in no table" for name in wanted.keys() - set(table.known))
+    yield from (f"{path}.{name} is not in the CRD" for name in set(table.known) - wanted.keys())
+    for name, below in table.read.items():
+        if below is not None and name in wanted:
+            yield from differences(wanted[name], below, f"{path}.{name}")
+
+
+def test_every_property_of_the_crd_is_read_or_reported(schemas: Path) -> None:
+    crds = yaml.load_all((schemas / "flagger.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    canary = next(crd for crd in crds if crd and crd["spec"]["names"]["kind"] == "Canary")
+    spec = canary["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    assert sorted(differences(spec, SPEC, "spec")) == ["spec.canaryAnalysis is not in the CRD"]
+
+
+def tables(fields: Fields, path: str) -> Iterator[tuple[str, Fields]]:
+    yield path, fields
+    for name, below in fields.read.items():
+        if below is not None and below is not METADATA:
+            yield from tables(below, f"{path}.{name}")
+
+
+def test_every_field_of_the_table_is_really_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: set[tuple[int, str]] = set()
+    original = View._get
+
+    def spy(self: View, key: str) -> Any:
+        read.add((id(self.fields), key))
+        return original(self, key)
+
+    monkeypatch.setattr(View, "_get", spy)
+    assert parse(first(EVERYTHING)).notes == ()
+    unread = {f"{path}.{name}" for path, fields in tables(CANARY, "Canary")
+              for name in fields.read if (id(fields), name) not in read}  # fmt: skip
+    assert unread == {"Canary.apiVersion", "Canary.kind", "Canary.metadata"}
+
+
+def test_no_value_of_a_wrong_type_is_more_than_a_diagnostic() -> None:
+    document = first(EVERYTHING)
+    values: Iterator[Any] = itertools.cycle([1, "x", [], {}, [None], {"a": 1}, True, [[]], 1.5, -1, None, [{}], ""])
+    for path in document.lines:
+        if len(path) > 1 and path[0] == "spec":
+            for _ in range(13):
+                parse(put(document, path, next(values)))
