@@ -1,0 +1,124 @@
+"""What a rehearsal of a Canary came to: a row a tick, what users met on the way. Data only; kept as `rehearsal.json` in
+the run folder, for the report and for programs.
+
+Two clocks: `at` is in seconds of the run, `after` in seconds as they would pass in production, `speed` times as many.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from meshtest.lib.dataclass import dataclass
+
+FILE = "rehearsal.json"
+
+Ending = Literal["promoted", "rolled back", "not finished"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Called:
+    """A webhook call."""
+
+    name: str
+    type: str
+    url: str
+    ok: bool
+    reason: str = ""
+    """What Flagger would put into its event."""
+    attempts: int = 1
+    seconds: float = 0.0
+    answered_by: Literal["url", "embedded", "assumed"] = "embedded"
+    """`assumed`: nobody was asked, the text of `reason` says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A metric, as Flagger read it."""
+
+    name: str
+    value: float | None = None
+    """None: no values found, or the query failed."""
+    error: str = ""
+    least: float | None = None
+    most: float | None = None
+    ok: bool = True
+    requests: int = 0
+    """How many of the canary's requests ended in the window: what the value rests on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TickRow:
+    """One tick."""
+
+    number: int
+    at: float
+    after: float
+    phase: str
+    weight: int
+    """As the status tells; not always what the routes say."""
+    routes: str
+    """`90/10`, `100/0 mirrored`; empty: there is no route."""
+    failed_checks: int = 0
+    iterations: int = 0
+    events: tuple[str, ...] = ()
+    hooks: tuple[Called, ...] = ()
+    metrics: tuple[Measured, ...] = ()
+    surprises: tuple[str, ...] = ()
+    """Codes of rollouts/canary/surprises.py."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """A Canary from the moment the new revision was seen to its end."""
+
+    canary: str
+    """`name.namespace`, as Flagger's events call it."""
+    strategy: str
+    provider: str
+    revision: str
+    """What was rolled out: `v2`."""
+    ending: Ending
+    reason: str = ""
+    """Why it was rolled back, or what it was still waiting for."""
+    speed: float
+    interval: float
+    """Seconds between ticks, in production."""
+    intervals: int = 0
+    """From the tick that saw the new revision to the last one."""
+    ticks: tuple[TickRow, ...] = ()
+    requests: int = 0
+    """Of users, all of them."""
+    failed: int = 0
+    exposed: int = 0
+    """Served by the new revision before it was promoted, or before it was gone again."""
+    exposed_failed: int = 0
+    notes: tuple[str, ...] = ()
+    """What was not as in production: stand-ins, assumed answers, load tests that were translated."""
+
+    @property
+    def production_seconds(self) -> float:
+        return self.intervals * self.interval
+
+    def as_data(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Rehearsal:
+        """The inverse of as_data(); fields of a later version are left out."""
+        return cls(
+            **_known(cls, data) | {"ticks": tuple(map(_row, data.get("ticks", ()))), "notes": tuple(data["notes"])}
+        )
+
+
+def _row(data: Mapping[str, Any]) -> TickRow:
+    hooks = tuple(Called(**_known(Called, one)) for one in data["hooks"])
+    metrics = tuple(Measured(**_known(Measured, one)) for one in data["metrics"])
+    words = {name: tuple(data[name]) for name in ("events", "surprises")}
+    return TickRow(**_known(TickRow, data) | {"hooks": hooks, "metrics": metrics, **words})
+
+
+def _known(kind: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in dataclasses.fields(kind)}
+    return {name: value for name, value in data.items() if name in names}

@@ -1,0 +1,14 @@
+"""The acceptance endpoint: what Flagger, Argo and people ask before a rollout goes on. Contract: README.md, and DESIGN 6.
+
+    payload.py    what Flagger sends; a malformed one is refused with one line
+    suites.py     the allow-list: suites by name, with declared parameters
+    runs.py       a run of a suite for a revision, and its states
+    store.py      runs, verdicts and gates in SQLite; jobs.py queues and runs them; keeper.py is the parent of each
+    gates.py      open until the revision changes
+    answers.py    from a state to the status and the line that Flagger shows
+    app.py        the routes (Starlette); auth.py who may ask; page.py for people; openapi.py for programs
+    client.py     how Flagger itself calls a webhook: retries, time-outs, which status is a yes
+
+A suite runs in a process of its own; nothing of a payload reaches a shell or a path. Starlette and uvicorn come with
+`meshtest[webhook]` and are imported where they are used.
+"""
