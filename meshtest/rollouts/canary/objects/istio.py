@@ -114,7 +114,7 @@ def _mirror(canary: Canary) -> Json:
 
 
 def merged(chosen: Any, defaults: list[Json]) -> list[Json]:
-    """Conditions of the analysis on top of those of the service: only headers and source labels, in place of its own."""
+    """Conditions of the analysis on top of those of the service: only headers and source labels, in place of those."""
     if not defaults:
         return mappings(chosen)
     own = [{key: one[key] for key in ("headers", "sourceLabels") if key in one} for one in mappings(chosen)]

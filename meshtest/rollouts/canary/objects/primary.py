@@ -16,6 +16,7 @@ from meshtest.rollouts.canary.objects import configs
 from meshtest.rollouts.canary.objects.origin import Json, copied, filled, made_from, mapping, mappings, without_flux
 from meshtest.rollouts.canary.objects.target import DEPLOYMENT, LABELS, Workload
 from meshtest.rollouts.canary.spec import Canary
+from meshtest.rollouts.canary.state import Configs
 
 ID = "flagger-id"
 """A pod annotation that is another one each time, so that the pods are always rolled."""
@@ -72,7 +73,7 @@ def _template(target: Workload, documents: Documents, old: Document | None) -> J
     return {"metadata": {"labels": labels, "annotations": annotations}, "spec": _apart(pod, target)}
 
 
-def _id(template: Json, refs: configs.Configs, old: Document | None) -> str:
+def _id(template: Json, refs: Configs, old: Document | None) -> str:
     """Never the one before: to promote the same pods again rolls them, too."""
     before = mapping(old.data.get("spec")) if old else {}
     last = mapping(mapping(mapping(before.get("template")).get("metadata")).get("annotations")).get(ID, "")

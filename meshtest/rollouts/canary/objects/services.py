@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from meshtest.manifests import patch
-from meshtest.model.document import Document, Documents
+from meshtest.model.document import Document, Documents, Path
 from meshtest.rollouts.canary.objects.origin import MANAGED, Json, Origin, filled, mapping
 from meshtest.rollouts.canary.objects.target import SERVICE, Workload, found
 from meshtest.rollouts.canary.spec import Canary
@@ -51,7 +51,7 @@ def _service(canary: Canary, documents: Documents, target: Workload, name: str, 
     }
     labels, annotations = metadata(canary, which)
     body = {"metadata": {"labels": {**labels, target.label: name}, "annotations": annotations}, "spec": spec}
-    places = {
+    places: dict[Path, Path] = {
         ("metadata", "labels"): ("spec", "service", which, "labels"),
         ("metadata", "annotations"): ("spec", "service", which, "annotations"),
         ("spec", "ports"): ("spec", "service", "port"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshtest.model.document import Document, Documents
+from meshtest.model.document import Document, Documents, Path
 from meshtest.rollouts.canary.objects.origin import Origin
 from meshtest.rollouts.canary.spec import Canary
 from meshtest.rollouts.canary.state import Routes
@@ -17,5 +17,7 @@ def routed(canary: Canary, documents: Documents, routes: Routes) -> list[Documen
         {"service": service.primary, "weight": str(routes.primary)},
     ]
     spec = {"service": next(iter(service.hosts), service.name), "backends": backends}
-    places = {("spec", "service"): ("spec", "service", "hosts") if service.hosts else ("spec", "service", "name")}
+    places: dict[Path, Path] = {
+        ("spec", "service"): ("spec", "service", "hosts") if service.hosts else ("spec", "service", "name")
+    }
     return [Origin.of(canary, documents).made(API, service.name, {"spec": spec}, places)]
