@@ -105,14 +105,15 @@ class TestWeights:
 class TestWhatItSays:
     def test_of_a_service_that_is_not_there(self) -> None:
         assert told(split(NINETY, of="wbe")) == [
-            "TrafficSplit `default/web` is not in force: there is no Service `wbe` in its namespace; did you mean `web`?"
+            "TrafficSplit `default/web` is not in force: there is no Service `wbe` in its namespace; "
+            "did you mean `web`?"
         ]
 
     def test_of_a_backend_that_is_not_there(self) -> None:
         broken = split(f"{to('web', '50')}, {to('web-v3', '50')}")
         assert told(broken) == [
-            "TrafficSplit `default/web`: there is no Service `web-v3` in namespace `default`; its share of the requests "
-            "gets 503"
+            "TrafficSplit `default/web`: there is no Service `web-v3` in namespace `default`; its share of the "
+            "requests gets 503"
         ]
         assert [d.broken for d in routes(shop(broken)[1])[0].destinations] == [0, 503]
 
@@ -125,7 +126,8 @@ class TestWhatItSays:
 
     def test_of_a_route_beside_it(self) -> None:
         assert told(ROUTE, split(NINETY)) == [
-            "HTTPRoute `default/own` is not in force: TrafficSplit `web` (s.yaml:36) has its Service, too, and comes first"
+            "HTTPRoute `default/own` is not in force: TrafficSplit `web` (s.yaml:36) has its Service, too, "
+            "and comes first"
         ]
         assert len(shop(ROUTE, split(NINETY))[1].tables) == 1
 
