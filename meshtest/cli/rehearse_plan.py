@@ -10,8 +10,8 @@ import argparse
 import json
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from meshtest.cli import FAILED, OK
 from meshtest.cli.terminal import Terminal
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from meshtest.model.document import Document, Documents
     from meshtest.rollouts.canary.course import Course, Exposure
     from meshtest.rollouts.canary.driver import Tick
-    from meshtest.rollouts.canary.plan import Plan, Told
+    from meshtest.rollouts.canary.plan import Plan
+    from meshtest.rollouts.canary.plan import Told as Surprising
+    from meshtest.rollouts.canary.power import Power
+
+    Told: TypeAlias = tuple[Document, Plan, Power | None]
 
 CANARY = "flagger.app/Canary"
 PROVIDERS = ("istio", "linkerd", "gatewayapi:v1", "gatewayapi:v1beta1", "kubernetes")
@@ -41,25 +45,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def go(arguments: argparse.Namespace) -> int:
-    """Exit code FAILED for a Canary that never ends."""
+    """Exit code FAILED for a Canary that never gets to its end."""
     from meshtest.cli import rehearse_power
     from meshtest.manifests.reader import read
     from meshtest.rollouts.canary.plan import plan
 
     documents = read(*arguments.files)
-    plans = [(document, plan(document, provider=arguments.provider)) for document in canaries(documents)]
-    chances = [rehearse_power.power_of(one, document, documents, arguments) for document, one in plans]
+    told: list[Told] = []
+    for document in canaries(documents):
+        one = plan(document, provider=arguments.provider)
+        told.append((document, one, rehearse_power.power_of(one, document, documents, arguments)))
     if arguments.json:
-        print(json.dumps([
-            {**one.as_data(power and power.traffic.rps), "power": power and power.as_data()}
-            for (_, one), power in zip(plans, chances, strict=True)
-        ], indent=2))  # fmt: skip
+        print(json.dumps([data(one, power) for _, one, power in told], indent=2))
     else:
         with Terminal(sys.stdout) as terminal:
-            for (document, one), power in zip(plans, chances, strict=True):
-                more = rehearse_power.lines(power) if power else rehearse_power.HINT
-                terminal.say("\n".join(lines(document, one, terminal.width, power and power.traffic.rps, more)))
-    return OK if all(one.happy and one.happy.ending == "promoted" for _, one in plans) else FAILED
+            terminal.say("\n\n".join("\n".join(lines(*one, terminal.width)) for one in told))
+    return OK if all(one.happy and one.happy.ending == "promoted" for _, one, _ in told) else FAILED
+
+
+def data(plan: Plan, power: Power | None) -> dict[str, Any]:
+    return {**plan.as_data(power.traffic.rps if power else None), "power": power.as_data() if power else None}
 
 
 def canaries(documents: Documents) -> Sequence[Document]:
@@ -70,8 +75,10 @@ def canaries(documents: Documents) -> Sequence[Document]:
     return found
 
 
-def lines(document: Document, plan: Plan, width: int, rps: float | None, chances: Iterable[str]) -> Iterator[str]:
+def lines(document: Document, plan: Plan, power: Power | None, width: int) -> Iterator[str]:
     """The ticks, then the facts, then the chances, then what surprises."""
+    from meshtest.cli import rehearse_power
+
     yield _title(document, plan)
     if plan.happy is None:
         yield f"{INDENT}never starts: Flagger does not get as far as a primary"
@@ -79,9 +86,9 @@ def lines(document: Document, plan: Plan, width: int, rps: float | None, chances
         yield ""
         yield from _table(plan.happy, width)
         yield ""
-        yield from _facts(plan, width, rps)
+        yield from _facts(plan, width, power.traffic.rps if power and power.traffic.rps else None)
         yield ""
-        yield from chances
+        yield from rehearse_power.lines(power) if power else rehearse_power.HINT
     if plan.surprises or plan.notes:
         yield ""
         yield from _surprises(plan, width)
@@ -104,10 +111,14 @@ def _table(taken: Course, width: int) -> Iterator[str]:
     before = ""
     for number, tick in enumerate(taken.ticks):
         after, asked = clock(number * taken.canary.analysis.interval), _asked(tick)
-        row = f"{INDENT}{number:>4}  {after:>6}  {tick.state.phase:<16}  {str(tick.state.routes or '-'):<14}  "
+        row = f"{INDENT}{number:>4}  {after:>6}  {tick.state.phase:<16}  {_routes(tick):<14}  "
         told = '"' if asked and asked == before else asked
         yield from textwrap.wrap(row + told, width, subsequent_indent=" " * len(row), break_on_hyphens=False)
         before = asked
+
+
+def _routes(tick: Tick) -> str:
+    return str(tick.state.routes) if tick.state.routes else "-"
 
 
 def _asked(tick: Tick) -> str:
@@ -146,7 +157,7 @@ def _told(plan: Plan, rps: float | None) -> Iterator[tuple[str, str]]:
 
 def _ended(taken: Course, rps: float | None) -> str:
     if taken.ending == "never ends":
-        where = f"{taken.ticks[-1].state.phase} at {taken.ticks[-1].state.routes or 'no route'}"
+        where = f"{taken.ticks[-1].state.phase} at {_routes(taken.ticks[-1])}"
         return f"NEVER ENDS: from tick {taken.intervals} on it stays {where}"
     longest = clock(taken.seconds + taken.canary.analysis.interval)
     took = f"{taken.ending} after {plural(taken.intervals, 'interval')}, {clock(taken.seconds)} ({longest} from apply)"
@@ -157,12 +168,10 @@ def _met(exposure: Exposure, rps: float | None) -> str:
     if not exposure.intervals:
         return "no user meets it before"
     share = f"at most {percent(exposure.most)}" if exposure.most < 1 else "all"
-    worth = (
-        f"all requests of {clock(exposure.weighted)}"
-        if rps is None
-        else f"about {exposure.requests(rps):,.0f} requests"
-    )
-    return f"users meet it for {plural(exposure.intervals, 'interval')} ({clock(exposure.seconds)}), {share} of them: {worth}"
+    all_of = f"all requests of {clock(exposure.weighted)}"
+    worth = all_of if rps is None else f"about {exposure.requests(rps):,.0f} requests"
+    many = plural(exposure.intervals, "interval")
+    return f"users meet it for {many} ({clock(exposure.seconds)}), {share} of them: {worth}"
 
 
 def _hooks(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -195,7 +204,7 @@ def _surprises(plan: Plan, width: int) -> Iterator[str]:
         yield from _placed(_code_and_place(told), told.surprise.says, width)
 
 
-def _code_and_place(told: Told) -> str:
+def _code_and_place(told: Surprising) -> str:
     return f"{told.surprise.code} {told.source}"
 
 

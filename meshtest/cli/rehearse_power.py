@@ -72,7 +72,7 @@ def _share(text: str | None, option: str) -> float | None:
 def lines(power: Power) -> Iterator[str]:
     yield from _head(power)
     failing = "fails" if power.kind == "errors" else "is slow"
-    yield f"{INDENT}{failing:>9} {'promoted':>10} {'rolled back':>12} {'intervals':>10}   requests of users that were bad"
+    yield f"{INDENT}{failing:>9} {'promoted':>10} {'rolled back':>12} {'intervals':>10}   users who pay"
     for chances in power.table:
         yield _row(chances, chances.version.rate(power.kind))
     yield from _verdict(power)
@@ -96,7 +96,7 @@ def _head(power: Power) -> Iterator[str]:
 def _row(chances: Chances, rate: float) -> str:
     promoted, back = chance(chances.promoted), chance(chances.rolled_back)
     paid = f"{number(chances.paid)} of {number(chances.served)}"
-    return f"{INDENT}{percent(rate):>9} {promoted:>10} {back:>12} {chances.intervals:>10.1f}   {paid}"
+    return f"{INDENT}{percent(rate):>9} {promoted:>10} {back:>12} {chances.intervals:>10.1f}   {paid} requests"
 
 
 def _verdict(power: Power) -> Iterator[str]:

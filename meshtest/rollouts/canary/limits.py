@@ -1,8 +1,8 @@
 """What the metrics of a Canary demand of its requests: how many of them may be bad. For the chances (power.py).
 
-A success rate, and a query that divides a count of 5xx by a count of all, are shares of failed requests. A p99 is too: it
-is above its bound when more than 1 % of the requests are (histograms interpolate, so this is exact only at the edge of a
-bucket). What is neither is named, and taken to pass.
+A success rate, and a query that divides a count of 5xx by a count of all, are shares of failed requests. A p99 is one
+too: it is above its bound when more than 1 % of the requests are (histograms interpolate, so this is exact only at the
+edge of a bucket). What is neither is named, and taken to pass.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a Canary will do, told before it is deployed: its ticks, hooks, exposure, and what in it surprises. Pure.
 
-Everything comes from the state machine (course.py). Not here: chances (power.py), lines for people (cli/rehearse_plan.py),
-pods that take long to become ready: each interval they need is one more.
+Everything comes from the state machine (course.py). Not here: chances (power.py), lines for people
+(cli/rehearse_plan.py), pods that take long to become ready: each interval they need is one more.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import field
 from functools import cached_property
 from math import floor, sqrt
 from typing import Any
@@ -94,7 +95,7 @@ class Power:
     canary: Canary
     limits: Limits
     traffic: Traffic
-    nodes: tuple[Node, ...]
+    nodes: tuple[Node, ...] = field(repr=False)
     false_promotion: float = FALSE_PROMOTION
     false_rollback: float = FALSE_ROLLBACK
     bad: Version
