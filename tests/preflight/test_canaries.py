@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import yaml
 
 from meshtest.manifests.reader import read_text
@@ -79,3 +82,15 @@ def test_the_first_canary_of_two_is_left_alone() -> None:
 def test_gates_are_told_once_each() -> None:
     told = [finding.code for finding in found(hooks("confirm-rollout", "rollback", "confirm-promotion"))]
     assert [code for code in ("FL01", "FL02", "FL04") if told.count(code) != 1] == []
+
+
+def test_who_has_no_canary_does_not_load_flaggers_state_machine() -> None:
+    script = (
+        "import sys\n"
+        "from tests.preflight.shop import SHOP, found\n"
+        "found(*SHOP)\n"
+        "from meshtest.preflight import CODES\n"
+        "assert CODES['MT016'] and not [name for name in sys.modules if 'rollouts' in name]\n"
+        "assert 'FL07' in CODES and 'meshtest.rollouts.canary' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
