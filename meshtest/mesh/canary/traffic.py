@@ -115,7 +115,9 @@ def _of(command: Command, canary: Canary) -> tuple[Traffic, str]:
     why = "" if command.rate else f" ({command.tool} itself would send as fast as it can)"
     why = f" ({command.rate:g} in production)" if command.rate and command.rate > MOST else why
     left = f"; not understood: {' '.join(command.left)}" if command.left else ""
-    said = f"load test {command.hook!r} ({command.tool}) is sent here: {traffic.request} at {rate:g} requests/s{why}{left}"
+    said = (
+        f"load test {command.hook!r} ({command.tool}) is sent here: {traffic.request} at {rate:g} requests/s{why}{left}"
+    )
     return traffic, said
 
 
@@ -159,6 +161,12 @@ class Users:
             load.start()
         for load in self._loads:
             load.until(requests=seen)
+
+    def linger(self, *, seen: int) -> None:
+        """Until each load has had so many answers since the last change."""
+        for load in self._loads:
+            if load.sending:
+                load.until(requests=seen)
 
     def called(self, hook: str) -> None:
         """A webhook has started its load test, or kept it going."""
