@@ -119,5 +119,6 @@ __all__ = [
     "MaskedOutage", "Mirrored", "NoDowntime", "Outage", "Reached", "Share", "Split", "SplitSequential", "Trend",
     "about", "canary", "canary_latency", "canary_users", "certificate", "explain", "fault_bit", "from_parameters",
     "judge", "latency", "masked", "masked_outages", "mirrored", "no_downtime", "no_hidden_errors", "outages",
-    "reached", "shares", "span_duration", "split", "split_sequential", "trace_path", "traces_complete", "traces_propagated", "trend",
+    "reached", "shares", "span_duration", "split", "split_sequential", "trace_path", "traces_complete",
+    "traces_propagated", "trend",
 ]  # fmt: skip
