@@ -157,7 +157,9 @@ class Prometheus:
         if kind == "vector":
             return Vector([Sample(one["metric"], *self._point(one["value"])) for one in result], query=query)
         if kind == "scalar":
-            return Vector([Sample({}, *self._point(result))], query=query)
+            number = Vector([Sample({}, *self._point(result))], query=query)
+            number.is_scalar = True
+            return number
         raise UsageError(f"{query} is a {kind}, not a number: {result[1]!r}")
 
     def _point(self, told: list[Any]) -> tuple[Number, float]:

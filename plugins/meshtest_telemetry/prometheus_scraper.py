@@ -157,7 +157,8 @@ class _Target:
         """Lines `NAME{LABELS} VALUE [TIME]`; times are left out, as all samples of a scrape are of one."""
         for line in text.splitlines():
             if line.startswith("# TYPE "):
-                self._types.update([line.split()[2:4]])
+                family, _, kind = line[7:].partition(" ")
+                self._types[family] = kind.strip()
             elif line and line[0] != "#":
                 braced, _, rest = line.rpartition("}")
                 series, rest = (braced, rest) if braced else line.split(None, 1)

@@ -17,7 +17,7 @@ from meshtest.settings import Settings
 from meshtest.spi.telemetry import Asking
 from tests.conftest import PATIENCE
 
-from .conftest import Endpoint, Notes, needs_prometheus
+from .conftest import Endpoint, Notes, Wall, needs_prometheus
 
 SPEED = 60.0
 ERROR = 1e-6
@@ -95,16 +95,6 @@ def told(sent: float, began: float) -> str:
         f"# TYPE threads gauge\nthreads 12\n"
         f"# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {began}\n"
     )
-
-
-class Wall:
-    """In place of the module `time`."""
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def time(self) -> float:
-        return self.now
 
 
 @pytest.fixture(scope="module")
