@@ -60,6 +60,7 @@ from meshtest.spi.provider import Context, Provider, TellsProxyCpu
 
 if TYPE_CHECKING:
     from meshtest.loads.ask import Reply, Spoken, TlsAsk
+    from meshtest.mesh.canary.rehearsal import Rehearsing
     from meshtest.preflight import Finding
     from meshtest.spi.telemetry import Collector
 
@@ -438,6 +439,13 @@ class Mesh(Observed):
         that mirrored requests meet it too. `headers` narrows it to requests that carry them.
         """
         return Injection(self, target, conditions.fault(delay=delay, abort=abort, percent=percent), headers or {})
+
+    def canary(self, *files: str | Path, **options: Any) -> Rehearsing:
+        """Rehearse a Canary of Flagger: `mesh.canary("canary.yaml", "web.yaml", speed=20).run(to="v2")`. The files are
+        as for apply(); what has been applied before counts, too. The options: `Rehearsing.of`."""
+        from meshtest.mesh.canary.rehearsal import Rehearsing  # few meshes rehearse one
+
+        return Rehearsing.of(self, files, **options)
 
     def break_at_destination(self, faults: Mapping[str, Fault], reason: str) -> None:
         """Set the faults of versions, by workload key."""

@@ -1,4 +1,4 @@
-"""The acceptance endpoint: what Flagger, Argo and people ask before a rollout goes on. A suite of tests by name answers.
+"""The acceptance endpoint: what Flagger, Argo and people ask before a rollout goes on.
 
     payload.py    what Flagger sends; a malformed one is refused with one line
     suites.py     the allow-list: suites by name, with declared parameters
