@@ -3,8 +3,9 @@
 A mutant is a stand-in with a behaviour (annotations of its pods, as `meshtest.dev/NAME`). Not here: its run on a mesh
 (trials.py), what came of it (trial.py).
 
-    {slow}  twice the p99 of the service          {request}, {limit}  of a leak: what one request keeps, what there is
-    {path}  the path of the few users that ask for it         {header}  the header that they send
+    {slow}     twice the p99 of the service              {path}    what a few users ask for
+    {requests} that it serves before it ends             {header}  what a few users send
+    {memory}   as much as these requests leak
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ FEW = 0.05
 """The share of the users that ask for {path}, or send {header}, where no load of the Canary does."""
 PATH, HEADER = "/checkout", "x-plan:gold"
 """What those few ask for."""
-TIMES = 10
+TIMES = 5
 """Calls that an overloading version makes in place of one."""
-ROOM = 2.0
+ROOM = 1.5
 """The capacity of the dependency, as a multiple of what the users need."""
 
 Needs = Literal["", "few paths", "few headers", "dependency"]
@@ -63,17 +64,18 @@ CATALOGUE = (
            pays="an error page", watched_by=(ERRORS,)),
     Mutant(name="errors-10", about="10 % of its answers are 503", annotations={"errors": "503:10"},
            pays="an error page", watched_by=(ERRORS,)),
-    Mutant(name="errors-on-path", about="every answer at one path is 503", annotations={"errors": "503:100 path={path}"},
-           pays="a page that does not work", needs="few paths", watched_by=(ERRORS,)),
+    Mutant(name="errors-on-path", about="every answer at one path is 503",
+           annotations={"errors": "503:100 path={path}"}, pays="a page that does not work",
+           needs="few paths", watched_by=(ERRORS,)),
     Mutant(name="errors-for-header", about="every answer to users with one header is 503",
            annotations={"errors": "503:100 header={header}"}, pays="a group of users is locked out",
            needs="few headers", watched_by=(ERRORS,)),
     Mutant(name="p99-doubled", about="5 % of its answers take twice the p99", annotations={"delay": "{slow} 5%"},
            pays="waiting", watched_by=(DURATION,)),
     Mutant(name="memory-leak", about="each request keeps memory, until it is OOM-killed",
-           annotations={"leak": "{request} of {limit}"}, pays="cut requests, then nobody answers",
+           annotations={"leak": "256Ki of {memory}"}, pays="cut requests, then nobody answers",
            watched_by=(ERRORS,)),
-    Mutant(name="crash", about="it exits after 25 requests", annotations={"crash-after": "25"},
+    Mutant(name="crash", about="it crashes after some requests", annotations={"crash-after": "{requests}"},
            pays="cut requests, then nobody answers", watched_by=(ERRORS,)),
     Mutant(name="never-ready", about="it never becomes ready", annotations={"ready-after": "never"},
            pays="errors, if it gets traffic all the same", watched_by=(ERRORS,)),
