@@ -118,6 +118,7 @@ __all__ = [
     "CHECKS", "OF_TRACES", "About", "Canary", "CanaryLatency", "Certificate", "FaultBit", "Latency", "Masked",
     "MaskedOutage", "Mirrored", "NoDowntime", "Outage", "Reached", "Share", "Split", "SplitSequential", "Trend",
     "about", "canary", "canary_latency", "canary_users", "certificate", "explain", "fault_bit", "from_parameters",
-    "judge", "latency", "masked", "masked_outages", "mirrored", "no_downtime", "no_hidden_errors", "outages", "reached", "shares",
-    "span_duration", "split", "split_sequential", "trace_path", "traces_complete", "traces_propagated", "trend",
+    "judge", "latency", "masked", "masked_outages", "mirrored", "no_downtime", "no_hidden_errors", "outages",
+    "reached", "shares", "span_duration", "split", "split_sequential", "trace_path", "traces_complete",
+    "traces_propagated", "trend",
 ]  # fmt: skip

@@ -1,12 +1,13 @@
 """What users met while a Canary was rehearsed: lost by the mesh on the way, or failed by the new version itself.
 
-The former is what a rollout must never do; the latter is what it is there to find out, and is told beside it. Which pods
-are of which revision is in the history (`canary.revision`, `pod.start`); so is which loads are users (`canary.start`).
+The former is what a rollout must never do; the latter is what it is there to find out, and is told beside it. Which
+pods are of which revision is in the history (`canary.revision`, `pod.start`), so is which loads are users
+(`canary.start`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
@@ -32,11 +33,10 @@ class CanaryUsers(BaseCheck):
         if not starts:
             return self.finding(Outcome.UNKNOWN, "no Canary was rehearsed", requests=0)
         met = [met_by_users(history, start) for start in starts]
-        own = {failure.position for one in met for failure in one.failed_by_new}
-        users = {load for start in starts for load in start.data["users"]}
-        requests = history.requests
-        left = [i for i, load in enumerate(_loads(history)) if load in users and i not in own]
-        found = NoDowntime().judge(replace(history, requests=requests.pick(left)))
+        own = {failure.request.id for one in met for failure in one.failed_by_new}
+        seen = _of_users(history, {load for start in starts for load in start.data["users"]})
+        left = [i for i, name in enumerate(seen.requests.ids()) if name not in own]
+        found = NoDowntime().judge(replace(seen, requests=seen.requests.pick(left)))
         told = f"; {plural(len(own), 'request')} failed by the new version itself, not counted here" if own else ""
         figures = {**found.figures, "failed_by_new_version": len(own)}
         return self.finding(found.outcome, found.sentence + told, **figures)
@@ -78,11 +78,6 @@ def met_by_users(history: History, start: Event) -> Met:
         exposed_failed=len(early),
         failed_by_new=by_new,
     )
-
-
-def _loads(history: History) -> Iterable[str]:
-    origins = history.requests.origins
-    return (origins[origin][0] for origin in history.requests.served)
 
 
 def _of_users(history: History, users: set[str]) -> History:

@@ -30,8 +30,13 @@ def _workload(workload: Workload, speed: float) -> Workload:
 
 
 def _container(container: Container, speed: float) -> Container:
-    probes = {kind: _probe(getattr(container, kind), speed) for kind in ("readiness", "liveness", "startup")}
-    return replace(container, **probes, pre_stop=_hook(container.pre_stop, speed))
+    return replace(
+        container,
+        readiness=_probe(container.readiness, speed),
+        liveness=_probe(container.liveness, speed),
+        startup=_probe(container.startup, speed),
+        pre_stop=_hook(container.pre_stop, speed),
+    )
 
 
 def _probe(probe: Probe | None, speed: float) -> Probe | None:

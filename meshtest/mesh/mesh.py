@@ -167,9 +167,13 @@ class Mesh(Observed):
             documents = documents.apply(read_text(text, "<text>"))
         if not len(documents):
             raise UsageError("mesh.apply() needs files or text=")
+        self.put(documents, listed(map(str, patterns)) or "text")
+
+    def put(self, documents: Documents, what: str) -> None:
+        """As apply(), of documents that have been read."""
         after = self.documents.apply(documents)
         with self._examined(after):
-            self._change(after, f"apply {listed(map(str, patterns)) or 'text'}")
+            self._change(after, f"apply {what}")
 
     @contextlib.contextmanager
     def _examined(self, documents: Documents) -> Iterator[None]:

@@ -46,6 +46,11 @@ class Clock:
         return 0.0 if self._zero is None else (self._now() - self._zero) * self.speed
 
     @property
+    def left(self) -> float:
+        """Seconds of ours until the next tick is due."""
+        return ((self.slot + 1) * self.interval - self.after) / self.speed
+
+    @property
     def missed(self) -> int:
         """Slots that have begun since the one whose tick is under way."""
         return max(0, math.floor(self.after / self.interval) - self.slot)
@@ -59,6 +64,5 @@ class Clock:
 
     def skip(self, least: float) -> None:
         """Let the rest of this slot pass in `least` seconds of ours."""
-        left = ((self.slot + 1) * self.interval - self.after) / self.speed
-        if self._zero is not None and left > least:
-            self._zero -= left - least
+        if self._zero is not None and self.left > least:
+            self._zero -= self.left - least

@@ -162,6 +162,12 @@ class Users:
         for load in self._loads:
             load.until(requests=seen)
 
+    def linger(self, *, seen: int) -> None:
+        """Until each load has had so many answers since the last change."""
+        for load in self._loads:
+            if load.sending:
+                load.until(requests=seen)
+
     def called(self, hook: str) -> None:
         """A webhook has started its load test, or kept it going."""
         wanted = [traffic for traffic in self._plan.tests if traffic.hook == hook]
