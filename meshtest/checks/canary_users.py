@@ -32,9 +32,9 @@ class CanaryUsers(BaseCheck):
         starts = history.of("canary.start")
         if not starts:
             return self.finding(Outcome.UNKNOWN, "no Canary was rehearsed", requests=0)
-        met = [met_by_users(history, start) for start in starts]
-        own = {failure.request.id for one in met for failure in one.failed_by_new}
         seen = _of_users(history, {load for start in starts for load in start.data["users"]})
+        new = _pods(history, starts[0].data["before"], float("inf"))
+        own = {failure.request.id for failure in failures(seen) if _server(seen, failure) in new}
         left = [i for i, name in enumerate(seen.requests.ids()) if name not in own]
         found = NoDowntime().judge(replace(seen, requests=seen.requests.pick(left)))
         told = f"; {plural(len(own), 'request')} failed by the new version itself, not counted here" if own else ""
@@ -51,21 +51,18 @@ class Met:
     exposed: int
     """Served by a new revision before it was promoted."""
     exposed_failed: int
-    failed_by_new: tuple[Failure, ...]
-    """By pods of a new revision, at any time."""
 
 
 def met_by_users(history: History, start: Event) -> Met:
     """`start`: the event canary.start of the rehearsal."""
     until = _next(history, start, "canary.end", "canary.start")
     promoted = _next(history, start, "canary.promoted")
-    new = _pods(history, start, until)
+    new = _pods(history, start.data["before"], until)
     users = set(start.data["users"])
     seen = _of_users(history.between(start.at), users)
     before = _of_users(history.between(start.at, min(promoted, until)), users)
     failed = failures(seen)
-    by_new = tuple(failure for failure in failed if _server(seen, failure) in new)
-    early = [failure for failure in by_new if failure.sent_at < promoted]
+    early = [one for one in failed if one.sent_at < promoted and _server(seen, one) in new]
     answered = sum(
         count
         for kind, count in before.requests.tally().items()
@@ -76,7 +73,6 @@ def met_by_users(history: History, start: Event) -> Met:
         failed=len(failed),
         exposed=answered + len(early),
         exposed_failed=len(early),
-        failed_by_new=by_new,
     )
 
 
@@ -90,12 +86,11 @@ def _next(history: History, start: Event, *kinds: str) -> float:
     return min((e.at for e in history.of(*kinds) if e.at > start.at), default=float("inf"))
 
 
-def _pods(history: History, start: Event, until: float) -> set[str]:
-    """Pods of another revision than the one that was in place."""
+def _pods(history: History, before: str, until: float) -> set[str]:
+    """Pods of another revision than the one that was in place before."""
     revisions: Mapping[str, str] = {
         e.data["template"]: e.data["revision"] for e in history.of("canary.revision") if e.at <= until
     }
-    before = start.data["before"]
     return {
         e.subject
         for e in history.of("pod.start")

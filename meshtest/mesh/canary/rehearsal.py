@@ -27,6 +27,7 @@ from meshtest.mesh.canary import interim, stage, traffic
 from meshtest.mesh.canary.clock import Clock
 from meshtest.mesh.canary.fault import Asked, fault_of
 from meshtest.mesh.canary.length import most_ticks
+from meshtest.mesh.canary.measures import Measures
 from meshtest.mesh.canary.revision import Wanted
 from meshtest.mesh.canary.story import Story
 from meshtest.mesh.canary.world import World
@@ -62,8 +63,9 @@ class Rehearsing:
         self._mesh, self._documents, self._plan = mesh, documents, plan
         self._base: Path | None = None
         self._clock = Clock(interval=canary.analysis.interval, speed=speed)
-        self._world = World(mesh, canary, self._clock, interim.Hooks(), interim.Measures(mesh, canary, self._clock))
+        self._world = World(mesh, canary, self._clock)
         self._state = State()
+        self._assumed: Mapping[str, float] = {}
         self._notes: tuple[str, ...] = ()
         self._runs = 0
         self.last: Rehearsal | None = None
@@ -82,18 +84,19 @@ class Rehearsing:
         provider: str = "",
         traffic: Sequence[str] = (),
         allow: Sequence[str] = (),
+        assume: Mapping[str, float] | None = None,
     ) -> Rehearsing:
         """`name`: which Canary, where the files hold several. `speed`: seconds of production in one of ours.
         `provider`: Flagger's, where the Canary names none (istio). `traffic`: the users, as `GET http://web.test/
         50rps`; left out, those of the Canary's own load tests, or 50 requests/s. `allow`: beginnings of the webhook
-        URLs that may be called; the others are answered here."""
+        URLs that may be called; the others are answered here. `assume`: what metrics read that cannot be asked here."""
         documents = read(*map(str, files), base=base) if files else Documents()
         if text:
             documents = documents.apply(read_text(text, "<text>"))
         canary = stage.canary_of(mesh.documents.apply(documents), name, provider)
         _check_speed(speed, canary)
         made = cls(mesh, canary, documents, _planned(canary, traffic), speed)
-        made._base = base
+        made._base, made._assumed = base, assume or {}
         return made
 
     # ---- run
@@ -140,6 +143,7 @@ class Rehearsing:
         documents, self._notes = stage.furnished(self.canary, mesh.documents.apply(self._documents))
         wanted.revised(stage.target_document(self.canary, documents))  # what is wrong with it is said before all else
         mesh.put(documents, f"the Canary {self.canary.full_name} and what belongs to it")
+        self._open()
         world.adopt()
         self._state = State(replicas=self._replicas())
         for _ in range(FIRST):
@@ -148,6 +152,14 @@ class Rehearsing:
                 return
             self._await_primary(ticked)
         raise UsageError(f"{self.canary.full_name} is not initialised: {_last_warning(ticked) or self._state.phase}")
+
+    def _open(self) -> None:
+        """Hooks and metrics; both end with the mesh."""
+        mesh = self._mesh
+        measures = Measures(mesh, self.canary, speed=self.speed, assumed=self._assumed)
+        mesh.run.undo.push("end the Prometheus of the rehearsal", measures.close)
+        self._notes += tuple(measures.notes)
+        self._world.open(interim.Hooks(), measures)
 
     def _replicas(self) -> int:
         found = self._world.rolled[Who.CANARY].workload

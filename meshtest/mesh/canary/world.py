@@ -23,7 +23,7 @@ from meshtest.mesh.faults import COUNTERS, described
 from meshtest.model.document import Documents
 from meshtest.model.rehearsal import Called, Measured
 from meshtest.model.route import Fault
-from meshtest.rollouts.canary import affinity, metrics, objects, readiness, routers
+from meshtest.rollouts.canary import affinity, objects, readiness, routers
 from meshtest.rollouts.canary.observations import Target
 from meshtest.rollouts.canary.replies import YES, Answer, Readiness, Reading, Reply
 from meshtest.rollouts.canary.spec import Canary
@@ -58,15 +58,15 @@ class Reads(Protocol):
     """Answers queries (measures.py)."""
 
     def online(self) -> Answer: ...
-    def read(self, step: Measure) -> Reading: ...
+    def read(self, question: Measure) -> Reading: ...
+    def measured(self, question: Measure, reading: Reading) -> Measured: ...
 
 
 class World:
     """Of one Canary. Between ticks it is told where the rollout is (`status`)."""
 
-    def __init__(self, mesh: Mesh, canary: Canary, clock: Clock, hooks: Calls, measures: Reads) -> None:
+    def __init__(self, mesh: Mesh, canary: Canary, clock: Clock) -> None:
         self._mesh, self.canary, self._clock = mesh, canary, clock
-        self._hooks, self._measures = hooks, measures
         target, primary = (f"{canary.namespace}/{name}" for name in (canary.target, f"{canary.target}-primary"))
         self.rolled = {Who.CANARY: Rolled(mesh, target, clock), Who.PRIMARY: Rolled(mesh, primary, clock)}
         self.users: Users | None = None
@@ -80,6 +80,10 @@ class World:
         """What the new revision does wrong, wherever it runs."""
         self._promoted = ""
         self._told: set[str] = set()
+
+    def open(self, hooks: Calls, measures: Reads) -> None:
+        """Before the first tick."""
+        self._hooks, self._measures = hooks, measures
 
     # ---- what is there
 
@@ -134,18 +138,7 @@ class World:
 
     def _measure(self, step: Measure) -> Reading:
         reading = self._measures.read(step)
-        metric = step.metric
-        bounds = metric.bounds
-        self.measured.append(
-            Measured(
-                name=metric.name,
-                value=reading.value,
-                error=reading.error,
-                least=bounds.least if bounds else None,
-                most=bounds.most if bounds else None,
-                ok=not metrics.why_not(self.canary, metric, step.source, reading),
-            )
-        )
+        self.measured.append(self._measures.measured(step, reading))
         return reading
 
     # ---- deeds
