@@ -56,14 +56,14 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def planned(canary: Canary, asked: Sequence[str]) -> Plan:
+def planned(canary: Canary, asked: Sequence[str | Traffic]) -> Plan:
     """Who sends what in a rehearsal of this Canary."""
     found = [(traffic, said) for command in read(canary) for traffic, said in (_of(command, canary),)]
     tests = tuple(traffic for traffic, _ in found if not _is_apex(traffic, canary))
     users = tuple(replace(traffic, hook="") for traffic, _ in found if _is_apex(traffic, canary))
     notes = [said for traffic, said in found if not (asked and _is_apex(traffic, canary))]
     if asked:
-        users = tuple(parse(text, canary) for text in asked)
+        users = tuple(parse(one, canary) if isinstance(one, str) else one for one in asked)
     elif not users:
         users = (Traffic(request=f"GET {apex(canary)}/"),)
         notes.append(f"no load test calls the service: {users[0].request} at {DEFAULT_RATE:g} requests/s in its place")
