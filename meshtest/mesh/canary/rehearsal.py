@@ -48,7 +48,7 @@ SHORTEST = 0.05
 """Seconds of ours between ticks: a tick itself takes a few milliseconds."""
 FIRST = 5
 """Answers to each load before the new revision comes, and after it is over."""
-IDLE = 0.3
+IDLE = 0.2
 """Seconds of ours of a slot in which Flagger only waits."""
 GONE = 5.0
 """Seconds for the canary's last pods to end before the users go."""
@@ -93,9 +93,8 @@ class Rehearsing:
         documents = read(*map(str, files), base=base) if files else Documents()
         if text:
             documents = documents.apply(read_text(text, "<text>"))
-        canary = stage.canary_of(mesh.documents.apply(documents), name, provider)
-        _check_speed(speed, canary)
-        made = cls(mesh, canary, documents, _planned(canary, traffic), speed)
+        canary, plan = examined(mesh.documents.apply(documents), name, provider, speed, traffic)
+        made = cls(mesh, canary, documents, plan, speed)
         made._base, made._assumed = base, assume or {}
         return made
 
@@ -291,8 +290,13 @@ class Rehearsing:
         mesh.record("canary.end", self.canary.full_name, **ended)
 
 
-def _planned(canary: Canary, asked: Sequence[str]) -> traffic.Plan:
-    return traffic.planned(canary, asked)
+def examined(
+    documents: Documents, name: str, provider: str, speed: float, asked: Sequence[str]
+) -> tuple[Canary, traffic.Plan]:
+    """What is rehearsed, and who the users are; UsageError or ManifestError before anything is started."""
+    canary = stage.canary_of(documents, name, provider)
+    _check_speed(speed, canary)
+    return canary, traffic.planned(canary, asked)
 
 
 def _check_speed(speed: float, canary: Canary) -> None:
