@@ -11,6 +11,7 @@ tests/webhook/flagger_client.jsonl. Time is a parameter: nothing here sleeps unl
 
 from __future__ import annotations
 
+import datetime
 import email.utils
 import json
 import re
@@ -21,7 +22,7 @@ from typing import Any
 
 from meshtest.lib.dataclass import dataclass
 from meshtest.rollouts.canary.replies import ACCEPTED, Answer
-from meshtest.webhook.wire import BodyLost, NoReply, Request, deliver
+from meshtest.webhook.wire import BodyLost, NoReply, Request, deliver, redacted, unparsable
 
 TIMEOUT = 10.0
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
@@ -52,6 +53,7 @@ class Exchange:
 
     url: str
     attempts: tuple[Attempt, ...]
+    """None at all: the URL or the time-out cannot be parsed."""
     ok: bool
     reason: str = ""
     """What Flagger puts into its event; not always what the hook has said."""
@@ -61,13 +63,9 @@ class Exchange:
         return Answer(ok=self.ok, reason=self.reason)
 
     @property
-    def last(self) -> Attempt:
-        return self.attempts[-1]
-
-    @property
     def seconds(self) -> float:
         """From the first attempt to the end of the last."""
-        return self.last.at + self.last.seconds
+        return self.attempts[-1].at + self.attempts[-1].seconds if self.attempts else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,16 +88,25 @@ class Caller:
         retries: int = 0,
         insecure: bool = False,
     ) -> Exchange:
-        """`timeout`: seconds of each attempt, as in the Canary; `insecure`: its disableTLS."""
+        """`timeout`: seconds of each attempt, as in the Canary; below 0, it was one that Go cannot parse, and nothing
+        is sent. `insecure`: its disableTLS."""
         body = payload if isinstance(payload, bytes) else encoded(payload)
+        if impossible := "time: invalid duration" if timeout < 0 else unparsable(url):
+            return Exchange(url=url, attempts=(), ok=False, reason=impossible)
         request = Request(url=url, body=body, timeout=timeout, insecure=insecure, headers=self.headers)
         return _Call(self, request, retries).made()
 
 
 def encoded(payload: Mapping[str, Any]) -> bytes:
-    """As Go writes it: no spaces; metadata is left out when there is none."""
-    written = {name: value for name, value in payload.items() if name != "metadata" or value}
-    return json.dumps(written, separators=(",", ":"), ensure_ascii=False).encode()
+    """As Go writes it: no spaces, metadata sorted and left out when there is none, nothing that HTML would mind."""
+    written = dict(payload)
+    if metadata := dict(written.pop("metadata", None) or {}):
+        written["metadata"] = dict(sorted(metadata.items()))
+    text = json.dumps(written, separators=(",", ":"), ensure_ascii=False)
+    return _HTML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+
+
+_HTML = re.compile("[<>&\u2028\u2029]")
 
 
 class _Call:
@@ -165,15 +172,16 @@ def backoff(number: int) -> float:
 
 
 def retry_after(text: str, wall: float) -> float | None:
-    """Seconds, or a date. None: nothing that counts; a date that has passed is 0."""
+    """Seconds, or a date as RFC 1123 writes it. None: nothing that counts; a date that has passed is 0."""
     if re.fullmatch(r"[+-]?[0-9]+", text):
         return float(text) if int(text) >= 0 else None
+    if not _RFC_1123.fullmatch(text):
+        return None
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - wall)
+        date = email.utils.parsedate_to_datetime(text)
     except ValueError:
         return None
+    return max(0.0, (date if date.tzinfo else date.replace(tzinfo=datetime.UTC)).timestamp() - wall)
 
 
-def redacted(url: str) -> str:
-    """As Flagger's retry library hides a password."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:xxxxx@", url)
+_RFC_1123 = re.compile(r"[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} \S+")

@@ -6,7 +6,7 @@
     the deadline   from the first byte of the connection to the last one of the body
 
 Errors carry the words of Go, since they end up in Flagger's events. Not here: whether to try again, and what a status
-means (client.py); HTTP/2, which Go speaks over TLS where the server offers it; proxies of the environment.
+means (client.py); HTTP/2, which Go speaks over TLS where the server offers it; early hints; proxies of the environment.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
-from typing import Any
-from urllib.parse import SplitResult, unquote, urldefrag, urljoin, urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, quote, unquote, urldefrag, urljoin, urlsplit
 
 from meshtest.lib.dataclass import dataclass
 
@@ -85,7 +85,7 @@ class Reply:
             return _unpacked(data, self.header("Content-Encoding")).decode(errors="replace")
         except TimeoutError:
             raise BodyLost(READING) from None
-        except (http.client.HTTPException, EOFError, zlib.error):
+        except (http.client.HTTPException, EOFError, zlib.error, gzip.BadGzipFile):
             raise BodyLost("unexpected EOF") from None
         except OSError as error:
             raise BodyLost(_words(error)) from None
@@ -109,54 +109,89 @@ def deliver(request: Request, *, now: Callable[[], float] = time.monotonic) -> I
 
 
 def _follow(request: Request, deadline: _Deadline, opened: contextlib.ExitStack) -> Reply:
-    method, url, hops = "POST", request.url, ()
+    hop = _Hop(request, "POST", request.url)
+    hops: tuple[str, ...] = ()
     for _ in range(MOST_REDIRECTS):
-        reply = Reply(_send(request, method, url, deadline, opened), hops)
+        reply = Reply(_send(hop, deadline, opened), hops)
         target = reply.header("Location")
         if not target or reply.status not in (*AS_GET, *AS_POST):
             return reply
         reply.drain(2048)
-        method = "GET" if reply.status in AS_GET else method
-        url = urldefrag(urljoin(url, target)).url
-        hops = (*hops, f"{method} {url}")
-    raise NoReply(f'Post "{url}": stopped after {MOST_REDIRECTS} redirects', final=True)
+        hop = hop.next(target, reply.status)
+        hops = (*hops, f"{hop.method} {hop.url}")
+    raise NoReply(f'Post "{target}": stopped after {MOST_REDIRECTS} redirects', final=True)
 
 
-def _send(
-    request: Request, method: str, url: str, deadline: _Deadline, opened: contextlib.ExitStack
-) -> http.client.HTTPResponse:
-    connection = _connection(url, request.insecure, deadline)
-    opened.callback(connection.close)
-    parts = urlsplit(url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+class _Hop(NamedTuple):
+    """One request of an attempt."""
+
+    request: Request
+    method: str
+    url: str
+    referer: str = ""
+
+    def next(self, target: str, status: int) -> _Hop:
+        method = "GET" if status in AS_GET else self.method
+        return self._replace(method=method, url=urldefrag(urljoin(self.url, target)).url, referer=_anonymous(self.url))
+
+    @property
+    def target(self) -> str:
+        """Path and query; escapes are left as they are."""
+        parts = urlsplit(self.url)
+        query = f"?{parts.query}" if parts.query else ""
+        return quote((parts.path or "/") + query, safe="%/:?@!$&'()*+,;=~[]")
+
+    @property
+    def body(self) -> bytes | None:
+        return self.request.body if self.method == "POST" else None
+
+    def headers(self) -> dict[str, str]:
+        asked = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
+        if self.body is not None:
+            asked["Content-Type"] = "application/json"
+        if self.referer:
+            asked["Referer"] = self.referer
+        return {**asked, **_basic(urlsplit(self.url)), **self.request.headers}
+
+
+def _basic(parts: SplitResult) -> dict[str, str]:
+    """The only way in which Flagger can prove who it is: `http://user:password@host`."""
+    if parts.username is None:
+        return {}
+    user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"}
+
+
+def _send(hop: _Hop, deadline: _Deadline, opened: contextlib.ExitStack) -> http.client.HTTPResponse:
+    connection = _connection(hop.url, hop.request.insecure, deadline)
+    opened.callback(connection.end)
     try:
-        connection.request(method, target, request.body if method == "POST" else None, _headers(request, parts))
+        connection.request(hop.method, hop.target, hop.body, hop.headers())
         return connection.getresponse()
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _no_reply(error, url) from None
+        raise _no_reply(error, hop.url) from None
 
 
-def _headers(request: Request, parts: SplitResult) -> dict[str, str]:
-    asked = {"User-Agent": USER_AGENT, "Content-Type": "application/json", "Accept-Encoding": "gzip"}
-    if parts.username is not None:
-        user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        asked["Authorization"] = f"Basic {base64.b64encode(user.encode()).decode()}"
-    return {**asked, **request.headers}
-
-
-def _connection(url: str, insecure: bool, deadline: _Deadline) -> http.client.HTTPConnection:
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise NoReply(f'parse "{url}": {error}', final=True) from None
+def _connection(url: str, insecure: bool, deadline: _Deadline) -> _Plain:
+    parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
         raise NoReply(f'Post "{url}": unsupported protocol scheme "{parts.scheme}"', final=True)
-    if not host:
+    if not parts.hostname:
         raise NoReply(f'Post "{url}": http: no Host in request URL')
     if parts.scheme == "http":
-        return _Plain(host, port, deadline)
-    return _Tls(host, port, deadline, _trust(insecure))
+        return _Plain(parts.hostname, parts.port, deadline)
+    return _Tls(parts.hostname, parts.port, deadline, _trust(insecure))
+
+
+def unparsable(url: str) -> str:
+    """Why Go cannot read a URL at all; empty: it can."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:
+        port = re.match(r"\w+://[^/?#]*(:[^/?#:]*)", url)
+        why = f'invalid port "{port[1]}" after host' if port and "ort" in str(error) else str(error)
+        return f'parse "{_hidden(url)}": {why}'
+    return ""
 
 
 def _trust(insecure: bool) -> ssl.SSLContext:
@@ -214,6 +249,9 @@ class _Socket:
         return io.BufferedReader(_Stream(self._sock, self._deadline))
 
     def close(self) -> None:
+        """Not yet: http.client drops a connection that will be closed while its reply is still read."""
+
+    def end(self) -> None:
         self._sock.close()
 
 
@@ -222,8 +260,15 @@ class _Plain(http.client.HTTPConnection):
         super().__init__(host, port)
         self._deadline = deadline
 
+        self._ends: list[Callable[[], None]] = []
+
     def connect(self) -> None:
-        self.sock = _Socket(self._connected(), self._deadline)
+        self.sock = opened = _Socket(self._connected(), self._deadline)
+        self._ends.append(opened.end)
+
+    def end(self) -> None:
+        for end in self._ends:
+            end()
 
     def _connected(self) -> socket.socket:
         """One that fails leaves nothing open."""
@@ -253,11 +298,20 @@ class _Tls(_Plain):
 
 # -- the words of Go
 
+_UNTRUSTED = {10: "certificate has expired or is not yet valid", 62: "certificate is not valid for this name"}
+"""By the code of OpenSSL; the rest is an unknown authority."""
+
 
 def _no_reply(error: Exception, url: str) -> NoReply:
     """Go gives up at once only where the certificate is not trusted."""
+    if isinstance(error, http.client.BadStatusLine) and _STATUS_0.match(str(error)):
+        return NoReply("")
     final = isinstance(error, ssl.SSLCertVerificationError)
-    return NoReply(f'Post "{_redacted(url)}": {_words(error, urlsplit(url))}', final=final)
+    return NoReply(f'Post "{_hidden(url)}": {_words(error, urlsplit(url))}', final=final)
+
+
+_STATUS_0 = re.compile(r"HTTP/1\.\d 000\b")
+"""A status to Go, none to http.client."""
 
 
 def _words(error: Exception, url: SplitResult | None = None) -> str:
@@ -265,7 +319,8 @@ def _words(error: Exception, url: SplitResult | None = None) -> str:
         case TimeoutError():
             return f"context deadline exceeded {WAITED}"
         case ssl.SSLCertVerificationError():
-            return f"tls: failed to verify certificate: x509: {error.verify_message}"
+            why = _UNTRUSTED.get(error.verify_code, "certificate signed by unknown authority")
+            return f"tls: failed to verify certificate: x509: {why}"
         case ssl.SSLError() if "WRONG_VERSION_NUMBER" in str(error):
             return "http: server gave HTTP response to HTTPS client"
         case socket.gaierror() if url:
@@ -278,11 +333,30 @@ def _words(error: Exception, url: SplitResult | None = None) -> str:
         case ConnectionResetError():
             return "read: connection reset by peer"
         case http.client.BadStatusLine():
-            return f'net/http: HTTP/1.x transport connection broken: malformed HTTP response "{error.line.strip()}"'
+            return f"net/http: HTTP/1.x transport connection broken: {_malformed(str(error).strip())}"
         case _:
             return str(error) or type(error).__name__
 
 
-def _redacted(url: str) -> str:
+def _malformed(line: str) -> str:
+    version, _, rest = line.partition(" ")
+    if version.startswith("HTTP/") and rest:
+        return f'malformed HTTP status code "{rest.split()[0]}"'
+    return f'malformed HTTP response "{line}"'
+
+
+_USER = re.compile(r"(?<=://)([^/@:]*)(:[^/@]*)?@")
+
+
+def _anonymous(url: str) -> str:
+    return _USER.sub("", url)
+
+
+def _hidden(url: str) -> str:
     """As Go hides a password in its errors."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", url)
+    return _USER.sub(lambda found: f"{found[1]}:***@" if found[2] else found[0], url)
+
+
+def redacted(url: str) -> str:
+    """As Flagger's retry library does."""
+    return _USER.sub(lambda found: f"{found[1]}:xxxxx@" if found[2] else found[0], url)
