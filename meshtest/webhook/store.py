@@ -141,6 +141,9 @@ class Store:
     def get(self, id: str) -> StoredRun | None:
         return self._runs.get(id)
 
+    def __getitem__(self, id: str) -> StoredRun:
+        return self._runs[id]
+
     def find(self, key: RunKey) -> StoredRun | None:
         """The run that calls with this key join."""
         return self._runs.get(self._current.get(key, ""))
@@ -181,11 +184,38 @@ class Store:
                 raise UsageError(f"run {id} has been run again already, as {self._current[known.key]}")
             return self._insert(known.key, known.parameters, known.phase, known)
 
-    def change(self, id: str, **fields: Any) -> StoredRun:
-        """Fields of a run that is not over; one that is over stays as it is, and is returned."""
+    def begin(self, id: str) -> bool:
+        """It runs from now on. False: it has been cancelled meanwhile."""
+        with self._lock:
+            if self._runs[id].state is not RunState.QUEUED:
+                return False
+            self._update(replace(self._runs[id], state=RunState.RUNNING, began=self._now()))
+            return True
+
+    def requeue(self, id: str) -> None:
+        """It has not begun after all."""
+        with self._lock:
+            self._update(replace(self._runs[id], state=RunState.QUEUED, began=0.0))
+
+    def settle(self, id: str, state: RunState, reason: str) -> StoredRun:
+        """Its end. What was to be cancelled is CANCELLED, whatever it came to; what is over stays as it is."""
         with self._lock:
             run = self._runs[id]
-            return run if run.state.is_over else self._update(replace(run, **fields))
+            if run.state.is_over:
+                return run
+            if run.cancelling:
+                state, reason = RunState.CANCELLED, run.cancelling
+            return self._update(replace(run, state=state, reason=reason, ended=self._now()))
+
+    def cancel(self, id: str, reason: str) -> StoredRun:
+        """One that waits is CANCELLED at once; one that runs, when it has ended."""
+        with self._lock:
+            run = self._runs[id]
+            if run.state is RunState.QUEUED:
+                return self.settle(id, RunState.CANCELLED, reason)
+            if run.state is RunState.RUNNING and not run.cancelling:
+                return self._update(replace(run, cancelling=reason))
+            return run
 
     def retire(self, id: str) -> StoredRun:
         """Calls with its key no longer join it: the next one begins anew."""
@@ -196,6 +226,8 @@ class Store:
         """Runs that are over leave the store."""
         with self._lock:
             gone = [run for run in map(self._runs.__getitem__, ids) if run.state.is_over]
+            if not gone:
+                return
             with self._writing() as database:
                 database.executemany("DELETE FROM runs WHERE id = ?", [[run.id] for run in gone])
             for run in gone:
@@ -225,9 +257,9 @@ class Store:
         return run
 
     def _update(self, run: StoredRun) -> StoredRun:
-        row = _run_row(run)
+        values = (str(run.state), run.reason, run.began, run.ended, run.cancelling, int(run.current), run.id)
         with self._writing() as database:
-            database.execute(f"REPLACE INTO runs VALUES ({_marks(row)})", row)
+            database.execute(_UPDATE, values)
         self._runs[run.id] = run
         if not run.current and self._current.get(run.key) == run.id:
             del self._current[run.key]
@@ -249,6 +281,7 @@ class Store:
                 raise StoreError(f"the state in {self.folder} cannot be written: {error}") from None
 
 
+_UPDATE = "UPDATE runs SET state = ?, reason = ?, began = ?, ended = ?, cancelling = ?, current = ? WHERE id = ?"
 _LATEST = "SELECT * FROM audit ORDER BY number DESC LIMIT ?"
 
 
