@@ -6,11 +6,13 @@ What Flagger makes of a status was measured: 200 to 202 pass; 4xx but 429 deny, 
     a pass is 200, "still running" from a hook that starts a run 202, a denial 403 or 412 with the reason first,
     5xx only if the endpoint itself is broken or leaves, with Retry-After.
 
-| hook                                      | no run, queued, running | passed | failed | unknown, cancelled, interrupted |
-|-------------------------------------------|-------------------------|--------|--------|---------------------------------|
-| pre-rollout, rollout, post-rollout, event | 202                     | 200    | 412    | 412                             |
-| confirm-{rollout, traffic-increase, promotion} | 403: holds, counts as no failed check | 200 | 412 | 412         |
-| rollback                                  | 403                     | 403    | 200    | 403                             |
+| hook                      | queued, running | passed | failed | unknown, cancelled, interrupted |
+|---------------------------|-----------------|--------|--------|---------------------------------|
+| pre-, post-, rollout      | 202             | 200    | 412    | 412                             |
+| confirm-*                 | 403             | 200    | 412    | 412                             |
+| rollback                  | 403             | 403    | 200    | 403                             |
+
+403 to a confirm-* hook holds the rollout and counts as no failed check.
 
 A `rollback` hook asks the opposite: 200 rolls back. It says so for FAILED only; that nothing was proven is no proof of
 a failure, and UNKNOWN holds the rollout at its other hooks anyway.

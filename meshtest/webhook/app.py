@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -21,8 +20,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as Served
 from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
 
-from meshtest.webhook import answers, auth, openapi
+from meshtest.webhook import answers, auth
 from meshtest.webhook.answers import Reply
 from meshtest.webhook.call import Call, read
 from meshtest.webhook.endpoint import Endpoint
@@ -32,19 +32,13 @@ from meshtest.webhook.routes import ROUTES, TASK, Route
 LOG = logging.getLogger("meshtest.webhook")
 ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
-
 
 class App:
     """For one Endpoint."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        described = Route(path="/openapi.json", handler=openapi.described, about="This description.", media=answers.JSON)
-        served = [self._served([route]) for route in (*ROUTES[:-1], described)]
-        served.append(self._served([ROUTES[-1], TASK]))
+        served = [self._served([route, TASK] if route.path == TASK.path else [route]) for route in ROUTES]
         self._router = Router(served, redirect_slashes=False, default=self._of_no_path)
 
     def _served(self, routes: list[Route]) -> Served:
@@ -122,4 +116,3 @@ def _of_method(scope: Scope, error: HTTPException) -> Reply:
 def _response(reply: Reply) -> Response:
     headers = {**ALWAYS, "Content-Type": reply.media, **reply.headers}
     return Response(reply.body, reply.status, headers)
-

@@ -5,8 +5,8 @@ Every verdict is 200 with JSON, since Argo takes another status for an error of 
     successCondition: result.verdict == "pass"
     failureCondition: result.verdict == "fail"
 
-What is neither is *inconclusive*, at which Argo pauses the rollout: nothing was proven. While the suite still runs it is
-inconclusive as well, with `state: running`; so ask with `?wait=300` and a longer `timeoutSeconds`, or allow as many
+What is neither is *inconclusive*, at which Argo pauses the rollout: nothing was proven. While the suite still runs it
+is inconclusive as well, with `state: running`; so ask with `?wait=300` and a longer `timeoutSeconds`, or allow as many
 measurements as it takes with `inconclusiveLimit`.
 
 A GET has no body: namespace, name and checksum come in the query. What Argo knows of a revision is the pod template's

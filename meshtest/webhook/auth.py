@@ -20,11 +20,11 @@ import base64
 import binascii
 import hashlib
 import hmac
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from meshtest.errors import UsageError
+from meshtest.lib import regex
 from meshtest.lib.dataclass import dataclass
 from meshtest.webhook.payload import Payload
 from meshtest.webhook.refusal import Refusal
@@ -47,7 +47,8 @@ class Guard:
 
     tokens: tuple[bytes, ...] = ()
     key: bytes = b""
-    namespaces: tuple[re.Pattern[str], ...] = ()
+    namespaces: tuple[str, ...] = ()
+    """Regular expressions (RE2)."""
 
     @property
     def is_open(self) -> bool:
@@ -74,10 +75,9 @@ class Guard:
         wrong = "token" in metadata or signed
         raise Refusal(401, "wrong token or signature" if wrong else "a token is needed", CHALLENGE)
 
-    def check_namespace(self, namespace: str, rules: Sequence[re.Pattern[str]] | None = None) -> None:
-        """The whole of it must match; flagger-loadtester looks for a match anywhere, so that `prod` admits `nonprod`."""
-        rules = self.namespaces if rules is None else rules
-        if rules and not any(rule.fullmatch(namespace) for rule in rules):
+    def check_namespace(self, namespace: str) -> None:
+        """All of it must match; flagger-loadtester looks for a match anywhere, so that `prod` admits `nonprod`."""
+        if self.namespaces and not any(regex.matches(rule, namespace) for rule in self.namespaces):
             raise Refusal(403, f"namespace {namespace!r} is not admitted here")
 
     def _is_token(self, given: bytes) -> bool:
@@ -131,8 +131,7 @@ def _secrets(path: Path, option: str) -> list[bytes]:
     return found
 
 
-def _rule(text: str) -> re.Pattern[str]:
-    try:
-        return re.compile(text)
-    except re.error as error:
-        raise UsageError(f"--namespace: {text!r} is no regular expression: {error}") from None
+def _rule(text: str) -> str:
+    if why := regex.refusal(text):
+        raise UsageError(f"--namespace: {text!r} is no regular expression: {why}")
+    return text

@@ -31,9 +31,7 @@ class Call:
     @cached_property
     def query(self) -> Mapping[str, str]:
         try:
-            pairs = parse_qsl(
-                self._query.decode("ascii"), keep_blank_values=True, max_num_fields=50, errors="strict"
-            )
+            pairs = parse_qsl(self._query.decode("ascii"), keep_blank_values=True, max_num_fields=50, errors="strict")
         except ValueError:
             raise Refusal(400, "the query cannot be read") from None
         found = dict(pairs)
@@ -45,7 +43,9 @@ class Call:
         """No other query parameters: a misspelt one would be a rule that nobody applies."""
         for name in self.query:
             if name not in known and name != SIGNED:
-                raise Refusal(400, f"no query parameter {shown(name)} here; there is {', '.join([*sorted(known), SIGNED])}")
+                raise Refusal(
+                    400, f"no query parameter {shown(name)} here; there is {', '.join([*sorted(known), SIGNED])}"
+                )
 
     @cached_property
     def payload(self) -> Payload:

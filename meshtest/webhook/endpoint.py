@@ -15,7 +15,7 @@ from meshtest.errors import UsageError
 from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import nearest
 from meshtest.webhook.auth import CREDENTIALS, Guard
-from meshtest.webhook.jobs import Draining, Jobs, ParametersDiffer, QueueFull
+from meshtest.webhook.jobs import Draining, Jobs, Limits, ParametersDiffer, QueueFull
 from meshtest.webhook.numbers import Numbers
 from meshtest.webhook.payload import Payload
 from meshtest.webhook.refusal import Refusal, listed, shown
@@ -45,11 +45,12 @@ class Endpoint:
     """One, for one event loop. `url` is what links begin with."""
 
     def __init__(
-        self, store: Store, jobs: Jobs, suites: Mapping[str, Suite], *, guard: Guard | None = None,
-        rules: Rules | None = None, url: str = "", now: Callable[[], float] = time.time,
+        self, store: Store, jobs: Jobs, suites: Mapping[str, Suite], *, limits: Limits | None = None,
+        guard: Guard | None = None, rules: Rules | None = None, url: str = "", now: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self.store, self.jobs, self.suites = store, jobs, suites
         self.guard, self.rules, self.url, self.now = guard or Guard(), rules or Rules(), url, now
+        self.limits = limits or Limits()
         self.revisions = Revisions(store, jobs)
         self.numbers = Numbers()
         self.draining = False

@@ -18,8 +18,7 @@ keeps both in one map, where a canary named `rollback.podinfo` opens the rollbac
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 from meshtest.lib.dataclass import dataclass
 from meshtest.webhook.payload import Payload
@@ -27,8 +26,6 @@ from meshtest.webhook.store import Gate
 
 Kind: TypeAlias = Literal["gate", "rollback"]
 KINDS: tuple[Kind, ...] = ("gate", "rollback")
-Save: TypeAlias = Callable[[Gate], Awaitable[object]]
-"""Durably; the event loop does not wait for the disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,4 +83,4 @@ def told(binding: str) -> str:
 
 def kind_of(gate: Gate) -> Kind | None:
     """None: what the endpoint keeps for itself in the same table."""
-    return cast(Kind, gate.kind) if gate.kind in KINDS else None
+    return gate.kind if gate.kind in KINDS else None

@@ -1,7 +1,7 @@
 """Flagger's hooks: `POST /hooks/TYPE/SUITE`. The address tells the type, since the payload does not.
 
     Flagger's tick                          here
-    confirm-rollout          /hooks/confirm-rollout/env            a run for the rollout after this checksum (confirm.py)
+    confirm-rollout          /hooks/confirm-rollout/env            a run for the rollout to come: confirm.py
     pre-rollout              /hooks/pre-rollout/smoke              starts the run of this revision, 202
     rollout, each tick       /hooks/rollout/smoke                  joins it: 202, 200, or 412, which counts
     confirm-traffic-increase /hooks/confirm-traffic-increase/smoke 403 while it runs: holds the weight, counts nothing

@@ -109,7 +109,7 @@ async def _answer(endpoint: Endpoint, run: StoredRun, options: Mapping[str, str]
     ignored = [name for name in LEFT_ALONE if options.get(name, "false") != "false"]
     note = f"left alone: {', '.join(ignored)}\n" if ignored else ""
     output = "" if passed else await asyncio.to_thread(_end, endpoint.store.folder / run.folder / OUTPUT)
-    return Reply(status=200 if passed else FAILED, body=f"{told}{note}{output}")
+    return Reply(status=200 if passed else FAILED, body=f"{told!s}{note}{output}")
 
 
 def _end(path: Path) -> str:
@@ -120,5 +120,3 @@ def _end(path: Path) -> str:
             return file.read().decode(errors="replace")
     except OSError:
         return ""
-
-

@@ -43,8 +43,7 @@ async def cancel(endpoint: Endpoint, call: Call) -> Reply:
     if found.state.is_over:
         raise Refusal(409, f"run {found.id} is over: {found.state}")
     reason = f"{BY_HAND} ({call.who})"
-    await in_thread(lambda: endpoint.jobs.cancel(*found.key[:3], reason))
-    return _data(endpoint, endpoint.run(found.id), 202)
+    return _data(endpoint, await in_thread(lambda: endpoint.jobs.cancel_run(found.id, reason)), 202)
 
 
 async def rerun(endpoint: Endpoint, call: Call) -> Reply:
@@ -63,13 +62,13 @@ async def healthz(endpoint: Endpoint, call: Call) -> Reply:
 
 
 async def readyz(endpoint: Endpoint, call: Call) -> Reply:
-    """503 from SIGTERM on, so that a Service sends new calls elsewhere."""
-    return answers.broken("draining") if endpoint.draining else Reply(body="OK")
+    """503 from SIGTERM on, so that a Service sends new calls elsewhere, and while nothing can be written."""
+    why = "draining" if endpoint.draining else endpoint.jobs.trouble
+    return answers.broken(why) if why else Reply(body="OK")
 
 
 async def metrics(endpoint: Endpoint, call: Call) -> Reply:
-    limits = {"queue": endpoint.jobs.limits.queue, "workers": endpoint.jobs.limits.workers}
-    text = endpoint.numbers.text(endpoint.store.runs(), endpoint.store.gates(), limits, endpoint.draining)
+    text = endpoint.numbers.text(endpoint.store.runs(), endpoint.store.gates(), endpoint.limits, endpoint.draining)
     media = exposition.wanted(call.headers.get("accept", ""))
     body = exposition.openmetrics(text) if media == exposition.OPENMETRICS else text
     return Reply(body=body, media=media)

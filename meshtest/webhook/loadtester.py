@@ -21,9 +21,11 @@ test_loadtester.py has a test a row. "=": the same status, and the same body whe
 | L14 | POST of any other path | is a task | =; below /hooks, /gate, /rollback, /runs, /reports and /argo 404 |
 | L15 | no or empty metadata | 400 `metadata not found in payload` | = |
 | L16 | metadata that are no strings, bad JSON | 400, empty | 400 with the reason |
-| L17-L28 | type cmd, bash, helm, helmv3, kubectl, concord, ngrinder | runs a command, or asks another server | 403: what to do instead |
+| L17-L28 | type cmd, bash, helm, kubectl, concord, ngrinder | runs it | 403: what to do instead |
 | L29 | unknown type | the handler crashes | 400 `unknown task type X` |
-| L30-L34 | a task again, its end, its queue, its cancellation, SIGTERM | by the command's text; none; none; none; orphans | runs are joined by revision, queued, cancelled with the rollout, drained |
+| L30-L31 | a task that is there already | joined by the text of its command | runs are joined by revision |
+| L32-L33 | queue, cancellation | no limit, none | a limit; cancelled with the rollout |
+| L34 | SIGTERM | leaves orphans that go on sending | drained, then ended |
 | L35 | namespace rule | matches anywhere in the name | matches the whole name |
 | L36 | /gate/approve, /gate/halt, /metrics | no rule applies | a credential is needed |
 | L37 | gates | in memory, for ever | durable, for one revision (gates.py) |

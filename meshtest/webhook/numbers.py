@@ -1,22 +1,23 @@
 """The endpoint's own metrics, in Prometheus' text format. Not here: the format (lib/exposition.py).
 
-    meshtest_webhook_answers_total{route,status}          answers
-    meshtest_webhook_answer_seconds_bucket{route,le}      from the request's head to the end of the answer
-    meshtest_webhook_runs{state}                          runs that are kept
-    meshtest_webhook_run_seconds_{sum,count}{suite,state} of those that have ended
-    meshtest_webhook_queue, _queue_limit, _workers        runs that wait; how many may; how many run at the same time
-    meshtest_webhook_gates_open{kind}                     gates that are open now
-    meshtest_webhook_draining                             1 from SIGTERM on
+meshtest_webhook_answers_total{route,status}          answers
+meshtest_webhook_answer_seconds_bucket{route,le}      from the request's head to the end of the answer
+meshtest_webhook_runs{state}                          runs that are kept
+meshtest_webhook_run_seconds_{sum,count}{suite,state} of those that have ended
+meshtest_webhook_queue, _queue_limit, _workers        runs that wait; how many may; how many run at the same time
+meshtest_webhook_gates_open{kind}                     gates that are open now
+meshtest_webhook_draining                             1 from SIGTERM on
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from meshtest.lib.exposition import Sample, line, number
 from meshtest.webhook.gates import KINDS
+from meshtest.webhook.jobs import Limits
 from meshtest.webhook.runs import RunState, StoredRun
 from meshtest.webhook.store import Gate
 
@@ -50,7 +51,7 @@ class Numbers:
         self._durations[route][bisect_left(BOUNDS, seconds)] += 1
         self._seconds[route] += seconds
 
-    def text(self, runs: Iterable[StoredRun], gates: Iterable[Gate], limits: Mapping[str, int], draining: bool) -> str:
+    def text(self, runs: Iterable[StoredRun], gates: Iterable[Gate], limits: Limits, draining: bool) -> str:
         runs = list(runs)
         families = {
             "answers_total": self._answer_samples(),
@@ -58,8 +59,8 @@ class Numbers:
             "runs": _by_state(runs),
             "run_seconds": _run_seconds(runs),
             "queue": [_sample("queue", sum(run.state is RunState.QUEUED for run in runs))],
-            "queue_limit": [_sample("queue_limit", limits["queue"])],
-            "workers": [_sample("workers", limits["workers"])],
+            "queue_limit": [_sample("queue_limit", limits.queue)],
+            "workers": [_sample("workers", limits.workers)],
             "gates_open": _open(gates),
             "draining": [_sample("draining", int(draining))],
         }

@@ -1,4 +1,4 @@
-"""Pages for people: who is running, what came out, which gate is open. Fit for a phone; no script, nothing from elsewhere.
+"""Pages for people: who is running, what came out, which gate is open. Fit for a phone, without a script.
 
 Nothing can be done from here: a page that changes something is one that another site can click.
 """

@@ -153,5 +153,5 @@ def _metadata(value: object) -> dict[str, str]:
 
 def _fit(name: str, text: str) -> None:
     """It can be stored and printed."""
-    if _CONTROL.search(text) or not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+    if _CONTROL.search(text) or (not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text)):
         raise Refusal(BAD, f"metadata {shown(name)} holds signs that are no text")
