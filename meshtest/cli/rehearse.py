@@ -76,6 +76,9 @@ def _answers(group: argparse._ArgumentGroup) -> None:
         "--allow-url", action="append", default=[], dest="allow", metavar="PREFIX",
         help="webhooks whose URL begins so are called; the others are answered here",
     )  # fmt: skip
+    group.add_argument("--suites", type=Path, metavar="DIR", help="suites for webhooks that call meshtest's endpoint")
+    text = "gates that wait for a person stay closed (default: they are opened at once)"
+    group.add_argument("--no-approve", action="store_false", dest="approve", help=text)
     group.add_argument("--assume-metric", action="append", default=[], metavar="NAME=VALUE", help="what a metric reads")
 
 
@@ -156,6 +159,8 @@ def _rehearsing(mesh: Mesh, arguments: argparse.Namespace) -> Rehearsing:
         provider=arguments.flagger_provider,
         traffic=arguments.traffic,
         allow=arguments.allow,
+        suites=arguments.suites,
+        approve=arguments.approve,
         assume=assumptions(arguments.assume_metric),
     )
 
