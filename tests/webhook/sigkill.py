@@ -71,7 +71,9 @@ def serve(folder: Path, *, last: bool) -> None:
     for number in _numbers(folder) if not last else ():
         run = jobs.submit(SUITE, RunKey("shop", "checkout", str(number), SUITE.name), {})
         tell(folder, f"accepted {run.id} {number}")
-        gate = store.set_gate(Gate(kind="gate", namespace="shop", name=f"g{number % 7}", open=True, checksum=str(number)))
+        gate = store.set_gate(
+            Gate(kind="gate", namespace="shop", name=f"g{number % 7}", open=True, checksum=str(number))
+        )
         tell(folder, f"gate {gate.name} {gate.checksum}")
         _leave_room(jobs, store)
     for run in store.runs():
