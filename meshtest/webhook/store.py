@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from meshtest.errors import MeshtestError, UsageError
 from meshtest.lib.dataclass import dataclass
@@ -97,7 +97,7 @@ class Store:
             self._database = _opened(self.folder / "state.sqlite")
             self._load()
         except BaseException:
-            os.close(self._holding)
+            self._holding.close()
             raise
 
     def _load(self) -> None:
@@ -110,7 +110,7 @@ class Store:
     def close(self) -> None:
         with self._lock:
             self._database.close()
-            os.close(self._holding)
+            self._holding.close()
 
     # ---- gates
 
@@ -285,24 +285,26 @@ _UPDATE = "UPDATE runs SET state = ?, reason = ?, began = ?, ended = ?, cancelli
 _LATEST = "SELECT * FROM audit ORDER BY number DESC LIMIT ?"
 
 
-def _only_one(folder: Path) -> int:
+def _only_one(folder: Path) -> IO[str]:
     """A lock that is held until the process ends, however it ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = (folder / "lock").open("a+", encoding="ascii", errors="replace")
     except OSError as error:
         raise UsageError(f"the state folder {folder} cannot be written: {error.strerror}") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        who = os.pread(file, 20, 0).decode(errors="replace").strip()
-        os.close(file)
+        file.seek(0)
+        with file:
+            who = file.read(20).strip()
         raise UsageError(
             f"another endpoint (process {who or 'unknown'}) has the state folder {folder}: one at a time; stop it, or "
             "give this one a folder of its own"
         ) from None
-    os.ftruncate(file, 0)
-    os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
     return file
 
 
