@@ -154,6 +154,12 @@ class Jobs:
         wanted = [run for run in live if revision in (None, run.key.revision)]
         return [self._cancelled(run, line(reason)) for run in wanted]
 
+    def cancel_run(self, id: str, reason: str) -> StoredRun:
+        """End one run, if it is not over; as it is then."""
+        if (run := self._store.get(id)) is None:
+            raise UsageError(f"no run {id!r}")
+        return run if run.state.is_over else self._cancelled(run, line(reason))
+
     def _cancelled(self, run: StoredRun, reason: str) -> StoredRun:
         run = self._store.cancel(run.id, reason or "cancelled")
         self._stop_if_cancelled(run.id)
