@@ -134,10 +134,13 @@ def run(state: Store, suites: Path, parameters: dict[str, str]) -> tuple[RunStat
     return over.state, over.reason
 
 
-def test_pytest_runs_a_suite_with_what_the_hook_gave(tmp_path: Path, state: Store) -> None:
+def test_pytest_runs_a_suite_with_what_the_hook_gave(
+    tmp_path: Path, state: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # those of others cost a second
     folder = tmp_path / "suites" / "smoke"
     folder.mkdir(parents=True)
-    (folder / "suite.yaml").write_text("parameters: {base-url: }\narguments: [-p, no:anyio]\n")
+    (folder / "suite.yaml").write_text("parameters: {base-url: }\narguments: [-p, pytest_meshtest.plugin]\n")
     (folder / "test_it.py").write_text("def test_it(params): assert params['base_url'] == 'http://b'\n")
     found, reason = run(state, tmp_path / "suites", {"base-url": "http://a"})
     assert (found, reason[:24]) == (FAILED, "test_it: AssertionError:")
