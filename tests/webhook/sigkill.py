@@ -41,6 +41,7 @@ class Count(NamedTuple):
     accepted: int
     ended: int
     interrupted: int
+    verdicts: int
     lost: int
     twice: int
     gates: int
@@ -130,7 +131,9 @@ def _count(folder: Path, store: Store) -> Count:
     latest = dict(gates)  # a gate that was set, and killed before it was told, is later still
     gates_lost = [name for name, number in latest.items() if int(_checksum(store, name)) < number]
     interrupted = sum(run.state is RunState.INTERRUPTED for run in runs.values())
-    return Count(len(accepted), len(runs), interrupted, len(lost), len(twice), len(gates), len(gates_lost))
+    return Count(
+        len(accepted), len(runs), interrupted, len(verdicts), len(lost), len(twice), len(gates), len(gates_lost)
+    )
 
 
 def _checksum(store: Store, name: str) -> str:
