@@ -274,10 +274,12 @@ class Store:
                 self._database.execute("BEGIN IMMEDIATE")
                 yield self._database
                 self._database.execute("COMMIT")
-            except sqlite3.Error as error:
+            except BaseException as error:
                 with contextlib.suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
-                raise StoreError(f"the state in {self.folder} cannot be written: {error}") from None
+                if isinstance(error, sqlite3.Error):
+                    raise StoreError(f"the state in {self.folder} cannot be written: {error}") from None
+                raise
 
 
 _UPDATE = "UPDATE runs SET state = ?, reason = ?, began = ?, ended = ?, cancelling = ?, current = ? WHERE id = ?"
@@ -329,7 +331,7 @@ def _opened(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         database.close()
         raise UsageError(
-            f"the state {path} cannot be used: {error}; is the disk full? Else restore it, or take another folder"
+            f"the state {path} cannot be used: {error}; free some room, restore it, or take another folder"
         ) from None
     except UsageError:
         database.close()
