@@ -21,7 +21,9 @@ from meshtest.webhook.suites import Parameter, Suite
 
 Found = TypeVar("Found")
 SMOKE = Suite(name="smoke", path=Path("smoke"), parameters={"target": Parameter(default="http://web-canary")})
-STRICT = Suite(name="strict", path=Path("strict"), parameters={"region": Parameter(pattern="[a-z]+")}, about="<b>all</b>")
+STRICT = Suite(
+    name="strict", path=Path("strict"), parameters={"region": Parameter(pattern="[a-z]+")}, about="<b>all</b>"
+)
 PAYMENTS = Suite(name="payments", path=Path("payments"), namespaces=("pay-.*",))
 
 

@@ -30,7 +30,10 @@ class TestStatusByHookAndState:
         assert (answer.status, answer.line) == (202, "suite smoke is queued")
         assert site.run().key == RunKey("shop", "web", "c2", "smoke")
         site.store.begin(site.run().id)
-        assert site.hook(f"{hook}/smoke", "c2")[:2] == (202, f"suite smoke is running\n{site.endpoint.page(site.run())}\n")
+        assert site.hook(f"{hook}/smoke", "c2")[:2] == (
+            202,
+            f"suite smoke is running\n{site.endpoint.page(site.run())}\n",
+        )
         assert len(site.store.runs()) == 1
 
     @pytest.mark.parametrize("hook", CONFIRMING)
@@ -58,7 +61,9 @@ class TestStatusByHookAndState:
         site.ends(state, "test_a: no")
         answer = site.hook(f"{hook}/smoke", "c2")
         assert answer.status == (200 if state is RunState.PASSED else 412)
-        assert answer.line == ("suite smoke PASSED" if answer.status == 200 else f"suite smoke {state.upper()}: test_a: no")
+        assert answer.line == (
+            "suite smoke PASSED" if answer.status == 200 else f"suite smoke {state.upper()}: test_a: no"
+        )
         assert len(site.store.runs()) == 1
 
     @pytest.mark.parametrize("state", RunState)
