@@ -190,7 +190,7 @@ def _legend(rehearsal: Rehearsal) -> Markup:
         tag("li", tag("span", class_="swatch c0"), f"users on {rehearsal.revision}"),
         tag("li", tag("span", class_="swatch failed"), "a check failed"),
         tag("li", tag("span", class_="swatch c2"), "asked, and no objection"),
-        tag("li", tag("b", "× ", class_="flag"), "objected"),
+        tag("li", tag("b", "×\N{NO-BREAK SPACE}", class_="flag"), "objected"),
     ]
     return tag("ul", *items, class_="legend")
 
