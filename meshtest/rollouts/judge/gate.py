@@ -9,7 +9,8 @@ first verdict: a canary that is fine fails with probability `alpha` at most, one
 (lib/race.py). What is slower than a bound is counted like errors, with rates of its own; to fail, either is enough, so
 they share alpha.
 
-Fewer requests than `minimum` do not pass: they may all have been of one kind. To fail they are enough.
+Fewer requests than `minimum` do not pass: they may all have been of one kind. To fail they are enough. Requests are
+taken to fail one by one: a burst of errors with one cause counts as many times as it has errors.
 """
 
 from __future__ import annotations
