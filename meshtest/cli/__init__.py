@@ -22,6 +22,7 @@ COMMANDS = {
     "up": "stand a mesh up from your manifests and keep it until Ctrl-C",
     "preflight": "static rules over your manifests, before anything is applied",
     "plan": "the order in which to apply changes so that no request is lost",
+    "rehearse": "a Canary of Flagger, tick by tick, against real proxies with time compressed",
     "shift": "move traffic of a mesh that is up",
     "fault": "break something in a mesh that is up",
     "load": "send requests into a mesh that is up",
