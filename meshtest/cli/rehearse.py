@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", help=text)
     parser.add_argument("--canary", default="", metavar="NAME", help="which one, where the files hold several")
     parser.add_argument(
-        "--speed", type=float, default=SPEED, metavar="N", help="so many times as fast as production (default: 20)"
+        "--speed", type=float, metavar="N", help="so many times as fast as production (default: 20; --mutants chooses)"
     )
     parser.add_argument(
         "--provider", default="", dest="flagger_provider", metavar="NAME",
@@ -137,12 +137,16 @@ def _rehearsing(mesh: Mesh, arguments: argparse.Namespace) -> Rehearsing:
     return mesh.canary(
         *arguments.files,
         name=arguments.canary,
-        speed=arguments.speed,
+        speed=_speed(arguments),
         provider=arguments.flagger_provider,
         traffic=arguments.traffic,
         allow=arguments.allow,
         assume=assumptions(arguments.assume_metric),
     )
+
+
+def _speed(arguments: argparse.Namespace) -> float:
+    return SPEED if arguments.speed is None else float(arguments.speed)
 
 
 def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -177,7 +181,7 @@ def _tick(text: str) -> int:
 def _command(arguments: argparse.Namespace) -> str:
     import shlex
 
-    words = [*arguments.files, *([f"--speed={arguments.speed:g}"] if arguments.speed != SPEED else [])]
+    words = [*arguments.files, *([f"--speed={_speed(arguments):g}"] if _speed(arguments) != SPEED else [])]
     words += [f"--{name}={value}" for name in ("canary", "to") if (value := getattr(arguments, name))]
     several = {"image": "image", "annotate": "annotate", "fault": "fault", "traffic": "traffic", "then": "then"}
     words += [f"--{option}={value}" for name, option in several.items() for value in getattr(arguments, name)]
