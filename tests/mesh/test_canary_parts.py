@@ -127,7 +127,7 @@ class TestTraffic:
     def test_a_path_is_one_of_the_service(self) -> None:
         found = traffic.parse("POST /cart x-user:7 20/s", canary())
         assert found.request == "POST http://podinfo.test:9898/cart"
-        assert (found.rate, found.headers) == (20.0, ("x-user:7",))
+        assert (found.rate, found.headers) == (20.0, ("x-user: 7",))
         assert traffic.parse("/", canary()).request == "GET http://podinfo.test:9898/"
 
     def test_users_come_in_by_the_gateway_if_there_is_one(self) -> None:
