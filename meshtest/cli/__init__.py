@@ -34,6 +34,7 @@ COMMANDS = {
     "export": "a stored run for other programs: requests as CSV or Parquet, traces as OTLP, Zipkin, Jaeger, Chrome",
     "report": "the page of a stored run, the index of a folder; compare two runs, merge folders",
     "graph": "who called whom in a stored run, how often and how well, and which edge is missing",
+    "webhook": "the acceptance endpoint that Flagger and Argo ask before a rollout goes on",
     "doctor": "what is installed, what is missing, and how to get it",
     "heal": "end what a killed run left behind",
 }
@@ -74,7 +75,7 @@ def _terminated(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """A wrong word on the command line is bad input; argparse would exit with 2, which is an interruption's."""
 
     def error(self, message: str) -> NoReturn:
@@ -84,7 +85,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Only the module of the command that is used is imported."""
-    parser = _Parser(prog="meshtest", description="Chaos and verification for service-mesh rollouts.")
+    parser = Parser(prog="meshtest", description="Chaos and verification for service-mesh rollouts.")
     parser.add_argument("--version", action="version", version=f"meshtest {version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     used = next((word for word in words if not word.startswith("-")), "")

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import textwrap
-from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meshtest.cli import FAILED, OK, UNPROVEN
 from meshtest.cli.options import add_json, pairs, settings_of
+from meshtest.cli.rehearse_table import Table
 from meshtest.cli.terminal import Terminal
 from meshtest.errors import UsageError
-from meshtest.model.rehearsal import Measured, Rehearsal, TickRow
-from meshtest.model.verdict import Outcome
+from meshtest.model.rehearsal import Rehearsal
+from meshtest.model.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from meshtest.mesh import Mesh
     from meshtest.mesh.canary.rehearsal import Rehearsing
 
 SPEED = 20.0
-HEAD = "tick  after   phase             routes           failed checks"
 EPILOG = """exit codes: 0 promoted, and no user lost a request but by the new version itself; 1 rolled back, or users
 lost some; 5 not finished. With --plan and --mutants: 0, or 1 if the Canary never ends, or lets a bad version pass."""
 
@@ -77,6 +76,9 @@ def _answers(group: argparse._ArgumentGroup) -> None:
         "--allow-url", action="append", default=[], dest="allow", metavar="PREFIX",
         help="webhooks whose URL begins so are called; the others are answered here",
     )  # fmt: skip
+    group.add_argument("--suites", type=Path, metavar="DIR", help="suites for webhooks that call meshtest's endpoint")
+    text = "gates that wait for a person stay closed (default: they are opened at once)"
+    group.add_argument("--no-approve", action="store_false", dest="approve", help=text)
     group.add_argument("--assume-metric", action="append", default=[], metavar="NAME=VALUE", help="what a metric reads")
 
 
@@ -113,22 +115,38 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     from meshtest.mesh import open_mesh
 
     asked = _asked(arguments)
+    _examine(arguments)
     with (
         Terminal() as terminal,
         open_mesh("rehearse", settings_of(arguments).settings, command=_command(arguments)) as mesh,
     ):
         rehearsing = _rehearsing(mesh, arguments)
-        if not arguments.json:
-            terminal.say(_title(rehearsing))
-            terminal.say()
-            terminal.say(HEAD)
+        table = None if arguments.json else Table(terminal, rehearsing.canary, rehearsing.speed)
         try:
-            found = rehearsing.run(**asked, told=None if arguments.json else lambda row: _row(terminal, row))
+            found = rehearsing.run(**asked, told=table)
         except KeyboardInterrupt:
-            if rehearsing.last is not None and not arguments.json:
-                terminal.say(f"\n{rehearsing.last}")
+            if rehearsing.last is not None and table is not None:
+                table.summary(rehearsing.last)
             raise
-        return _end(terminal, mesh, found, arguments.json)
+        verdict = mesh.judge()
+        if table is None:
+            print(json.dumps(_data(found, verdict, mesh.run.directory)))
+        else:
+            table.end(found, verdict, mesh.run.directory)
+        return _code(found, verdict)
+
+
+def _examine(arguments: argparse.Namespace) -> None:
+    """Bad input is told before anything is started."""
+    from meshtest.manifests.reader import read
+    from meshtest.mesh.canary.fault import fault_of
+    from meshtest.mesh.canary.measures import assumptions
+    from meshtest.mesh.canary.rehearsal import examined
+
+    examined(read(*arguments.files), arguments.canary, arguments.flagger_provider, arguments.speed, arguments.traffic)
+    assumptions(arguments.assume_metric)
+    for text in arguments.fault:
+        fault_of(text)
 
 
 def _rehearsing(mesh: Mesh, arguments: argparse.Namespace) -> Rehearsing:
@@ -141,6 +159,8 @@ def _rehearsing(mesh: Mesh, arguments: argparse.Namespace) -> Rehearsing:
         provider=arguments.flagger_provider,
         traffic=arguments.traffic,
         allow=arguments.allow,
+        suites=arguments.suites,
+        approve=arguments.approve,
         assume=assumptions(arguments.assume_metric),
     )
 
@@ -188,61 +208,13 @@ def _command(arguments: argparse.Namespace) -> str:
     return f"meshtest rehearse {shlex.join(words)}"
 
 
-# ---- what people see
+def _data(found: Rehearsal, verdict: Verdict, run: Path) -> dict[str, Any]:
+    return {**found.as_data(), "sentence": str(found), "run": str(run), "users": verdict.as_data()}
 
 
-def _title(rehearsing: Rehearsing) -> str:
-    canary, speed = rehearsing.canary, rehearsing.speed
-    interval = canary.analysis.interval
-    pace = f"every {clock(interval)}, here every {clock(interval / speed)}"
-    return f"{canary.full_name}: {canary.analysis.strategy} on {canary.provider}, {pace}"
-
-
-def _row(terminal: Terminal, row: TickRow) -> None:
-    failed = str(row.failed_checks or "")
-    head = f"{row.number:>4}  {clock(row.after):>5}   {row.phase:<16}  {row.routes or '-':<15}  {failed:>2}  "
-    room = max(terminal.width, len(head) + 40)
-    text = "; ".join(_said(row)) or "-"
-    for line in textwrap.wrap(head + text, room, subsequent_indent=" " * len(head), break_on_hyphens=False):
-        terminal.say(line)
-
-
-def _said(row: TickRow) -> Iterator[str]:
-    """The metrics and hooks that an event does not tell, then the events."""
-    yield from (_metric(one) for one in row.metrics if one.value is not None)
-    yield from (f"{called.name}: no" for called in row.hooks if not called.ok and called.type != "rollback")
-    yield from (event.partition(" ")[2] for event in row.events)
-    if row.surprises:
-        yield f"({', '.join(row.surprises)})"
-
-
-def _metric(one: Measured) -> str:
-    return f"{one.name} {one.value:.4g} of {one.requests} requests"
-
-
-def _end(terminal: Terminal, mesh: Mesh, found: Rehearsal, as_json: bool) -> int:
-    verdict = mesh.judge()
-    if as_json:
-        run = {"run": str(mesh.run.directory), "users": verdict.as_data()}
-        print(json.dumps({**found.as_data(), "sentence": str(found), **run}))
-    else:
-        terminal.say()
-        for note in found.notes:
-            terminal.say(f"note: {note}")
-        terminal.say(f"users: {verdict}")
-        terminal.say(f"\n{found}")
-        terminal.say(f"  look  meshtest report {mesh.run.directory}")
-    if not found.promoted:
-        return FAILED if found.rolled_back else UNPROVEN
-    if not found.requests:
+def _code(found: Rehearsal, verdict: Verdict) -> int:
+    if found.rolled_back:
+        return FAILED
+    if not found.promoted or not found.requests:
         return UNPROVEN
     return FAILED if verdict.outcome is Outcome.FAIL else OK
-
-
-def clock(value: float) -> str:
-    """`0s`, `1m30s`, `2h`; parts of a second only below a minute."""
-    if value < 60:
-        return f"{round(value, 2):g}s"
-    whole = round(value)
-    parts = ((whole // 3600, "h"), (whole % 3600 // 60, "m"), (whole % 60, "s"))
-    return "".join(f"{amount}{unit}" for amount, unit in parts if amount)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
+from collections.abc import Sequence
+from typing import Any
+
+from meshtest.cli import Parser
 
 COMMANDS = {
     "serve": "answer the webhooks of Flagger and Argo with suites of tests",
@@ -14,15 +17,27 @@ COMMANDS = {
 }
 
 
+class OnDemand(Parser):
+    """Of one command. Its module is imported when its words are parsed, and not for the list of commands."""
+
+    def __init__(self, *arguments: Any, module: str, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._module = module
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        module = importlib.import_module(self._module)
+        module.arguments(self)
+        self.set_defaults(act=module.go)
+        return super().parse_known_args(args, namespace)
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Only the module of the command that is used is imported."""
-    commands = parser.add_subparsers(dest="webhook_command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="webhook_command", metavar="COMMAND", required=True, parser_class=OnDemand)
     for name, text in COMMANDS.items():
-        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        if name in sys.argv[1:] or parser.prog.endswith(name):
-            module = importlib.import_module(f"meshtest.cli.webhook_{name}")
-            module.arguments(sub)
-            sub.set_defaults(act=module.go)
+        about = text[0].upper() + text[1:] + "."
+        commands.add_parser(name, help=text, description=about, module=f"meshtest.cli.webhook_{name}")
 
 
 def go(arguments: argparse.Namespace) -> int:

@@ -111,7 +111,7 @@ class Rehearsal:
 
     def __str__(self) -> str:
         """One sentence: how it ended, when, why, and what users met."""
-        how = self.ending if self.ending == "not finished" else f"was {self.ending}"
+        how = f"{'is' if self.ending == 'not finished' else 'was'} {self.ending}"
         when = f"{'after' if self.ticks else 'in'} {self.intervals} interval{'s' * (self.intervals != 1)}"
         told = f"{self.canary}: {self.revision} {how} {when} ({_span(self.production_seconds)} in production)"
         why = f": {self.reason}" if self.reason and not self.promoted else ""

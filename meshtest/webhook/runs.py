@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from meshtest.lib.dataclass import dataclass
 
+AFTER = "after:"
+
 
 class RunState(enum.StrEnum):
     QUEUED = "queued"
@@ -37,6 +39,10 @@ class RunKey(NamedTuple):
     """The checksum; of confirm-rollout `after:CHECKSUM`, as that is sent the checksum of the revision before."""
     suite: str
 
+    @property
+    def checksum(self) -> str:
+        return self.revision.removeprefix(AFTER)
+
 
 @dataclass(frozen=True, kw_only=True)
 class StoredRun:
@@ -45,6 +51,8 @@ class StoredRun:
     id: str
     key: RunKey
     parameters: Mapping[str, str] = field(default_factory=dict)
+    phase: str = ""
+    """As the payload that started it had it."""
     state: RunState = RunState.QUEUED
     reason: str = ""
     """One line: of what failed first, or why nothing is proven."""
@@ -53,3 +61,11 @@ class StoredRun:
     ended: float = 0.0
     folder: str = ""
     """Where its reports lie, for links; relative to the endpoint's state folder."""
+    number: int = 0
+    """Runs are numbered in the order of their acceptance, whatever the clock does."""
+    attempt: int = 1
+    """2 for the first that repeats another of its key, and so on."""
+    cancelling: str = ""
+    """Why it is to end; it may still run for its grace, but whatever it comes to, it will be CANCELLED."""
+    current: bool = True
+    """Calls with its key join it; no longer, once another attempt has taken its place or it is retired."""

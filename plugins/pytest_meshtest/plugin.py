@@ -173,6 +173,13 @@ def mesh_options() -> Mapping[str, Any]:
     return {}
 
 
+@pytest.fixture(scope="session")
+def params() -> Mapping[str, str]:
+    """What a webhook gave to this suite (`parameters` of its suite.yaml), by name; `-` in a name is `_` here."""
+    prefix = "MESHTEST_PARAM_"
+    return {name.removeprefix(prefix).lower(): v for name, v in os.environ.items() if name.startswith(prefix)}
+
+
 @pytest.fixture
 def mesh(request: pytest.FixtureRequest, mesh_options: Mapping[str, Any]) -> Iterator[Mesh]:
     """A mesh for this test: an empty one, or with what `mesh_apply` names; its proxy stays warm between tests."""

@@ -14,18 +14,20 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshtest.checks.canary_users import met_by_users
 from meshtest.errors import UsageError
 from meshtest.lib import wait
+from meshtest.lib.dataclass import dataclass
 from meshtest.lib.journal import write_atomically
 from meshtest.manifests.reader import read, read_text
-from meshtest.mesh.canary import interim, stage, traffic
+from meshtest.mesh.canary import stage, traffic
 from meshtest.mesh.canary.clock import Clock
 from meshtest.mesh.canary.fault import Asked, fault_of
+from meshtest.mesh.canary.hooks import Hooks
 from meshtest.mesh.canary.length import most_ticks
 from meshtest.mesh.canary.measures import Measures
 from meshtest.mesh.canary.revision import Wanted
@@ -48,10 +50,20 @@ SHORTEST = 0.05
 """Seconds of ours between ticks: a tick itself takes a few milliseconds."""
 FIRST = 5
 """Answers to each load before the new revision comes, and after it is over."""
-IDLE = 0.3
+IDLE = 0.2
 """Seconds of ours of a slot in which Flagger only waits."""
 GONE = 5.0
 """Seconds for the canary's last pods to end before the users go."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """Who answers webhooks and queries; see Rehearsing.of."""
+
+    allow: tuple[str, ...] = ()
+    suites: Path | None = None
+    approve: bool = True
+    assume: Mapping[str, float] = field(default_factory=dict)
 
 
 class Rehearsing:
@@ -65,7 +77,7 @@ class Rehearsing:
         self._clock = Clock(interval=canary.analysis.interval, speed=speed)
         self._world = World(mesh, canary, self._clock)
         self._state = State()
-        self._assumed: Mapping[str, float] = {}
+        self._answers = Answers()
         self._notes: tuple[str, ...] = ()
         self._runs = 0
         self.last: Rehearsal | None = None
@@ -84,19 +96,23 @@ class Rehearsing:
         provider: str = "",
         traffic: Sequence[str] = (),
         allow: Sequence[str] = (),
+        suites: Path | None = None,
+        approve: bool = True,
         assume: Mapping[str, float] | None = None,
     ) -> Rehearsing:
         """`name`: which Canary, where the files hold several. `speed`: seconds of production in one of ours.
         `provider`: Flagger's, where the Canary names none (istio). `traffic`: the users, as `GET http://web.test/
         50rps`; left out, those of the Canary's own load tests, or 50 requests/s. `allow`: beginnings of the webhook
-        URLs that may be called; the others are answered here. `assume`: what metrics read that cannot be asked here."""
+        URLs that may be called; the others are answered here, by `suites` (a folder of them) if they are named as the
+        endpoint names them. `approve`: people open the gates that wait for them at once. `assume`: what metrics read
+        that cannot be asked here."""
         documents = read(*map(str, files), base=base) if files else Documents()
         if text:
             documents = documents.apply(read_text(text, "<text>"))
-        canary = stage.canary_of(mesh.documents.apply(documents), name, provider)
-        _check_speed(speed, canary)
-        made = cls(mesh, canary, documents, _planned(canary, traffic), speed)
-        made._base, made._assumed = base, assume or {}
+        canary, plan = examined(mesh.documents.apply(documents), name, provider, speed, traffic)
+        made = cls(mesh, canary, documents, plan, speed)
+        made._base = base
+        made._answers = Answers(allow=tuple(allow), suites=suites, approve=approve, assume=assume or {})
         return made
 
     # ---- run
@@ -155,11 +171,17 @@ class Rehearsing:
 
     def _open(self) -> None:
         """Hooks and metrics; both end with the mesh."""
-        mesh = self._mesh
-        measures = Measures(mesh, self.canary, speed=self.speed, assumed=self._assumed)
+        mesh, asked = self._mesh, self._answers
+        measures = Measures(mesh, self.canary, speed=self.speed, assumed=asked.assume)
         mesh.run.undo.push("end the Prometheus of the rehearsal", measures.close)
+        hooks = Hooks(
+            mesh.run.directory / "webhook", allow=asked.allow, suites=asked.suites, approve=asked.approve,
+            speed=self.speed,
+        )  # fmt: skip
+        mesh.run.undo.push("end the webhook endpoint of the rehearsal", hooks.close)
+        hooks.prepare(self.canary)
         self._notes += tuple(measures.notes)
-        self._world.open(interim.Hooks(), measures)
+        self._world.open(hooks, measures)
 
     def _replicas(self) -> int:
         found = self._world.rolled[Who.CANARY].workload
@@ -291,8 +313,13 @@ class Rehearsing:
         mesh.record("canary.end", self.canary.full_name, **ended)
 
 
-def _planned(canary: Canary, asked: Sequence[str]) -> traffic.Plan:
-    return traffic.planned(canary, asked)
+def examined(
+    documents: Documents, name: str, provider: str, speed: float, asked: Sequence[str]
+) -> tuple[Canary, traffic.Plan]:
+    """What is rehearsed, and who the users are; UsageError or ManifestError before anything is started."""
+    canary = stage.canary_of(documents, name, provider)
+    _check_speed(speed, canary)
+    return canary, traffic.planned(canary, asked)
 
 
 def _check_speed(speed: float, canary: Canary) -> None:

@@ -9,10 +9,11 @@ Not here: sending (loads/), what became of it (checks/canary_users.py).
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshtest.errors import UsageError
 from meshtest.lib.dataclass import dataclass
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
     from meshtest.mesh.mesh import Mesh
 
 DEFAULT_RATE = 50.0
+CHOSEN_RATE = 10.0
+"""Of users that an A/B test chooses."""
 MOST = 500.0
 """Requests a second of one translated load test: more would measure this machine."""
+_PAIR = re.compile(r"[\w-]+=[\w-]+")
+"""A cookie in the regular expression of one."""
 USAGE = "write `[METHOD] URL-or-path [RATE] [HEADER:VALUE ...]`, as `GET / 50rps` or `POST http://web/cart 20/s x-a:1`"
 _RATE = re.compile(r"(\d+(?:\.\d+)?)(?:rps|/s)")
 _METHOD = re.compile(r"[A-Z]+")
@@ -68,6 +73,9 @@ def planned(canary: Canary, asked: Sequence[str | Traffic]) -> Plan:
     elif not users:
         users = (Traffic(request=f"GET {apex(canary)}/"),)
         notes.append(f"no load test calls the service: {users[0].request} at {DEFAULT_RATE:g} requests/s in its place")
+    if canary.analysis.match and not asked:
+        chosen, said = _of_matching(canary, users[0])
+        users, notes = (*users, *chosen), [*notes, said]
     return Plan(users=users, tests=tests, notes=tuple(notes))
 
 
@@ -122,6 +130,35 @@ def _of(command: Command, canary: Canary) -> tuple[Traffic, str]:
         f"load test {command.hook!r} ({command.tool}) is sent here: {traffic.request} at {rate:g} requests/s{why}{left}"
     )
     return traffic, said
+
+
+def _of_matching(canary: Canary, user: Traffic) -> tuple[tuple[Traffic, ...], str]:
+    """Users whom the Canary's `match` chooses: else nobody would ever meet the new version."""
+    for match in canary.analysis.match:
+        headers = _matching(match.get("headers") or {})
+        if headers:
+            said = f"users that `match` chooses: {', '.join(headers)} at {CHOSEN_RATE:g} requests/s"
+            return (replace(user, rate=CHOSEN_RATE, headers=(*user.headers, *headers)),), said
+    return (), "nobody may match: say who does, as --traffic 'GET / cookie:canary=always 10rps'"
+
+
+def _matching(headers: Mapping[str, Any]) -> tuple[str, ...]:
+    """Headers with values that match, where one can be told; else none."""
+    found = {name: _value(condition) for name, condition in headers.items() if isinstance(condition, Mapping)}
+    return tuple(f"{name}: {value}" for name, value in found.items()) if all(found.values()) else ()
+
+
+def _value(condition: Mapping[str, Any]) -> str:
+    for kind in ("exact", "prefix"):
+        if condition.get(kind):
+            return str(condition[kind])
+    pattern = str(condition.get("regex") or "")
+    literal = re.sub(r"[\\^$.*?+()]", "", pattern)
+    for candidate in (*_PAIR.findall(pattern), literal):
+        with contextlib.suppress(re.error):
+            if candidate and re.fullmatch(pattern, candidate):
+                return str(candidate)
+    return ""
 
 
 def _host(request: str) -> str:

@@ -26,7 +26,7 @@ from meshtest.model.route import Fault
 from meshtest.rollouts.canary import affinity, objects, readiness, routers
 from meshtest.rollouts.canary.observations import Target
 from meshtest.rollouts.canary.replies import YES, Answer, Readiness, Reading, Reply
-from meshtest.rollouts.canary.spec import Canary
+from meshtest.rollouts.canary.spec import Canary, HookType
 from meshtest.rollouts.canary.state import Routes, Status
 from meshtest.rollouts.canary.steps import (
     CallHook,
@@ -133,7 +133,8 @@ class World:
             )
         else:
             answer, called = self._hooks.call(step)
-        self.called.append(called)
+        if hook.type is not HookType.EVENT:  # these are told of each event, and object to nothing
+            self.called.append(called)
         return answer
 
     def _measure(self, step: Measure) -> Reading:

@@ -1,0 +1,78 @@
+"""`/runs`: runs for programs; a person's cancel and rerun. `/metrics`, `/healthz`, `/readyz`, and the page at `/`."""
+
+from __future__ import annotations
+
+from meshtest.lib import exposition
+from meshtest.webhook import answers, page
+from meshtest.webhook.answers import HTML, Reply
+from meshtest.webhook.call import Call
+from meshtest.webhook.endpoint import Endpoint, as_data, in_thread
+from meshtest.webhook.refusal import Refusal, shown
+from meshtest.webhook.revisions import BY_HAND
+from meshtest.webhook.runs import RunState, StoredRun
+
+FILTERS = ("state", "namespace", "canary", "suite")
+MOST = 1000
+
+
+async def runs(endpoint: Endpoint, call: Call) -> Reply:
+    """The latest first."""
+    call.only({*FILTERS, "limit"})
+    wanted = {name: call.query[name] for name in FILTERS if name in call.query}
+    if wanted.get("state", RunState.QUEUED) not in set(RunState):
+        raise Refusal(400, f"no state {shown(wanted['state'])}; there is {', '.join(RunState)}")
+    found = [as_data(run, endpoint.page(run)) for run in reversed(endpoint.store.runs())]
+    found = [run for run in found if all(run[name] == value for name, value in wanted.items())]
+    return answers.data({"runs": found[: _limit(call)]})
+
+
+def _limit(call: Call) -> int:
+    text = call.query.get("limit", "100")
+    if not (text.isascii() and text.isdecimal() and len(text) < 9 and 1 <= int(text) <= MOST):
+        raise Refusal(400, f"limit: {shown(text)} is no number from 1 to {MOST}")
+    return int(text)
+
+
+async def run(endpoint: Endpoint, call: Call) -> Reply:
+    return _data(endpoint, endpoint.run(call.words["id"]))
+
+
+async def cancel(endpoint: Endpoint, call: Call) -> Reply:
+    """409 if it is over. Calls that join it are denied until it is run again, or another revision appears."""
+    found = endpoint.run(call.words["id"])
+    if found.state.is_over:
+        raise Refusal(409, f"run {found.id} is over: {found.state}")
+    reason = f"{BY_HAND} ({call.who})"
+    return _data(endpoint, await in_thread(lambda: endpoint.jobs.cancel_run(found.id, reason)), 202)
+
+
+async def rerun(endpoint: Endpoint, call: Call) -> Reply:
+    """A new run in its place, 202; 409 if it is not over."""
+    found = endpoint.run(call.words["id"])
+    return _data(endpoint, await in_thread(lambda: endpoint.jobs.rerun(found.id)), 202)
+
+
+def _data(endpoint: Endpoint, run: StoredRun, status: int = 200) -> Reply:
+    return answers.data(as_data(run, endpoint.page(run)), status)
+
+
+async def healthz(endpoint: Endpoint, call: Call) -> Reply:
+    """The process answers."""
+    return Reply(body="OK")
+
+
+async def readyz(endpoint: Endpoint, call: Call) -> Reply:
+    """503 from SIGTERM on, so that a Service sends new calls elsewhere, and while nothing can be written."""
+    why = "draining" if endpoint.draining else endpoint.jobs.trouble
+    return answers.broken(why) if why else Reply(body="OK")
+
+
+async def metrics(endpoint: Endpoint, call: Call) -> Reply:
+    text = endpoint.numbers.text(endpoint.store.runs(), endpoint.store.gates(), endpoint.limits, endpoint.draining)
+    media = exposition.wanted(call.headers.get("accept", ""))
+    body = exposition.openmetrics(text) if media == exposition.OPENMETRICS else text
+    return Reply(body=body, media=media)
+
+
+async def home(endpoint: Endpoint, call: Call) -> Reply:
+    return Reply(body=page.status(endpoint), media=HTML, headers=page.POLICY)

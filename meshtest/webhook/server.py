@@ -1,0 +1,226 @@
+"""`meshtest webhook serve`: the application on a socket, until SIGTERM.
+
+Starlette on uvicorn, one process. What was weighed: the endpoint answers some calls a minute and must be right, so what
+counts is a router and a server that many use, with few dependencies. Measured by `python -m tests.bench gate` at 500
+gate checks a second: see there for p50, p99 and CPU a request, beside a Starlette application that does nothing.
+httptools instead of h11 takes a quarter of the CPU off a request; uvloop would take another off, and is one more
+binary for what is idle most of the time. A second process would need the gates in shared memory, and SQLite has one
+writer anyway.
+
+    SIGTERM, SIGINT ─► /readyz 503, no run is accepted or begun ─► --drain seconds for those that run
+                       ─► the rest is ended, and kept as INTERRUPTED ─► connections are closed ─► exit 0
+    a second signal ─► the rest is ended at once
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meshtest.errors import PortTaken, UsageError
+from meshtest.lib.dataclass import dataclass
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from meshtest.webhook.endpoint import Endpoint
+
+IDLE = 120
+"""Seconds a connection may be silent. Go's client closes its own after 90: if we were first, a hook that is sent just
+then would meet a closed connection, and fail."""
+CONNECTIONS = 1000
+_UNIX = "unix:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tls:
+    """Files in PEM. With `client_ca` only clients with a certificate of it are heard."""
+
+    certificate: Path
+    key: Path | None = None
+    client_ca: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """How to serve, from the command line."""
+
+    drain: float = 30.0
+    header_timeout: float = 10.0
+
+
+def listening(address: str) -> socket.socket:
+    """`HOST:PORT`, `[::1]:8080`, `:8080`, or `unix:PATH`."""
+    if address.startswith(_UNIX):
+        return _unix(Path(address.removeprefix(_UNIX)))
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or not port.isascii() or int(port) > 65535:
+        raise UsageError(f"--listen: {address!r} is no HOST:PORT, as 127.0.0.1:8080, nor unix:PATH")
+    try:
+        # reuse of the port: one that was just stopped has connections in TIME_WAIT
+        return socket.create_server(
+            (host.strip("[]") or "127.0.0.1", int(port)),
+            family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512,
+        )  # fmt: skip
+    except OSError as error:
+        raise PortTaken(f"cannot listen on {address}: {error.strerror or error} (choose with --listen)") from None
+
+
+def _unix(path: Path) -> socket.socket:
+    """A socket that nobody listens at any more is in the way; anything else stays."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _is_answered(path):
+            path.unlink()
+        made.bind(str(path))
+        path.chmod(0o600)
+        made.listen(512)
+    except OSError as error:
+        made.close()
+        raise PortTaken(f"cannot listen on unix:{path}: {error.strerror or error} (choose with --listen)") from None
+    return made
+
+
+def _is_answered(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+        return True
+
+
+def url_of(bound: socket.socket, tls: bool) -> str:
+    if bound.family == socket.AF_UNIX:
+        return f"{_UNIX}{bound.getsockname()}"
+    host, port = bound.getsockname()[:2]
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def context(tls: Tls) -> ssl.SSLContext:
+    """TLS 1.2 and later, as Python has it."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        made.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"--tls-cert {tls.certificate}, --tls-key {tls.key}: {error}") from None
+    if tls.client_ca:
+        try:
+            made.load_verify_locations(tls.client_ca)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(f"--client-ca {tls.client_ca}: {error}") from None
+        made.verify_mode = ssl.CERT_REQUIRED
+    return made
+
+
+def serve(
+    endpoint: Endpoint,
+    bound: socket.socket,
+    serving: Serving,
+    secured: ssl.SSLContext | None,
+    ready: Callable[[], None],
+) -> None:
+    """Until a signal has ended it. `ready` is called once calls are answered."""
+    try:
+        asyncio.run(_serve(endpoint, bound, serving, secured, ready))
+    finally:
+        if bound.family == socket.AF_UNIX:
+            with contextlib.suppress(OSError, TypeError):
+                os.unlink(bound.getsockname())
+        bound.close()
+
+
+async def _serve(
+    endpoint: Endpoint, bound: socket.socket, serving: Serving, secured: ssl.SSLContext | None,
+    ready: Callable[[], None],
+) -> None:  # fmt: skip
+    server = _server(endpoint, serving, secured)
+    ending = Ending(endpoint, server, serving.drain)
+    endpoint.listen()
+    with ending.on_signals():
+        announcing = asyncio.create_task(_announce(server, ready))
+        await server.serve(sockets=[bound])
+        await announcing
+        await ending.done()
+    endpoint.close()
+
+
+def _server(endpoint: Endpoint, serving: Serving, secured: ssl.SSLContext | None) -> uvicorn.Server:
+    import uvicorn
+
+    from meshtest.webhook.app import App
+    from meshtest.webhook.protocol import LimitedProtocol
+
+    class Protocol(LimitedProtocol):
+        head_within = serving.header_timeout
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """Signals drain first: Ending."""
+            yield
+
+    config = uvicorn.Config(
+        App(endpoint), http=Protocol, ws="none", loop="asyncio", lifespan="off", log_config=None, access_log=False,
+        server_header=False, proxy_headers=False, timeout_keep_alive=IDLE, limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=5, backlog=512,
+    )  # fmt: skip
+    config.load()
+    config.ssl = secured
+    return Server(config)
+
+
+async def _announce(server: uvicorn.Server, ready: Callable[[], None]) -> None:
+    while not server.started and not server.should_exit:
+        await asyncio.sleep(0.005)
+    if server.started:
+        ready()
+
+
+class Ending:
+    """What a signal begins."""
+
+    def __init__(self, endpoint: Endpoint, server: Any, seconds: float) -> None:
+        self._endpoint, self._server, self._seconds = endpoint, server, seconds
+        self._task: asyncio.Task[None] | None = None
+        self._now = asyncio.Event()
+
+    @contextlib.contextmanager
+    def on_signals(self) -> Iterator[None]:
+        loop, numbers = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
+        for number in numbers:
+            loop.add_signal_handler(number, self._signal)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+    def _signal(self) -> None:
+        if self._task:
+            self._now.set()
+        else:
+            self._endpoint.draining = True
+            self._task = asyncio.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        """Calls are answered all the while: verdicts may still come in."""
+        draining = asyncio.create_task(asyncio.to_thread(self._endpoint.jobs.drain, self._seconds))
+        hurried = asyncio.create_task(self._now.wait())
+        await asyncio.wait({draining, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        await asyncio.to_thread(self._endpoint.jobs.close)
+        await draining
+        self._server.should_exit = True
+
+    async def done(self) -> None:
+        if self._task:
+            await self._task
