@@ -170,7 +170,7 @@ class Run:
 
     def _stop(self, why: str) -> None:
         """The order's signal now, SIGKILL after the grace; the first reason is the one that is told."""
-        if self._kill_at is None:
+        if self._kill_at is None and self._status is None:
             self._why = why[:LONGEST]
             self._kill_at = time.monotonic() + self._order.grace
             _signal_group(self._child, self._order.end_with)

@@ -23,6 +23,7 @@ from tests.conftest import Ground, Program
 from tests.webhook import sigkill
 
 KILLS = int(os.environ.get("MESHTEST_BENCH_KILLS", "100"))
+CONCURRENT = 20
 SEED = int(os.environ.get("MESHTEST_BENCH_SEED", "6"))
 K6 = """\
 #!/bin/sh
@@ -58,7 +59,7 @@ def _suites(ground: Ground) -> None:
 
 def _serve(ground: Ground) -> Program:
     words = ("--suites", "suites", "--state", "state", "--listen", "127.0.0.1:0")
-    limits = ("--workers", sigkill.CONCURRENT, "--queue", sigkill.CONCURRENT)
+    limits = ("--workers", CONCURRENT, "--queue", CONCURRENT)
     environment = {"MESHTEST_K6": str(ground.folder / "k6"), "BEGAN": str(ground.folder / "began")}
     return ground.start(sys.executable, "-m", "meshtest", "webhook", "serve", *words, *limits, env=environment)
 
@@ -156,7 +157,7 @@ def _under_way(connection: http.client.HTTPConnection) -> list[object]:
 
 
 def _print(count: sigkill.Count, orphans: int, seconds: float) -> None:
-    print(f"{KILLS} kills (seed {SEED}) under {sigkill.CONCURRENT} concurrent runs, in {seconds:.0f} s")
+    print(f"{KILLS} kills (seed {SEED}) under {CONCURRENT} concurrent runs, in {seconds:.0f} s")
     print(
         f"  runs accepted {count.accepted}, ended {count.ended}, of them interrupted {count.interrupted}; "
         f"verdicts told {count.verdicts}"

@@ -25,7 +25,6 @@ from meshtest.webhook.store import Gate, Store
 from meshtest.webhook.suites import Suite
 from meshtest.webhook.work import Work
 
-CONCURRENT = 20
 SUITE = Suite(name="cheap", path=Path())
 CHILD = """
 printf '%s %s\\n' "$MESHTEST_RUN" "$KEY" >> "$BEGAN"
@@ -59,11 +58,11 @@ def work_in(folder: Path, seconds: float = 0.1) -> Callable[[Suite, StoredRun, P
     return work
 
 
-def serve(folder: Path, *, last: bool) -> None:
+def serve(folder: Path, concurrent: int, *, last: bool) -> None:
     """Until it is killed: keep runs waiting, touch gates. With `last`, nothing new, and end when all has ended."""
     store = Store(folder / "state")
     jobs = Jobs(
-        store, {SUITE.name: SUITE}, folder / "state", Limits(workers=CONCURRENT, queue=2 * CONCURRENT, keep=10**6),
+        store, {SUITE.name: SUITE}, folder / "state", Limits(workers=concurrent, queue=2 * concurrent, keep=10**6),
         work=work_in(folder),
     )  # fmt: skip
     jobs.subscribe(lambda run: tell(folder, f"verdict {run.id} {run.state}") if run.state.is_over else None)
@@ -76,7 +75,7 @@ def serve(folder: Path, *, last: bool) -> None:
             Gate(kind="gate", namespace="shop", name=f"g{number % 7}", open=True, checksum=str(number))
         )
         tell(folder, f"gate {gate.name} {gate.checksum}")
-        _leave_room(jobs, store)
+        _leave_room(jobs, store, concurrent)
     for run in store.runs():
         jobs.wait(run.id, 60)
     jobs.close()
@@ -91,9 +90,9 @@ def _numbers(folder: Path) -> Iterator[int]:
         number += 1
 
 
-def _leave_room(jobs: Jobs, store: Store) -> None:
+def _leave_room(jobs: Jobs, store: Store, waiting_at_most: int) -> None:
     waiting = [run for run in store.runs() if run.state is RunState.QUEUED]
-    if len(waiting) > CONCURRENT:
+    if len(waiting) > waiting_at_most:
         jobs.wait(waiting[0].id, 60)
 
 
@@ -142,4 +141,4 @@ def _checksum(store: Store, name: str) -> str:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), last=sys.argv[2:] == ["last"])
+    serve(Path(sys.argv[1]), int(sys.argv[2]), last=sys.argv[3:] == ["last"])

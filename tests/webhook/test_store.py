@@ -125,6 +125,14 @@ def test_on_a_full_disk_nothing_is_accepted_and_what_was_stays(opened: Open) -> 
     assert opened().runs() == known
 
 
+def test_what_cannot_be_written_leaves_the_store_usable(opened: Open) -> None:
+    store = opened()
+    with pytest.raises(UnicodeEncodeError):
+        store.set_gate(gate(reason="\ud800"))
+    assert store.gate("gate", "shop", "checkout") is None
+    assert store.set_gate(gate()).open
+
+
 def test_what_is_forgotten_is_over_and_gone(opened: Open) -> None:
     store = opened()
     over, live = (store.accept(key(revision=revision), {})[0] for revision in "ab")
