@@ -303,7 +303,7 @@ class Rehearsing:
     def _keep(self, story: Story) -> None:
         """The account of every request, in the run folder and in the history."""
         mesh = self._mesh
-        history = mesh.history(flushed=True)
+        history = mesh.history(flushed=story.ending is not None)  # what went wrong is the thing to tell
         start = history.of("canary.start")[-1]
         self.last = story.rehearsal(met_by_users(history, start))
         self._runs += 1
