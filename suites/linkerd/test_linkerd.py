@@ -28,7 +28,7 @@ def test_a_canary_takes_over_without_a_lost_request(mesh: Mesh) -> None:
 
 @pytest.mark.mesh_apply("split.yaml")
 def test_a_traffic_split_of_smi_is_followed(mesh: Mesh) -> None:
-    shared = mesh.load(WEB, rps=100, requests=100).run()
+    shared = mesh.load(WEB, rps=150, requests=200).run()
     mesh["web"].shift(v2=100)
     over = mesh.load(WEB, rps=100, requests=20).run()
     assert shared.share("v2") == mesh.about(25, error=1e-6)
