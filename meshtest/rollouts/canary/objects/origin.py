@@ -38,8 +38,7 @@ class Origin:
         return cls(next((one for one in documents if one.key == key), NOT_THERE), canary.namespace)
 
     def made(self, api: str, name: str, body: Json, places: Mapping[Path, Path]) -> Document:
-        """An object `group/version/Kind` with this spec and metadata. `places`: nodes of it, and the nodes of the Canary
-        that they stand for."""
+        """An object `group/version/Kind`; `places`: nodes of it, and those of the Canary that they stand for."""
         version, _, kind = api.rpartition("/")
         metadata = {"name": name, "namespace": self.namespace, **body.get("metadata", {})}
         data = {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": body["spec"]}
