@@ -31,6 +31,7 @@ COMMANDS = {
     "features": "what each installed provider can do",
     "run": "pytest with meshtest's defaults: your tests, or the suites that come with meshtest",
     "judge": "judge a stored run again, from its records alone",
+    "gate": "canary against baseline by a Prometheus: pass, fail or not known, as soon as it is decided",
     "export": "a stored run for other programs: requests as CSV or Parquet, traces as OTLP, Zipkin, Jaeger, Chrome",
     "report": "the page of a stored run, the index of a folder; compare two runs, merge folders",
     "graph": "who called whom in a stored run, how often and how well, and which edge is missing",

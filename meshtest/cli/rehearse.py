@@ -35,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", help=text)
     parser.add_argument("--canary", default="", metavar="NAME", help="which one, where the files hold several")
     parser.add_argument(
-        "--speed", type=float, default=SPEED, metavar="N", help="so many times as fast as production (default: 20)"
+        "--speed", type=float, metavar="N", help="so many times as fast as production (default: 20; --mutants chooses)"
     )
     parser.add_argument(
         "--provider", default="", dest="flagger_provider", metavar="NAME",
@@ -115,7 +115,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     from meshtest.mesh import open_mesh
 
     asked = _asked(arguments)
-    _examine(arguments)
+    _examine(arguments, asked)
     with (
         Terminal() as terminal,
         open_mesh("rehearse", settings_of(arguments).settings, command=_command(arguments)) as mesh,
@@ -136,14 +136,21 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         return _code(found, verdict)
 
 
-def _examine(arguments: argparse.Namespace) -> None:
+def _examine(arguments: argparse.Namespace, asked: dict[str, Any]) -> None:
     """Bad input is told before anything is started."""
     from meshtest.manifests.reader import read
+    from meshtest.mesh.canary import stage
     from meshtest.mesh.canary.fault import fault_of
     from meshtest.mesh.canary.measures import assumptions
     from meshtest.mesh.canary.rehearsal import examined
+    from meshtest.mesh.canary.revision import Wanted
 
-    examined(read(*arguments.files), arguments.canary, arguments.flagger_provider, arguments.speed, arguments.traffic)
+    documents = read(*arguments.files)
+    named = (arguments.canary, arguments.flagger_provider)
+    canary, _ = examined(documents, *named, _speed(arguments), arguments.traffic)
+    documents, _ = stage.furnished(canary, documents)
+    wanted = Wanted(to=asked["to"], images=asked["images"], annotations=asked["annotations"])
+    wanted.revised(stage.target_document(canary, documents))
     assumptions(arguments.assume_metric)
     for text in arguments.fault:
         fault_of(text)
@@ -155,7 +162,7 @@ def _rehearsing(mesh: Mesh, arguments: argparse.Namespace) -> Rehearsing:
     return mesh.canary(
         *arguments.files,
         name=arguments.canary,
-        speed=arguments.speed,
+        speed=_speed(arguments),
         provider=arguments.flagger_provider,
         traffic=arguments.traffic,
         allow=arguments.allow,
@@ -163,6 +170,10 @@ def _rehearsing(mesh: Mesh, arguments: argparse.Namespace) -> Rehearsing:
         approve=arguments.approve,
         assume=assumptions(arguments.assume_metric),
     )
+
+
+def _speed(arguments: argparse.Namespace) -> float:
+    return SPEED if arguments.speed is None else float(arguments.speed)
 
 
 def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -197,7 +208,7 @@ def _tick(text: str) -> int:
 def _command(arguments: argparse.Namespace) -> str:
     import shlex
 
-    words = [*arguments.files, *([f"--speed={arguments.speed:g}"] if arguments.speed != SPEED else [])]
+    words = [*arguments.files, *([f"--speed={_speed(arguments):g}"] if _speed(arguments) != SPEED else [])]
     words += [f"--{name}={value}" for name in ("canary", "to") if (value := getattr(arguments, name))]
     several = {"image": "image", "annotate": "annotate", "fault": "fault", "traffic": "traffic", "then": "then"}
     words += [f"--{option}={value}" for name, option in several.items() for value in getattr(arguments, name)]

@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def go(arguments: argparse.Namespace) -> int:
+    from meshtest.mesh.canary.measures import assumptions
     from meshtest.mesh.canary.mutants import chosen
     from meshtest.mesh.canary.trials import Trials
 
@@ -48,10 +49,11 @@ def go(arguments: argparse.Namespace) -> int:
     trials = Trials(
         files=arguments.files,
         settings=settings_of(arguments).settings,
-        name=getattr(arguments, "canary", "") or "",
-        flavour=getattr(arguments, "flagger_provider", "") or "",
-        traffic=tuple(arguments.traffic or ()),
-        allow=tuple(getattr(arguments, "allow", None) or ()),
+        name=arguments.canary,
+        flavour=arguments.flagger_provider,
+        traffic=arguments.traffic,
+        allow=arguments.allow,
+        assume=assumptions(arguments.assume_metric),
         speed=arguments.speed,
         p99=seconds(arguments.p99),
         command="meshtest rehearse --mutants",

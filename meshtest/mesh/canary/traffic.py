@@ -30,12 +30,12 @@ CHOSEN_RATE = 10.0
 """Of users that an A/B test chooses."""
 MOST = 500.0
 """Requests a second of one translated load test: more would measure this machine."""
-USAGE = "write `[METHOD] URL-or-path [NAME:VALUE...] [RATE]`, as `GET / 50rps` or `POST http://web/cart x-user:7 20/s`"
 _PAIR = re.compile(r"[\w-]+=[\w-]+")
 """A cookie in the regular expression of one."""
+USAGE = "write `[METHOD] URL-or-path [RATE] [HEADER:VALUE ...]`, as `GET / 50rps` or `POST http://web/cart 20/s x-a:1`"
 _RATE = re.compile(r"(\d+(?:\.\d+)?)(?:rps|/s)")
-_HEADER = re.compile(r"[\w-]+:\S+")
 _METHOD = re.compile(r"[A-Z]+")
+_HEADER = re.compile(r"[\w-]+:(?!//).+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,22 +80,18 @@ def planned(canary: Canary, asked: Sequence[str | Traffic]) -> Plan:
 
 
 def parse(text: str, canary: Canary) -> Traffic:
-    """`GET / 50rps`; a path alone is one of the service."""
+    """`GET / 50rps x-group:testers`; a path alone is one of the service."""
     words = text.split()
+    headers = tuple(word.replace(":", ": ", 1) for word in words if _HEADER.fullmatch(word))
+    words = [word for word in words if not _HEADER.fullmatch(word)]
     rate = DEFAULT_RATE
     if len(words) > 1 and (found := _RATE.fullmatch(words[-1])):
         rate, words = float(found[1]), words[:-1]
     method = words.pop(0) if len(words) > 1 and _METHOD.fullmatch(words[0]) else "GET"
-    words, headers = words[:1], words[1:]
-    if (
-        not words
-        or not all(map(_HEADER.fullmatch, headers))
-        or not (words[0].startswith("/") or "://" in words[0])
-        or not 0 < rate <= 20_000
-    ):
+    if len(words) != 1 or not (words[0].startswith("/") or "://" in words[0]) or not 0 < rate <= 20_000:
         raise UsageError(f"traffic {text!r}: {USAGE}")
     url = f"{apex(canary)}{words[0]}" if words[0].startswith("/") else words[0]
-    return Traffic(request=f"{method} {url}", rate=rate, headers=tuple(headers))
+    return Traffic(request=f"{method} {url}", rate=rate, headers=headers)
 
 
 def apex(canary: Canary) -> str:

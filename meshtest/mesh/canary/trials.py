@@ -9,7 +9,7 @@ Not here: the versions (mutants.py), how fast (pace.py), what came of one (trial
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
@@ -65,12 +65,13 @@ class Trials:
     """Flagger's provider, where the Canary names none."""
     traffic: Sequence[str] = ()
     allow: Sequence[str] = ()
+    assume: Mapping[str, float] = field(default_factory=dict)
     speed: float | None = None
     """None: chosen."""
     p99: float = 0.1
     """Seconds: of the version that runs in production."""
     command: str = ""
-    base: Path | None = field(default=None)
+    base: Path | None = None
 
     @cached_property
     def _documents(self) -> Documents:
@@ -110,21 +111,15 @@ class Trials:
         with open_mesh(name, settings, command=self.command, provider=provider) as mesh:
             rehearsing = mesh.canary(
                 *self.files, text=self._more(mutant), base=self.base, name=self.name, provider=self.flavour,
-                speed=self.pace.speed, traffic=self.users(mutant), allow=self.allow,
+                speed=self.pace.speed, traffic=self.users(mutant), allow=self.allow, assume=self.assume,
             )  # fmt: skip
             looking = _Looking(mesh, f"{self.canary.target}-primary", self.plan.users[0])
             annotations = mutant.annotated(self._values(mutant))
-            found = rehearsing.run(to=mutant.name, annotations=annotations, most=self._most, told=looking.look)
+            found = rehearsing.run(to=mutant.name, annotations=annotations, told=looking.look)
             later: Rehearsal | None = None
             if mutant.later and found.promoted:
-                later = rehearsing.run(to="next", annotations=_SOUND, most=self._most)
+                later = rehearsing.run(to="next", annotations=_SOUND)
             return Trial(mutant, found, compare(looking.seen), later)
-
-    @property
-    def _most(self) -> int:
-        """Ticks until a trial is given up: three promotions, and the time that Flagger waits for readiness."""
-        wait = self.canary.deadline / self.canary.analysis.interval
-        return int(3 * (len(self.canary.analysis.step_weights) + 10) + self.canary.analysis.iterations + wait)
 
     # ---- what a mutant needs
 
@@ -151,7 +146,7 @@ class Trials:
         return min(found, default="")
 
     def _values(self, mutant: Mutant) -> dict[str, str]:
-        requests = max(LIVES, round(2 * self.pace.requests))
+        requests = max(LIVES, round(self.pace.requests / 2))
         return {
             "slow": f"{2 * self.p99 * 1e3:g}ms",
             "path": self._own_path or PATH,

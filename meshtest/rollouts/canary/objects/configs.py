@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from meshtest.model.document import Document, Documents
-from meshtest.rollouts.canary.objects.origin import Json, copied, made_from, mapping
+from meshtest.rollouts.canary.objects.origin import Json, copied, made_from, mapping, own
 from meshtest.rollouts.canary.objects.target import Workload
 from meshtest.rollouts.canary.state import Configs
 
@@ -90,14 +90,14 @@ def renamed(pod: Json, names: Mapping[str, Any]) -> Json:
 
 def _references(pod: Json) -> Iterator[Holder]:
     """All of a pod spec, in its own mappings."""
-    for volume in _own(pod.get("volumes")):
+    for volume in own(pod.get("volumes")):
         yield from _of(volume, "configMap", "secret", secret_key="secretName")
-        for source in _own((volume.get("projected") or {}).get("sources")):
+        for source in own(mapping(volume.get("projected")).get("sources")):
             yield from _of(source, "configMap", "secret")
-    for container in (*_own(pod.get("containers")), *_own(pod.get("initContainers"))):
-        for variable in _own(container.get("env")):
-            yield from _of(variable.get("valueFrom") or {}, "configMapKeyRef", "secretKeyRef")
-        for source in _own(container.get("envFrom")):
+    for container in (*own(pod.get("containers")), *own(pod.get("initContainers"))):
+        for variable in own(container.get("env")):
+            yield from _of(mapping(variable.get("valueFrom")), "configMapKeyRef", "secretKeyRef")
+        for source in own(container.get("envFrom")):
             yield from _of(source, "configMapRef", "secretRef")
 
 
@@ -106,8 +106,3 @@ def _of(holder: Json, config_map: str, secret: str, *, secret_key: str = "name")
         yield "configmap", holder[config_map], "name"
     if isinstance(holder.get(secret), dict):
         yield "secret", holder[secret], secret_key
-
-
-def _own(value: Any) -> list[Json]:
-    """The mappings of a list themselves, to be changed in place."""
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

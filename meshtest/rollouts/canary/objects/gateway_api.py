@@ -14,7 +14,7 @@ from meshtest.rollouts.canary.objects import matches
 from meshtest.rollouts.canary.objects.filters import filters, response_header
 from meshtest.rollouts.canary.objects.istio import SET_COOKIE
 from meshtest.rollouts.canary.objects.origin import Json, Origin, filled, mapping
-from meshtest.rollouts.canary.objects.services import metadata
+from meshtest.rollouts.canary.objects.services import route_metadata
 from meshtest.rollouts.canary.spec import Canary
 from meshtest.rollouts.canary.state import ALL_CANARY, ALL_PRIMARY, Routes, Status
 
@@ -28,7 +28,7 @@ def routed(canary: Canary, documents: Documents, routes: Routes, status: Status)
 
 class HttpRoute:
     def __init__(self, canary: Canary, documents: Documents) -> None:
-        self.canary, self.service = canary, canary.service
+        self.canary, self.service, self.documents = canary, canary.service, documents
         self.origin = Origin.of(canary, documents)
         self.old = next((one for one in documents.of(KIND) if _named(one, canary)), None)
         self.beta = canary.provider.endswith("v1beta1")
@@ -48,7 +48,7 @@ class HttpRoute:
         }
         for index in range(len(rules)):
             places["spec", "rules", index, "matches"] = matches.SERVICE
-        labels, annotations = metadata(self.canary, "apex")
+        labels, annotations = route_metadata(self.canary, self.documents)
         kept = mapping(self.old.metadata.get("annotations")) if self.old else {}
         own = {**filled(labels=labels), "annotations": kept | annotations}
         api = f"{GROUP}/{'v1beta1' if self.beta else 'v1'}/HTTPRoute"
@@ -105,7 +105,7 @@ class HttpRoute:
 
     def _taken_back(self, rule: Json, status: Status, cookie: str) -> list[Json]:
         if not cookie:
-            return [rule, rule]
+            return [rule]  # Flagger writes it twice
         ended = [*rule.get("filters", ()), response_header(SET_COOKIE, cookie)]
         return [{**rule, "matches": self._held(status.previous_cookie), "filters": ended}, rule]
 

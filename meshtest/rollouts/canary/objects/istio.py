@@ -8,7 +8,7 @@ from typing import Any
 from meshtest.model.document import Document, Documents, Path
 from meshtest.rollouts.canary import affinity
 from meshtest.rollouts.canary.objects.origin import Json, Origin, filled, mapping, mappings
-from meshtest.rollouts.canary.objects.services import metadata
+from meshtest.rollouts.canary.objects.services import route_metadata
 from meshtest.rollouts.canary.spec import Canary
 from meshtest.rollouts.canary.state import ALL_CANARY, ALL_PRIMARY, Routes, Status
 
@@ -23,7 +23,7 @@ ACTIONS = ("timeout", "retries", "corsPolicy", "headers")
 def routed(canary: Canary, documents: Documents, routes: Routes, status: Status) -> list[Document]:
     origin = Origin.of(canary, documents)
     rules = [_destination_rule(canary, origin, name) for name in (canary.service.canary, canary.service.primary)]
-    return [*rules, _virtual_service(canary, origin, _rules(canary, routes, status))]
+    return [*rules, _virtual_service(canary, documents, _rules(canary, routes, status))]
 
 
 def _destination_rule(canary: Canary, origin: Origin, name: str) -> Document:
@@ -32,9 +32,9 @@ def _destination_rule(canary: Canary, origin: Origin, name: str) -> Document:
     return origin.made(DESTINATION_RULE, name, {"spec": spec}, places)
 
 
-def _virtual_service(canary: Canary, origin: Origin, rules: list[Json]) -> Document:
-    service = canary.service
-    labels, annotations = metadata(canary, "apex")
+def _virtual_service(canary: Canary, documents: Documents, rules: list[Json]) -> Document:
+    service, origin = canary.service, Origin.of(canary, documents)
+    labels, annotations = route_metadata(canary, documents)
     protocol = "tcp" if service.is_tcp else "http"
     body = {
         "metadata": {**filled(labels=labels), "annotations": annotations},

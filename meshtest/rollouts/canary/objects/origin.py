@@ -78,6 +78,11 @@ def mappings(value: Any) -> list[Json]:
     return [dict(one) for one in value if isinstance(one, Mapping)] if isinstance(value, Sequence) else []
 
 
+def own(value: Any) -> list[Json]:
+    """The mappings of a list themselves, to be changed in place."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def without_flux(metadata: Any) -> Json:
     return {key: value for key, value in mapping(metadata).items() if FLUX not in key}
 

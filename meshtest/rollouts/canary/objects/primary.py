@@ -13,7 +13,7 @@ from typing import Any
 
 from meshtest.model.document import Document, Documents
 from meshtest.rollouts.canary.objects import configs
-from meshtest.rollouts.canary.objects.origin import Json, copied, filled, made_from, mapping, mappings, without_flux
+from meshtest.rollouts.canary.objects.origin import Json, copied, filled, made_from, mapping, own, without_flux
 from meshtest.rollouts.canary.objects.target import DEPLOYMENT, LABELS, Workload
 from meshtest.rollouts.canary.spec import Canary
 from meshtest.rollouts.canary.state import Configs
@@ -39,8 +39,8 @@ def promoted(canary: Canary, target: Workload, documents: Documents, old: Docume
     """With the target's pods and, without an autoscaler, as many of them."""
     before = mapping(old.data.get("spec")).get("replicas")
     replicas = before if canary.autoscaler else target.spec.get("replicas")
-    own = mapping(target.document.metadata.get("annotations")).items()
-    annotations = {key: value for key, value in own if key.startswith(OURS)}
+    theirs = mapping(target.document.metadata.get("annotations")).items()
+    annotations = {key: value for key, value in theirs if key.startswith(OURS)}
     return _deployment(target, documents, replicas=replicas, annotations=annotations, old=old)
 
 
@@ -82,13 +82,13 @@ def _id(template: Json, refs: Configs, old: Document | None) -> str:
 
 
 def _apart(pod: Json, target: Workload) -> Json:
-    """Rules that keep pods of the target apart keep those of the primary apart."""
+    """Rules that keep pods of the target apart keep those of the primary apart. In place: the pod is a copy already."""
     apart = mapping(mapping(pod.get("affinity")).get("podAntiAffinity"))
-    preferred = mappings(apart.get("preferredDuringSchedulingIgnoredDuringExecution"))
+    preferred = own(apart.get("preferredDuringSchedulingIgnoredDuringExecution"))
     terms = [
-        *mappings(pod.get("topologySpreadConstraints")),
+        *own(pod.get("topologySpreadConstraints")),
         *(mapping(one.get("podAffinityTerm")) for one in preferred),
-        *mappings(apart.get("requiredDuringSchedulingIgnoredDuringExecution")),
+        *own(apart.get("requiredDuringSchedulingIgnoredDuringExecution")),
     ]
     for term in terms:
         if isinstance(selector := term.get("labelSelector"), dict):
@@ -97,10 +97,10 @@ def _apart(pod: Json, target: Workload) -> Json:
 
 
 def _rename(selector: Json, name: str) -> None:
-    """In place: the pod spec is a copy already."""
-    for expression in selector.get("matchExpressions") or ():
-        if expression.get("key") in LABELS and name in (values := expression.get("values") or []):
+    for expression in own(selector.get("matchExpressions")):
+        values = expression.get("values")
+        if expression.get("key") in LABELS and isinstance(values, list) and name in values:
             values[values.index(name)] = f"{name}-primary"
-    for key, value in (selector.get("matchLabels") or {}).items():
+    for key, value in mapping(selector.get("matchLabels")).items():
         if key in LABELS and value == name:
             selector["matchLabels"][key] = f"{name}-primary"

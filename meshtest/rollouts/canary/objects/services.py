@@ -11,7 +11,7 @@ from typing import Any
 from meshtest.manifests import patch
 from meshtest.model.document import Document, Documents, Path
 from meshtest.rollouts.canary.objects.origin import MANAGED, Json, Origin, filled, mapping
-from meshtest.rollouts.canary.objects.target import SERVICE, Workload, found
+from meshtest.rollouts.canary.objects.target import SERVICE, Workload, found, workload
 from meshtest.rollouts.canary.spec import Canary
 
 API = "v1/Service"
@@ -63,6 +63,14 @@ def metadata(canary: Canary, which: str) -> tuple[Json, Json]:
     """Labels and annotations that the Canary gives to its `apex`, `primary` or `canary` objects."""
     own = mapping(canary.service.data.get(which))
     return mapping(own.get("labels")), mapping(own.get("annotations")) | MANAGED
+
+
+def route_metadata(canary: Canary, documents: Documents) -> tuple[Json, Json]:
+    """Those of the apex; the label that its Service gets is in them, too, if the Canary gives it any."""
+    labels, annotations = metadata(canary, "apex")
+    if canary.runs_pods and canary.service.data.get("apex") is not None:
+        labels[workload(canary, documents).label] = canary.service.name
+    return labels, annotations
 
 
 def _ports(canary: Canary, target: Workload) -> list[Json]:
