@@ -133,7 +133,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
             print(json.dumps(_data(found, verdict, mesh.run.directory)))
         else:
             table.end(found, verdict, mesh.run.directory)
-        return _code(found, verdict)
+        return exit_code(found, verdict)
 
 
 def _examine(arguments: argparse.Namespace, asked: dict[str, Any]) -> None:
@@ -219,7 +219,8 @@ def _data(found: Rehearsal, verdict: Verdict, run: Path) -> dict[str, Any]:
     return {**found.as_data(), "sentence": str(found), "run": str(run), "users": verdict.as_data()}
 
 
-def _code(found: Rehearsal, verdict: Verdict) -> int:
+def exit_code(found: Rehearsal, verdict: Verdict) -> int:
+    """`verdict`: what users met."""
     if found.rolled_back:
         return FAILED
     if not found.promoted or not found.requests:

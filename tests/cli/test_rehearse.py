@@ -1,4 +1,4 @@
-"""meshtest rehearse: a line a tick, the end in one sentence, and exit codes."""
+"""meshtest rehearse: a line a tick, the end as data, and exit codes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import signal
 import pytest
 
 from meshtest.cli import main
+from meshtest.cli.rehearse import exit_code
+from meshtest.model.rehearsal import Ending, Rehearsal
+from meshtest.model.verdict import Finding, Outcome, Verdict
 from tests.conftest import Ground
 
 CANARY = """
@@ -32,28 +35,18 @@ def canary(name: str = "web", hook: str = "post-rollout") -> str:
     return CANARY % (name, name, hook)
 
 
-def test_the_end_is_a_sentence_and_a_code(ground: Ground) -> None:
+def test_the_end_is_data_and_a_code(ground: Ground) -> None:
     ground.write("canary.yaml", canary())
-    program = ground.meshtest("rehearse", "canary.yaml", "--to=v2", "--speed=100")
+    program = ground.meshtest("rehearse", "canary.yaml", "--to=v2", "--speed=100", "--json")
     assert program.wait() == 0, program
-    assert "web.test: canary on istio, every 10s, here every 0.1s" in program.out
-    assert "   1      0s  Progressing       100/0                  New revision detected! Scaling up" in program.out
-    assert "note: the manifests have no Deployment web.test" in program.out
-    assert "web.test: v2 was promoted after " in program.out
-    assert "Post-rollout hook gate failed Forbidden" in " ".join(program.out.split())
-    (run,) = ground.runs()
-    assert json.loads((run / "rehearsal.json").read_text())["ending"] == "promoted"
-
-
-def test_a_gate_that_stays_closed_is_not_finished_and_data_says_so(ground: Ground) -> None:
-    ground.write("canary.yaml", canary(hook="confirm-traffic-increase"))
-    program = ground.meshtest("rehearse", "canary.yaml", "--to=v2", "--speed=100", "--most=4", "--json")
-    assert program.wait() == 5, program
     told = json.loads(program.out)
-    assert told["ending"] == "not finished"
-    assert "waiting for traffic increase approval gate" in told["reason"]
-    assert len(told["ticks"]) == 4
-    assert told["ticks"][2]["hooks"][0]["ok"] is False
+    assert told["ending"] == "promoted"
+    assert told["sentence"].startswith("web.test: v2 was promoted after ")
+    assert told["users"]["findings"][0]["check"] == "canary_users"
+    assert any("no Deployment web.test" in note for note in told["notes"])
+    assert told["ticks"][-1]["hooks"][0]["ok"] is False, "the gate is asked, and nothing follows from it"
+    (run,) = ground.runs()
+    assert json.loads((run / "rehearsal.json").read_text())["ticks"] == told["ticks"]
 
 
 def test_ctrl_c_says_how_far_it_came_and_leaves_nothing(ground: Ground) -> None:
@@ -62,11 +55,33 @@ def test_ctrl_c_says_how_far_it_came_and_leaves_nothing(ground: Ground) -> None:
     program.says("50/50")
     program.signal(signal.SIGINT)
     assert program.wait() == 2, program
+    assert program.out.startswith("web.test: canary on istio, every 10s, here every 10s\n\ntick   after  phase ")
+    assert "   1      0s  Progressing       100/0                  New revision detected! Scaling up\n" in program.out
     said = " ".join(program.out.split())
     assert "web.test: v2 is not finished after " in said
     assert ": it was interrupted; " in said
     assert program.err == "meshtest: interrupted; everything that was started has been ended\n"
     ground.nothing_left()
+
+
+@pytest.mark.parametrize(
+    ("ending", "requests", "users", "code"),
+    [
+        ("promoted", 100, Outcome.PASS, 0),
+        ("promoted", 100, Outcome.UNKNOWN, 0),
+        ("promoted", 100, Outcome.FAIL, 1),
+        ("promoted", 0, Outcome.UNKNOWN, 5),
+        ("rolled back", 100, Outcome.PASS, 1),
+        ("not finished", 100, Outcome.PASS, 5),
+    ],
+)
+def test_codes(ending: Ending, requests: int, users: Outcome, code: int) -> None:
+    told = Rehearsal(
+        canary="web.test", strategy="canary", provider="istio", revision="v2", ending=ending, speed=20, interval=60,
+        requests=requests,
+    )  # fmt: skip
+    verdict = Verdict((Finding(check="canary_users", outcome=users, sentence="", figures={}),))
+    assert exit_code(told, verdict) == code
 
 
 TWO = canary("web") + "---" + canary("shop")
