@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +45,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--url", metavar="URL", help="how others reach it, for links (default: the address it listens on)"
     )
+    parser.add_argument("--tethered", action="store_true", help="end when stdin does, as with whoever started it")
     _admission(parser.add_argument_group("who may ask"))
     _limits(parser.add_argument_group("limits"))
 
@@ -103,9 +107,20 @@ def go(arguments: argparse.Namespace) -> int:
         open_.callback(bound.close)
         here = server.url_of(bound, secured is not None)
         endpoint = open_.enter_context(_endpoint(arguments, guard, here))
+        if arguments.tethered:
+            _end_with_stdin()
         serving = server.Serving(drain=arguments.drain, header_timeout=arguments.header_timeout)
         server.serve(endpoint, bound, serving, secured, lambda: _ready(endpoint, here))
     return OK
+
+
+def _end_with_stdin() -> None:
+    def listen() -> None:
+        while os.read(0, 4096):  # sys.stdin has a lock, which must not be held when the interpreter ends
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=listen, daemon=True).start()
 
 
 def _needs_packages() -> None:
