@@ -1,6 +1,6 @@
 """10,000 requests that schemathesis makes from the endpoint's own description, against a served process.
 
-Needs `pip install -e '.[fuzz]'`, best into an environment of its own: its pytest plugin costs each start of pytest 1.3 s.
+Needs `pip install -e ".[fuzz]"`, in an environment of its own: its pytest plugin costs each start of pytest 1.3 s.
 One run that never ends takes the only worker, so that what is accepted stays in the queue and the fuzzing has the CPU.
 """
 
