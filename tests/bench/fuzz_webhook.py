@@ -58,12 +58,14 @@ def post(url: str, payload: object) -> dict[str, Any]:
 
 
 def narrowed(document: Any, ids: list[str]) -> Any:
-    """Names that exist, or all of it would be answered with 404."""
+    """Names that exist, or all of it would be answered with 404; and answers that are not held for an hour."""
     for item in document["paths"].values():
         for operation in item.values():
             for parameter in operation["parameters"]:
                 if parameter["name"] == "suite":
                     parameter["schema"] = {"type": "string", "enum": ["smoke"]}
+                elif parameter["name"] == "wait":
+                    parameter["schema"] = {"type": "number", "minimum": 0, "maximum": 0.01}
                 elif parameter["name"] == "id":
                     parameter["schema"] = {"type": "string", "enum": ids}
     return document
