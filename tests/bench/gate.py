@@ -43,6 +43,7 @@ async def check(request):
     is_open = gates.get((asked["namespace"], asked["name"]))
     return PlainTextResponse("Approved" if is_open else "Forbidden", 200 if is_open else 403)
 bound = socket.create_server(("127.0.0.1", 0))
+bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 print(f"listening on http://127.0.0.1:{bound.getsockname()[1]},", flush=True)
 app = Starlette(routes=[Route("/gate/check", check, methods=["POST"])])
 uvicorn.Server(uvicorn.Config(app, http="httptools", loop="asyncio", access_log=False, log_config=None)).run([bound])
