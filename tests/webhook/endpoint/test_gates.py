@@ -125,6 +125,11 @@ def test_who_opened_and_closed_it_is_kept(site: Site) -> None:
     ]  # fmt: skip
 
 
+def test_to_close_what_is_closed_writes_nothing(site: Site) -> None:
+    assert site.post("/gate/close").status == 202
+    assert site.store.audit() == []
+
+
 def test_checks_of_a_bound_gate_write_nothing(site: Site) -> None:
     site.post("/gate/open")
     for _ in range(5):
