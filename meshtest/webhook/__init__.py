@@ -7,9 +7,14 @@
     jobs.py       the queue and its workers; recovery.py what is settled after a crash
     keeper.py     the parent of a run's processes, a program; keeping.py is how the endpoint holds it
     work.py       what is started for a run; verdicts.py what its end means
-    gates.py      open until the revision changes
-    answers.py    from a state to the status and the line that Flagger shows
-    app.py        the routes (Starlette); auth.py who may ask; page.py for people; openapi.py for programs
+    revisions.py  which revision a call is about, and what ends when another appears
+    hooks.py      Flagger's hooks; confirm.py the one that is asked before there is a revision
+    gates.py      open for one revision; loadtester.py the addresses of flagger-loadtester, k6.py, argo.py of others
+    answers.py    from a state to the status and the line that Flagger shows; refusal.py what is none of its states
+    app.py        every request's way: call.py its limits, auth.py who may ask, routes.py what there is
+    listing.py    runs for programs; page.py for people; files.py reports; numbers.py metrics; openapi.py all of it
+    server.py     a socket until SIGTERM; protocol.py the limits of a request's head
+    endpoint.py   what the handlers share
     client.py     how Flagger itself calls a webhook: retries, time-outs, which status is a yes
 
 A suite runs in a process of its own; nothing of a payload reaches a shell or a path. Starlette and uvicorn come with

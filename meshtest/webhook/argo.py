@@ -15,15 +15,19 @@ hash; it is the checksum here.
 
 from __future__ import annotations
 
+import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 from meshtest.webhook import answers, revisions
 from meshtest.webhook.answers import Reply
 from meshtest.webhook.call import Call
-from meshtest.webhook.endpoint import Endpoint, as_data
+from meshtest.webhook.endpoint import Endpoint
 from meshtest.webhook.payload import Payload, canary_of, payload
 from meshtest.webhook.refusal import Refusal
 from meshtest.webhook.runs import RunKey, RunState, StoredRun
+from meshtest.webhook.work import RESULT
 
 VERDICT = {RunState.PASSED: "pass", RunState.FAILED: "fail"}
 WAIT = frozenset({"wait"})
@@ -39,7 +43,9 @@ async def measure(endpoint: Endpoint, call: Call) -> Reply:
     await endpoint.revisions.seen(asked, revisions.during(asked))
     key = RunKey(*asked.canary, asked.checksum, suite.name)
     run = await endpoint.submit(suite, key, endpoint.parameters(suite, asked), asked.phase)
-    return answers.data(told(endpoint, await endpoint.settled(run, wait)))
+    run = await endpoint.settled(run, wait)
+    judged = await asyncio.to_thread(_judged, endpoint.store.folder / run.folder / RESULT) if run.state.is_over else {}
+    return answers.data(told(endpoint, run) | judged)
 
 
 def _asked(call: Call) -> Payload:
@@ -52,12 +58,20 @@ def _asked(call: Call) -> Payload:
     return payload(fields, others)
 
 
+def _judged(path: Path) -> dict[str, Any]:
+    """`score` and `samples` of a run of the judge's; a suite of tests has neither."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {name: found[name] for name in ("score", "samples") if isinstance(found.get(name), int | float)}
+
+
 def told(endpoint: Endpoint, run: StoredRun) -> dict[str, Any]:
     """What the conditions of an AnalysisTemplate are about; Argo stores it in the AnalysisRun, so it is small."""
     verdict = VERDICT.get(run.state, "inconclusive")
     reason = run.reason if run.state.is_over else f"the run is {run.state}"
-    run_ = as_data(run, endpoint.page(run))
     return {
-        "verdict": verdict, "ok": verdict == "pass", "state": run_["state"],
-        "reasons": [reason] if reason else [], "run": run_["report"],
+        "verdict": verdict, "ok": verdict == "pass", "state": str(run.state),
+        "reasons": [reason] if reason else [], "run": endpoint.page(run),
     }  # fmt: skip

@@ -7,6 +7,8 @@ Flagger can send no header of its own (fluxcd/flagger issue #1192), so there are
     metadata: {token: TOKEN}                  of a hook, where an address would end up in too many logs
     ?signature=HEX  or metadata.signature     HMAC-SHA256 of the path, the namespace and the name, each on a line
 
+    printf '%s\\n%s\\n%s' /hooks/pre-rollout/smoke shop web | openssl dgst -sha256 -hmac "$(cat key)"
+
 A signature is a capability: who finds one in a log can call that hook of that canary, and nothing else. It does not
 expire; change the key. Every comparison takes the same time whatever is right of it, and nothing of this is logged.
 

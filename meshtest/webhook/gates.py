@@ -18,6 +18,7 @@ keeps both in one map, where a canary named `rollback.podinfo` opens the rollbac
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from meshtest.lib.dataclass import dataclass
@@ -46,7 +47,7 @@ def checked(gate: Gate | None, binding: str) -> Seen:
     if not binding or gate.checksum == binding:
         return Seen(open=True)
     if not gate.checksum:
-        return Seen(open=True, kept=_kept(gate, open=True, checksum=binding, reason=f"bound to {told(binding)}"))
+        return Seen(open=True, kept=replace(gate, checksum=binding, reason=f"bound to {told(binding)}"))
     closed = expired(gate, binding)
     assert closed is not None
     return Seen(open=False, kept=closed, why=closed.reason)
@@ -57,14 +58,7 @@ def expired(gate: Gate, binding: str) -> Gate | None:
     if not gate.open or not binding or gate.checksum in ("", binding):
         return None
     why = f"it was open for {told(gate.checksum)}, and this is {told(binding)}"
-    return _kept(gate, open=False, checksum=gate.checksum, reason=why)
-
-
-def _kept(gate: Gate, *, open: bool, checksum: str, reason: str) -> Gate:
-    return Gate(
-        kind=gate.kind, namespace=gate.namespace, name=gate.name, open=open, checksum=checksum, who="endpoint",
-        reason=reason,
-    )  # fmt: skip
+    return replace(gate, open=False, who="endpoint", reason=why)
 
 
 def turned(kind: Kind, asked: Payload, *, open: bool, binding: str, who: str) -> Gate:

@@ -111,8 +111,10 @@ async def _turn(endpoint: Endpoint, call: Call, kind: Kind, *, open: bool) -> Re
 
 
 def _is_so(gate: Gate | None, turned: Gate) -> bool:
-    """Already as wanted; an open one that is bound is opened anew."""
-    return gate is not None and (gate.open, gate.checksum) == (turned.open, turned.checksum)
+    """Already as wanted; an open one that is bound is opened anew. One that nobody has opened is closed as it is."""
+    if gate is None or not gate.open:
+        return not turned.open
+    return turned.open and gate.checksum == turned.checksum
 
 
 # -- tasks

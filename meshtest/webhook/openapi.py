@@ -38,7 +38,7 @@ _WORD = {"type": "string"}
 _TIME = {"type": "number", "description": "Seconds since 1970; 0: not yet."}
 SCHEMAS: dict[str, Any] = {
     "Payload": {
-        "description": "Flagger's CanaryWebhookPayload. Unknown keys are passed over.",
+        "description": "Flagger's CanaryWebhookPayload. Unknown keys are passed over; null is nothing.",
         "type": "object",
         "required": ["name", "namespace"],
         "properties": {
@@ -46,9 +46,9 @@ SCHEMAS: dict[str, Any] = {
             "namespace": {
                 "type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
             },
-            "phase": {"type": "string", "enum": list(PHASES)},
-            "checksum": {"type": "string", "maxLength": 128, "pattern": "^[A-Za-z0-9._-]*$"},
-            "metadata": {"type": "object", "additionalProperties": _WORD},
+            "phase": {"type": ["string", "null"], "pattern": "^[A-Za-z]{0,40}$", "examples": list(PHASES)},
+            "checksum": {"type": ["string", "null"], "maxLength": 128, "pattern": "^[A-Za-z0-9._-]*$"},
+            "metadata": {"type": ["object", "null"], "additionalProperties": {"type": ["string", "null"]}},
         },
     },
     "Run": {

@@ -121,8 +121,13 @@ def test_who_opened_and_closed_it_is_kept(site: Site) -> None:
     check(site, "c2")
     check(site, "c3")
     assert [(one.open, one.checksum, one.who) for one in site.store.audit()] == [
-        (False, "c2", "endpoint"), (True, "c2", "endpoint"), (True, "", "curl/8"),
+        (False, "c2", "endpoint"), (True, "c2", "curl/8"), (True, "", "curl/8"),
     ]  # fmt: skip
+
+
+def test_to_close_what_is_closed_writes_nothing(site: Site) -> None:
+    assert site.post("/gate/close").status == 202
+    assert site.store.audit() == []
 
 
 def test_checks_of_a_bound_gate_write_nothing(site: Site) -> None:

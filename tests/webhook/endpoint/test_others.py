@@ -137,6 +137,14 @@ class TestArgo:
         }  # fmt: skip
         jsonschema.validate(answer.data, openapi.SCHEMAS["Verdict"])
 
+    def test_the_score_of_a_judge_is_in_it(self, site: Site) -> None:
+        site.post("/argo/smoke", checksum="c2")
+        run = site.ends(RunState.PASSED)
+        (site.store.folder / run.folder).mkdir(parents=True)
+        (site.store.folder / run.folder / "result.json").write_text('{"score": 87.5, "samples": 420, "verdict": "x"}')
+        found = site.post("/argo/smoke", checksum="c2").data
+        assert (found["score"], found["samples"], found["verdict"]) == (87.5, 420, "pass")
+
     def test_what_cannot_be_asked_is_an_error_for_argo(self, site: Site) -> None:
         assert site.get("/argo/zzz?namespace=shop&name=web&checksum=c2").status == 404
         assert site.get("/argo/smoke?namespace=shop&name=web").status == 400

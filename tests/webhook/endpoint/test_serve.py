@@ -17,6 +17,7 @@ import pytest
 from meshtest.cli import BAD_INPUT, OK, TROUBLE, main
 from meshtest.testing.certificates import CertificateAuthority
 from meshtest.webhook.runs import RunState
+from meshtest.webhook.server import listening
 from meshtest.webhook.store import Store
 from tests.conftest import Ground, Program
 
@@ -119,6 +120,14 @@ def test_mutual_tls(ground: Ground) -> None:
             connection.close()
     program.signal(signal.SIGTERM)
     assert program.wait() == OK
+
+
+def test_an_answer_does_not_wait_for_an_acknowledgement() -> None:
+    """40 ms for each, where head and body of it are two packets."""
+    with listening("127.0.0.1:0") as bound, socket.create_connection(bound.getsockname()):
+        accepted, _ = bound.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 class TestBadInput:
