@@ -168,7 +168,8 @@ def _about(suite: Suite) -> str:
 
 
 def _comment(parameter: Parameter) -> str:
-    return f"  # {parameter.about}" if parameter.about else ""
+    about = " ".join(parameter.about.split())
+    return f"  # {about}" if about else ""
 
 
 def _quoted(value: Any) -> str:
