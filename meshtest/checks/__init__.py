@@ -29,6 +29,7 @@ from meshtest.spi import registry
 from meshtest.spi.check import Check
 
 if TYPE_CHECKING:
+    from meshtest.checks.canary_users import canary_users as canary_users
     from meshtest.checks.traces import traces_complete as traces_complete
     from meshtest.checks.traces_broken import traces_propagated as traces_propagated
     from meshtest.checks.traces_hidden import no_hidden_errors as no_hidden_errors
@@ -73,19 +74,21 @@ OF_TRACES = {
     "trace_path": "traces_path",
 }
 """The module of each, imported when asked for: most runs look at no trace."""
+LATE = {**OF_TRACES, "canary_users": "canary_users"}
+"""So are these: most runs rehearse no Canary."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in OF_TRACES:
+    if name in LATE:
         import importlib
 
-        return getattr(importlib.import_module(f"meshtest.checks.{OF_TRACES[name]}"), name)
+        return getattr(importlib.import_module(f"meshtest.checks.{LATE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def from_parameters(name: str, parameters: Mapping[str, Any]) -> Check:
     """The check of that name, ours or an installed one (entry point group `meshtest.checks`)."""
-    known = CHECKS.get(name) or (__getattr__(name) if name in OF_TRACES else None)
+    known = CHECKS.get(name) or (__getattr__(name) if name in LATE else None)
     kind = known or registry.load("checks", name)
     try:
         check: Check = kind(**parameters)
@@ -114,7 +117,8 @@ def cut_short(history: History) -> Finding:
 __all__ = [
     "CHECKS", "OF_TRACES", "About", "Canary", "CanaryLatency", "Certificate", "FaultBit", "Latency", "Masked",
     "MaskedOutage", "Mirrored", "NoDowntime", "Outage", "Reached", "Share", "Split", "SplitSequential", "Trend",
-    "about", "canary", "canary_latency", "certificate", "explain", "fault_bit", "from_parameters", "judge", "latency",
-    "masked", "masked_outages", "mirrored", "no_downtime", "no_hidden_errors", "outages", "reached", "shares",
-    "span_duration", "split", "split_sequential", "trace_path", "traces_complete", "traces_propagated", "trend",
+    "about", "canary", "canary_latency", "canary_users", "certificate", "explain", "fault_bit", "from_parameters",
+    "judge", "latency", "masked", "masked_outages", "mirrored", "no_downtime", "no_hidden_errors", "outages",
+    "reached", "shares", "span_duration", "split", "split_sequential", "trace_path", "traces_complete",
+    "traces_propagated", "trend",
 ]  # fmt: skip

@@ -117,9 +117,10 @@ def _selected(topology: Topology) -> dict[str, tuple[Workload, ...]]:
 def _parents(topology: Topology) -> dict[str, str]:
     found: dict[str, str] = {}
     for table in topology.tables:
-        if table.order == "specific" and MESH in table.gateways:
+        if MESH in table.gateways:
+            versions = _versions if table.order == "specific" else _flaggers
             for parent in table.hosts:
-                for host in _versions(table, parent):
+                for host in versions(table, parent):
                     # of two that lead to one another neither is a version of the other
                     if host != parent and found.get(parent) != host:
                         found.setdefault(host, parent)
@@ -132,6 +133,15 @@ def _versions(table: RouteTable, parent: str) -> Iterator[str]:
         if _is_of_all(route) or any(_named_after(host, parent) for host in hosts):
             yield from (host for host in hosts if not is_error_backend(host))
     yield from (d.host for stream in table.tcp for d in stream.destinations)
+
+
+def _flaggers(table: RouteTable, parent: str) -> Iterator[str]:
+    """Istio's routes may lead anywhere; those that Flagger makes lead to `web-primary` and `web-canary`."""
+    name, dot, domain = parent.partition(".")
+    both = {f"{name}-{role}{dot}{domain}" for role in ("primary", "canary")}
+    for destinations in (*(route.destinations for route in table.routes), *(one.destinations for one in table.tcp)):
+        hosts = {destination.host for destination in destinations}
+        yield from sorted(hosts) if hosts and hosts <= both else ()
 
 
 def _is_of_all(route: Route) -> bool:

@@ -40,6 +40,7 @@ VERSIONS = {
     f"{GATEWAY_API}/ListenerSet": (f"{GATEWAY_API}/v1",),
     "gateway.networking.x-k8s.io/XListenerSet": ("gateway.networking.x-k8s.io/v1alpha1",),
     "policy.linkerd.io/HTTPRoute": tuple(f"policy.linkerd.io/v{v}" for v in ("1beta3", "1beta2", "1beta1", "1alpha1")),
+    "split.smi-spec.io/TrafficSplit": tuple(f"split.smi-spec.io/v1alpha{number}" for number in (1, 2, 3, 4)),
 }  # fmt: skip
 """Accepted apiVersions of the kinds that are translated."""
 
@@ -55,7 +56,6 @@ TRAFFIC = {
     "policy.linkerd.io": "HTTPRoute Server ServerAuthorization AuthorizationPolicy MeshTLSAuthentication "
     "NetworkAuthentication HTTPLocalRateLimitPolicy EgressNetwork",
     "linkerd.io": "ServiceProfile",
-    "split.smi-spec.io": "TrafficSplit",
 }
 """Kinds by group that would change where requests go, and are not translated."""
 
@@ -75,6 +75,9 @@ HARMLESS = {
 MESHES = ("istio.io", GATEWAY_API, "gateway.networking.x-k8s.io", "linkerd.io")
 """Ends of groups whose kinds matter to requests, also those that are not known yet."""
 
+REHEARSED = {"flagger.app": "Canary MetricTemplate AlertProvider"}
+"""Kinds by group that a controller acts upon; here only when it is told to."""
+
 RETIRED_GROUPS = frozenset({"extensions", "config.istio.io"})
 
 
@@ -83,7 +86,8 @@ def _kinds(table: dict[str, str]) -> frozenset[str]:
 
 
 _TRAFFIC = _kinds(TRAFFIC)
-_KNOWN = _TRAFFIC | _kinds(HARMLESS) | VERSIONS.keys()
+_REHEARSED = _kinds(REHEARSED)
+_KNOWN = _TRAFFIC | _REHEARSED | _kinds(HARMLESS) | VERSIONS.keys()
 _GROUPS = frozenset(known.partition("/")[0] for known in _KNOWN)
 
 
@@ -102,7 +106,10 @@ def check(document: Document, handled: frozenset[str]) -> Diagnostic | None:
     if document.kind in _TRAFFIC or (document.kind not in _KNOWN and _group(document.kind).endswith(MESHES)):
         text = f"{named} is not supported: requests may go another way than on a cluster"
         return Diagnostic(Severity.WARNING, "not-supported", text, document.where())
-    return Diagnostic(Severity.INFO, "unused", f"{named} has no effect here", document.where())
+    text = f"{named} has no effect by itself: `meshtest rehearse` performs it"
+    if document.kind not in _REHEARSED:
+        text = f"{named} has no effect here"
+    return Diagnostic(Severity.INFO, "unused", text, document.where())
 
 
 def _group(kind: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from meshtest.manifests.apex import led_to
 from meshtest.manifests.error_backends import is_error_backend
 from meshtest.manifests.gateway_api.versions import parts
 from meshtest.manifests.hosts import claims, default_route, in_order
@@ -42,7 +43,7 @@ def intended(topology: Topology, service: Service) -> Route:
 
 
 def _default(topology: Topology, tables: Iterable[RouteTable], service: Service) -> Route | None:
-    """Of Gateway API's tables, routes to Services of the versions count as well."""
+    """Of Gateway API's tables, and of those that Flagger makes, routes to Services of the versions count as well."""
     routes = [
         route
         for table in tables
@@ -60,7 +61,9 @@ def _without_errors(route: Route) -> Route:
 
 
 def _hosts(topology: Topology, table: RouteTable, service: Service) -> set[str]:
-    return {service.fqdn} if table.order == "listed" else {part.fqdn for part in parts(topology, service.fqdn)}
+    if table.order == "listed":
+        return {service.fqdn, *(version.fqdn for version in led_to(topology, service.fqdn))}
+    return {part.fqdn for part in parts(topology, service.fqdn)}
 
 
 def _all(table: RouteTable) -> Iterator[Route]:

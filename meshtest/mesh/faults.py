@@ -93,10 +93,14 @@ class Injection:
         return {f"requests to {name}": count} if count else {}
 
     def describe(self) -> dict[str, Any]:
-        fault = self.fault
-        return {
-            "delay": fault.delay and fault.delay.seconds,
-            "abort": fault.abort and fault.abort.http_status,
-            "percent": max(part.percent for part in (fault.abort, fault.delay) if part),
-            "headers": {h.name: h.match.value for h in self._match.headers},
-        }
+        return described(self.fault, {h.name: h.match.value for h in self._match.headers})
+
+
+def described(fault: Fault, headers: Mapping[str, str]) -> dict[str, Any]:
+    """For the history."""
+    return {
+        "delay": fault.delay and fault.delay.seconds,
+        "abort": fault.abort and fault.abort.http_status,
+        "percent": max(part.percent for part in (fault.abort, fault.delay) if part),
+        "headers": dict(headers),
+    }

@@ -56,10 +56,11 @@ from meshtest.settings import Settings
 from meshtest.spi.check import Check
 from meshtest.spi.dialect import TrafficDialect
 from meshtest.spi.load import Place
-from meshtest.spi.provider import Context, Provider, TellsProxyCpu
+from meshtest.spi.provider import Begins, Context, Provider, TellsProxyCpu
 
 if TYPE_CHECKING:
     from meshtest.loads.ask import Reply, Spoken, TlsAsk
+    from meshtest.mesh.canary.rehearsal import Rehearsing
     from meshtest.preflight import Finding
     from meshtest.spi.telemetry import Collector
 
@@ -97,6 +98,8 @@ class Mesh(Observed):
         self._number = 0
         self._flushed = 0
         self._owns_provider = owns_provider
+        self.hasten = 1.0
+        """So many times as often as written are pods probed: where the clock of a rehearsal is compressed."""
         self.opened = False
         """The provider has been started for this run."""
 
@@ -164,9 +167,13 @@ class Mesh(Observed):
             documents = documents.apply(read_text(text, "<text>"))
         if not len(documents):
             raise UsageError("mesh.apply() needs files or text=")
+        self.put(documents, listed(map(str, patterns)) or "text")
+
+    def put(self, documents: Documents, what: str) -> None:
+        """As apply(), of documents that have been read."""
         after = self.documents.apply(documents)
         with self._examined(after):
-            self._change(after, f"apply {listed(map(str, patterns)) or 'text'}")
+            self._change(after, f"apply {what}")
 
     @contextlib.contextmanager
     def _examined(self, documents: Documents) -> Iterator[None]:
@@ -199,9 +206,20 @@ class Mesh(Observed):
         """Change the documents by a pure edit of the dialect, and bring the result into force."""
         self._change(edit(self._dialect, self.documents, self.topology), reason)
 
-    def _change(self, documents: Documents, reason: str, faults: Mapping[str, Fault] | None = None) -> None:
+    def begin(self, documents: Documents, reason: str, *, faults: Mapping[str, Fault] | None = None) -> None:
+        """Bring documents into force as a controller does: returns when every proxy has acknowledged, and pods come and
+        go by themselves. With a provider that cannot do this it waits for them."""
+        self._change(documents, reason, faults, waits=False)
+
+    def _change(
+        self, documents: Documents, reason: str, faults: Mapping[str, Fault] | None = None, *, waits: bool = True
+    ) -> None:
         compiled = compile_or_raise(documents)
         topology = replace(compiled.topology, faults=self.topology.faults if faults is None else faults)
+        if self.hasten != 1:
+            from meshtest.mesh.hasten import hastened
+
+            topology = hastened(topology, self.hasten)
         self._require(topology)
         self._number += 1
         number, began = self._number, time.monotonic()
@@ -209,7 +227,9 @@ class Mesh(Observed):
         self.record("config.apply", number=number, reason=reason, shares=intended)
         try:
             with own_spans.span(f"config {reason}", number=number):
-                self.open().provider.apply(topology)
+                provider = self.open().provider
+                bring = provider.apply if waits or not isinstance(provider, Begins) else provider.begin
+                bring(topology)
         except ProviderError as error:
             self.record("config.rejected", number=number, text=str(error))
             if isinstance(error, ConfigRejected) and (places := culprits(self._new_in(documents), str(error))):
@@ -439,6 +459,13 @@ class Mesh(Observed):
         """
         return Injection(self, target, conditions.fault(delay=delay, abort=abort, percent=percent), headers or {})
 
+    def canary(self, *files: str | Path, **options: Any) -> Rehearsing:
+        """Rehearse a Canary of Flagger: `mesh.canary("canary.yaml", "web.yaml", speed=20).run(to="v2")`. The files are
+        as for apply(); what has been applied before counts, too. The options: `Rehearsing.of`."""
+        from meshtest.mesh.canary.rehearsal import Rehearsing  # few meshes rehearse one
+
+        return Rehearsing.of(self, files, **options)
+
     def break_at_destination(self, faults: Mapping[str, Fault], reason: str) -> None:
         """Set the faults of versions, by workload key."""
         self._change(self.documents, reason, faults)
@@ -497,6 +524,10 @@ class Mesh(Observed):
     def default_checks(self) -> Sequence[Check]:
         """No request lost, each split as its configuration intends, and every fault has bitten."""
         faults = (FaultBit(),) if self.run.history().of("fault.start") else ()
+        if self.run.history().of("canary.start"):
+            from meshtest.checks.canary_users import CanaryUsers
+
+            return (CanaryUsers(), *faults)
         splits = (Split(host=host, error=self.settings.error) for host in self._split_hosts())
         return (NoDowntime(), *splits, *faults)
 

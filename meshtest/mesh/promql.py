@@ -15,6 +15,8 @@ from meshtest.model.series import Matrix, NoData, Number, Vector
 from meshtest.telemetry import builtin, flagger
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from meshtest.mesh.mesh import Mesh
     from meshtest.model.history import History
     from meshtest.spi.telemetry import PromQl
@@ -26,8 +28,10 @@ TEMPLATE = "flagger.app/MetricTemplate"
 class Questions:
     """Those of one mesh; its Prometheus is started with the first that needs it."""
 
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Mesh, *, folder: Path | None = None, speed: float = 1.0) -> None:
+        """`folder`: where its series lie, if not in the run folder; `speed`: of its clock (spi/telemetry.py)."""
         self._mesh = mesh
+        self._folder, self._speed = folder or mesh.run.directory, speed
         self._prometheus: PromQl | None = None
         self._opening = threading.Lock()
 
@@ -48,11 +52,12 @@ class Questions:
         elsewhere = settings.prometheus.startswith(("http://", "https://"))
         made: PromQl = registry.load("telemetry", "prometheus")(
             Asking(
-                folder=run.directory,
+                folder=self._folder,
                 settings=settings,
                 wall_start=run.wall_start,
                 targets=() if elsewhere else (self._mesh.metrics_url,),
                 record=self._mesh.record,
+                speed=self._speed,
             )
         )
         self._mesh.record("note", text=f"Prometheus answers at {made.url}")
@@ -65,7 +70,7 @@ class Questions:
     def query(self, promql: str, at: float | None) -> Vector:
         asked = self.prometheus
         if at is None:
-            self._freshen(asked)
+            self.freshen(asked)
         found = asked.query(promql, at)
         if isinstance(found, Matrix):
             raise UsageError(
@@ -76,13 +81,13 @@ class Questions:
 
     def query_range(self, promql: str, start: float, end: float | None, step: float) -> Matrix:
         asked = self.prometheus
-        self._freshen(asked)
+        self.freshen(asked)
         if end is None:
             end = self._mesh.run.now
             start = end - (end - start) // step * step if step > 0 else start
         return asked.query_range(promql, start, end, step)
 
-    def _freshen(self, asked: PromQl) -> None:
+    def freshen(self, asked: PromQl) -> None:
         """What the proxies count of finished requests is counted, and scraped after the last of them."""
         self._mesh.flush()
         requests = self._mesh.run.history().requests

@@ -22,7 +22,7 @@ class Event:
     config.apply    number, reason, diff (unified), shares {host: {version: percent}} - asked for
     config.ack      number, seconds - in force in every proxy
     config.rejected number, text
-    pod.start       pod, workload, service, version, pid, stand_in (bool)
+    pod.start       pod, workload, service, version, pid, stand_in (bool), template (Workload.template_hash)
     pod.ready, pod.unready, pod.terminate (grace), pod.exit (code or signal)
     fault.start     id, target, fault {delay, abort, percent, headers}
     fault.end       id, evidence {counter: count}
@@ -36,6 +36,11 @@ class Event:
     proxy.starved   seconds, ran, waited; for so long, up to now, the proxies had no CPU to spare
     spans.dropped   count, reason; spans that arrived, or should have, and are not in the record
     spans.forwarded, spans.forward_failed    endpoint, sent, seconds, reason; to a collector of the user's
+    canary.start    provider, strategy, speed, users (names of loads), before (the revision in place)
+    canary.revision template, revision; pods of this template (see pod.start) are of this revision
+    canary.promoted revision; from here on it is what users are meant to get
+    canary.tick     the fields of model.rehearsal.TickRow
+    canary.end      ending, reason, sentence
     undo.failed     text; what could not be put back
     certificates.rotated   identities, seconds
     note            text

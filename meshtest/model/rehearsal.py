@@ -101,6 +101,29 @@ class Rehearsal:
     def production_seconds(self) -> float:
         return self.intervals * self.interval
 
+    @property
+    def promoted(self) -> bool:
+        return self.ending == "promoted"
+
+    @property
+    def rolled_back(self) -> bool:
+        return self.ending == "rolled back"
+
+    def __str__(self) -> str:
+        """One sentence: how it ended, when, why, and what users met."""
+        how = f"{'is' if self.ending == 'not finished' else 'was'} {self.ending}"
+        when = f"{'after' if self.ticks else 'in'} {self.intervals} interval{'s' * (self.intervals != 1)}"
+        told = f"{self.canary}: {self.revision} {how} {when} ({_span(self.production_seconds)} in production)"
+        why = f": {self.reason}" if self.reason and not self.promoted else ""
+        return f"{told}{why}; {self._users()}"
+
+    def _users(self) -> str:
+        if not self.requests:
+            return "no request of a user was sent"
+        met = f"{self.exposed} served by {self.revision} before"
+        bad = f", {self.exposed_failed} of those failed" if self.exposed_failed else ""
+        return f"{self.requests} requests of users, {self.failed} failed; {met}{bad}"
+
     def as_data(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
@@ -110,6 +133,14 @@ class Rehearsal:
         return cls(
             **_known(cls, data) | {"ticks": tuple(map(_row, data.get("ticks", ()))), "notes": tuple(data["notes"])}
         )
+
+
+def _span(seconds: float) -> str:
+    """`45 s`, `3 min`, `2 h 5 min`"""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (rest, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"
 
 
 def _row(data: Mapping[str, Any]) -> TickRow:

@@ -146,6 +146,9 @@ class Vector(_Answer[Sample]):
     assert mesh.query('sum by (destination_version) (istio_requests_total)').by("destination_version")["v2"] == 300
     """
 
+    is_scalar = False
+    """The query was a number and no vector, which compares alike; some clients (Flagger's) read vectors only."""
+
     @property
     def value(self) -> Number:
         """The number of the only series; UsageError if there are several."""

@@ -5,8 +5,10 @@ Not here: how requests find a service (route.py), what runs in place of an image
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
+from functools import cached_property
 from typing import Literal
 
 from meshtest.lib.dataclass import dataclass
@@ -156,6 +158,16 @@ class Workload:
     recreate: bool = False
     """Strategy Recreate: all old pods are gone before the first new one starts."""
     source: Source = NOWHERE
+
+    @cached_property
+    def template(self) -> Workload:
+        """What makes two of its pods alike: everything but their number and how they are replaced."""
+        return replace(self, replicas=0, max_surge=0, max_unavailable=0, recreate=False, source=NOWHERE)
+
+    @cached_property
+    def template_hash(self) -> str:
+        """As the label pod-template-hash: pods with the same one are of one revision of one Deployment."""
+        return f"{zlib.crc32(repr(self.template).encode()):08x}"
 
     @property
     def version(self) -> str:

@@ -29,7 +29,7 @@ def examine(
     """
     findings = list(_once(_finding(analyzer, hit) for analyzer, hit in hits(documents, before)))
     known = {(finding.code, finding.source) for finding in findings}
-    translated = from_diagnostics(diagnostics, documents)
+    translated = from_diagnostics((*diagnostics, *checks.canaries.complaints(documents)), documents)
     findings += [finding for finding in translated if (finding.code, finding.source) not in known]
     told = silence.applied(findings, documents)
     return sorted(told, key=lambda finding: finding.order)

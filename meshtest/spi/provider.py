@@ -28,6 +28,17 @@ class StartsEarly(Protocol):
         ...
 
 
+@runtime_checkable
+class Begins(Protocol):
+    """A provider may also do this, for those who watch a rollout instead of waiting for it: a controller does."""
+
+    def begin(self, topology: Topology) -> None:
+        """As Provider.apply(), but returns when every proxy has acknowledged: pods start, become ready and end by
+        themselves, as after `kubectl apply`. Where there is none yet, requests find none. The next apply() waits for
+        what is left."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """What a provider gets from the run it serves."""
@@ -57,6 +68,12 @@ class Pod:
     """Container port to the real port on the host."""
     stand_in: bool = True
     """The built-in stand-in runs in place of the image."""
+    template: str = ""
+    """`Workload.template_hash` of what it was started from."""
+    terminating: bool = False
+    """It was told to end."""
+    known: bool = True
+    """The proxies have heard of its readiness."""
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,9 @@ class Asking:
     """URLs that are scraped each second from now on; none for the series of a run that is over."""
     record: Record
     """Trouble while nobody asks becomes an event `note`."""
+    speed: float = 1.0
+    """How many times as fast as the run's the clock of the samples is: at 20 a query's `[1m]` is 3 s of the run.
+    Counters count as many times as much, so that rates are those of the wall clock."""
 
 
 class PromQl(Protocol):

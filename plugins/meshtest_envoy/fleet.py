@@ -69,6 +69,9 @@ class Running:
             ready=self.ready,
             ports=dict(self.ports),
             stand_in=self.spec.argv is None,
+            template=self.workload.template_hash,
+            terminating=self.terminating,
+            known=self.published == self.ready,
         )
 
     def replica(self) -> Replica:
@@ -146,6 +149,7 @@ class Fleet:
             pod.pid, pod.ports = started.pid, dict(started.ports)
             self._changed()
         who = {"workload": key(workload), "service": pod.service, "version": workload.version}
+        who["template"] = workload.template_hash
         self._record("pod.start", pod.name, **who, pid=pod.pid, stand_in=pod.spec.argv is None)
         return pod
 
@@ -246,6 +250,11 @@ class Fleet:
         """Return when something has changed since `changes` was `seen`; False if nothing did."""
         with self._condition:
             return self._condition.wait_for(lambda: self._changes > seen, max(0.0, within))
+
+    def wake(self) -> None:
+        """End every wait_past(): what is wanted has changed."""
+        with self._condition:
+            self._changed()
 
     def wait_gone(self, pod: str, within: float) -> bool:
         with self._condition:

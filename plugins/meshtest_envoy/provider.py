@@ -12,7 +12,7 @@ import signal as signals
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from meshtest.settings import Settings
 from meshtest.spi.provider import Context, Entrance, Pod, ProxyCpu
 from meshtest.spi.telemetry import Vocabulary
 from meshtest_envoy import cpu
+from meshtest_envoy.background import Background
 from meshtest_envoy.examination import examine
 from meshtest_envoy.fleet import Fleet, Running
 from meshtest_envoy.ground import ENVOY, Ground
@@ -115,11 +116,13 @@ class EnvoyProvider:
         logs.mkdir(exist_ok=True)
         later, settings = self._publisher.later, context.settings
         self._fleet = Fleet(runtime, logs, settings, context.seed, context.record, later, context.collector)
+        self._background = Background(self._fleet, self._changing, self._advance_unwatched, context.record)
         ingress = {int(k): v for k, v in settings.ingress_ports.items()}
         self._tracing = Tracing.of(context.collector, settings)
         self._plane.serve(hops=self._hops.path, ingress=ingress, within=settings.apply_timeout, tracing=self._tracing)
 
     def release(self) -> None:
+        self._background.stop()
         with self._changing:
             self._plane.release()
             self._bring_about(Topology())
@@ -130,6 +133,7 @@ class EnvoyProvider:
     def close(self) -> None:
         opened, self._open = self._open, False
         if opened:
+            self._background.stop()
             self._publisher.stop()
             self._log.copy_to(self._context.directory / "envoy.log")
         if self._ground is not None:
@@ -157,6 +161,7 @@ class EnvoyProvider:
 
     def apply(self, topology: Topology) -> None:
         with self._changing:
+            self._background.rest()
             before = self._topology
             rollouts = [Rollout(self._fleet, w) for w in topology.workloads]
             if any(r.needed for r in rollouts):
@@ -171,6 +176,12 @@ class EnvoyProvider:
             self._bring_about(topology)
             self._tell_idle_patches()
             self._stop(self._strangers(topology))
+
+    def begin(self, topology: Topology) -> None:
+        with self._changing:
+            self._bring_about(topology)
+            self._tell_idle_patches()
+            self._background.want(topology)
 
     def _bring_about(self, topology: Topology) -> None:
         """Push it; what is in force stays so if it is refused."""
@@ -190,11 +201,7 @@ class EnvoyProvider:
         with ThreadPoolExecutor(8, thread_name_prefix="start-pod") as starters:
             while True:
                 seen = self._fleet.changes
-                steps = [(r, r.next_step()) for r in rollouts]
-                starting = [r.workload for r, step in steps for _ in range(step.start)]
-                for future in [starters.submit(self._start, w, topology) for w in starting]:
-                    future.result()
-                self._stop([p for r, step in steps for p in r.next_to_go(step.stop)], until_gone=False)
+                self._advance(rollouts, topology, starters)
                 if all(r.done for r in rollouts):
                     break
                 if not self._fleet.wait_past(seen, deadline - time.monotonic()):
@@ -202,6 +209,19 @@ class EnvoyProvider:
 
         for rollout in rollouts:
             self._await_gone(rollout.leaving)
+
+    def _advance(self, rollouts: Sequence[Rollout], topology: Topology, starters: Executor) -> None:
+        """Start and stop the pods that may be now."""
+        steps = [(r, r.next_step()) for r in rollouts]
+        starting = [r.workload for r, step in steps for _ in range(step.start)]
+        for future in [starters.submit(self._start, w, topology) for w in starting]:
+            future.result()
+        self._stop([p for r, step in steps for p in r.next_to_go(step.stop)], until_gone=False)
+
+    def _advance_unwatched(self, topology: Topology, starters: Executor) -> None:
+        """As _advance(), for all that is wanted; what is not wanted any more goes."""
+        self._advance([Rollout(self._fleet, w) for w in topology.workloads], topology, starters)
+        self._stop([p for p in self._strangers(topology) if not p.terminating], until_gone=False)
 
     def _start(self, workload: Workload, topology: Topology) -> None:
         proxy = f"http://127.0.0.1:{self._plane.outbound_port(key(workload))}"

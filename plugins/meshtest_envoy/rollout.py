@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from meshtest.model.diagnostic import NOWHERE
 from meshtest.model.service import Workload
 from meshtest.model.topology import key
 from meshtest_envoy import rolling
@@ -68,9 +65,4 @@ class Rollout:
 
 def alike(one: Workload, other: Workload) -> bool:
     """Their pods are of one template. A document that did not change compiles to the same object."""
-    return one is other or template(one) == template(other)
-
-
-def template(workload: Workload) -> Workload:
-    """What makes two pods of a Deployment alike: everything but the number of them and how they are replaced."""
-    return replace(workload, replicas=0, max_surge=0, max_unavailable=0, recreate=False, source=NOWHERE)
+    return one is other or one.template == other.template

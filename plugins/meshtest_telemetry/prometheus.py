@@ -23,6 +23,7 @@ from meshtest.lib import wait
 from meshtest.model.series import Matrix, NoData, Number, Sample, Series, Vector
 from meshtest.spi.telemetry import Asking
 from meshtest_telemetry.prometheus_client import Client, Credentials
+from meshtest_telemetry.prometheus_clock import Clock
 from meshtest_telemetry.prometheus_missing import why_nothing
 from meshtest_telemetry.prometheus_scraper import Scraper
 from meshtest_telemetry.prometheus_server import Server
@@ -39,10 +40,16 @@ class Prometheus:
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
+        self._clock = Clock(asking.wall_start, asking.speed)
         self._server: Server | None = None
         self._scraper: Scraper | None = None
         configured = asking.settings.prometheus
         if configured.startswith(("http://", "https://")):
+            if asking.speed != 1:
+                raise UsageError(
+                    f"the Prometheus at {configured} scrapes by its own clock, which cannot go {asking.speed:g} "
+                    "times as fast: leave the setting prometheus empty, or set it to a binary"
+                )
             self._client = Client(configured, Credentials.of(os.environ), ca=asking.settings.prometheus_ca)
         else:
             self._start(configured)
@@ -52,7 +59,7 @@ class Prometheus:
         self._server = Server(self._asking.folder, binary, within=self._asking.settings.start_timeout)
         self._client = Client(self._server.url, timeout=OWN_TIMEOUT)
         if self._asking.targets:
-            self._scraper = Scraper(self._client, self._asking.targets, self._asking.record)
+            self._scraper = Scraper(self._client, self._asking.targets, self._asking.record, self._clock)
             try:
                 self._scraper.start()
             except BaseException:
@@ -75,7 +82,7 @@ class Prometheus:
             with self._told_if_ended():
                 self._scraper.scrape()
         elif not self._server:
-            self._wait_for_scrape(self._wall(since))
+            self._wait_for_scrape(self._clock.at(since))
 
     def _wait_for_scrape(self, since: float) -> None:
         """The targets of a Prometheus of others cannot be hurried: wait until one was scraped since."""
@@ -99,7 +106,7 @@ class Prometheus:
 
     def query(self, promql: str, at: float | None = None) -> Vector | Matrix:
         text = collapse(promql)
-        when = self._now() if at is None else self._wall(at)
+        when = self._now() if at is None else self._clock.at(at)
         answer = self._read(self._ask("query", query=text, time=f"{when:.3f}"), text)
         if isinstance(answer, Vector) and answer == NoData():
             return Vector(self._explained(answer, text, when), query=text, why=self._why(text, when, len(answer)))
@@ -109,10 +116,11 @@ class Prometheus:
         if not (step > 0 and end >= start):
             raise UsageError(f"query_range: from {start:g} to {end:g} in steps of {step:g} s is no range of seconds")
         text = collapse(promql)
-        window = {"start": f"{self._wall(start):.3f}", "end": f"{self._wall(end):.3f}", "step": f"{step:g}"}
+        first, last = self._clock.at(start), self._clock.at(end)
+        window = {"start": f"{first:.3f}", "end": f"{last:.3f}", "step": f"{step * self._clock.speed:g}"}
         answer = self._read(self._ask("query_range", query=text, **window), text)
         assert isinstance(answer, Matrix)
-        return answer if len(answer) else Matrix((), query=text, why=self._why(text, self._wall(end), 0))
+        return answer if len(answer) else Matrix((), query=text, why=self._why(text, last, 0))
 
     def _explained(self, answer: Vector, text: str, when: float) -> list[Sample]:
         """Of a sample that is no number, why."""
@@ -124,10 +132,7 @@ class Prometheus:
 
     def _now(self) -> float:
         """The time of the latest scrape, if it is ours: what has been asked for is as of then."""
-        return self._scraper.last if self._scraper else time.time()
-
-    def _wall(self, second: float) -> float:
-        return self._asking.wall_start + second
+        return self._scraper.last if self._scraper else self._clock.now()
 
     def _ask(self, what: str, **parameters: str) -> Any:
         with self._told_if_ended():
@@ -152,14 +157,16 @@ class Prometheus:
         if kind == "vector":
             return Vector([Sample(one["metric"], *self._point(one["value"])) for one in result], query=query)
         if kind == "scalar":
-            return Vector([Sample({}, *self._point(result))], query=query)
+            number = Vector([Sample({}, *self._point(result))], query=query)
+            number.is_scalar = True
+            return number
         raise UsageError(f"{query} is a {kind}, not a number: {result[1]!r}")
 
     def _point(self, told: list[Any]) -> tuple[Number, float]:
         at, text = told
         value = float(text)
         number = NoData("NaN") if value != value else value
-        return number, round(at - self._asking.wall_start, 3)
+        return number, round(self._clock.second(at), 3)
 
     def _series(self, told: Any) -> Series:
         points = [self._point(one) for one in told["values"]]

@@ -14,8 +14,14 @@ WEB = "GET http://web/"
 pytestmark = pytest.mark.mesh_apply("web.yaml")
 
 
-@pytest.mark.mesh_apply("canary.yaml")
-def test_a_canary_takes_over_without_a_lost_request(mesh: Mesh) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("HTTPRoute", marks=pytest.mark.mesh_apply("canary.yaml")),
+        pytest.param("TrafficSplit", marks=pytest.mark.mesh_apply("split.yaml")),
+    ],
+)
+def test_a_canary_takes_over_without_a_lost_request(mesh: Mesh, kind: str) -> None:
     with mesh.load(WEB, rps=300) as load:
         load.until(requests=220)
         for share in (50, 100):

@@ -83,6 +83,13 @@ class TestKinds:
             "[not-supported]"
         ]
 
+    @pytest.mark.parametrize("kind", ["Canary", "MetricTemplate", "AlertProvider"])
+    def test_flaggers_kinds_are_performed_when_asked_for(self, kind: str) -> None:
+        assert said(named("flagger.app/v1beta1", kind)) == []
+        assert said(named("flagger.app/v1beta1", kind), Severity.INFO) == [
+            f"m.yaml:1: info: {kind} `a` has no effect by itself: `meshtest rehearse` performs it [unused]"
+        ]
+
     @pytest.mark.parametrize(
         ("api_version", "kind"),
         [

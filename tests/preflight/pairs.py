@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tests.preflight.canary_pairs import CANARY_PAIRS
 from tests.preflight.shop import (
     SHOP,
     Object,
@@ -362,4 +363,5 @@ PAIRS: Mapping[str, Pair] = {
         [*SHOP, route(rule(match=[{"uri": {"regex": "^/a"}}]))],
         [*SHOP, route(rule(match=[{"uri": {"regex": "^/a.*"}}]))],
     ),
+    **CANARY_PAIRS,
 }

@@ -3,6 +3,7 @@
     kinds.py        which documents make a mesh a Linkerd mesh
     fields.py       the field table of policy.linkerd.io/HTTPRoute
     annotations.py  what the annotations of one object say
+    traffic_split.py  SMI's TrafficSplit, and split_edits.py its weights
     services.py     Services with annotations: opaque ports, accrual, routes of their own
     edits.py        moving traffic: HTTPRoutes of either group
     faults.py       faults without a filter for them: a weighted backend that only fails

@@ -20,6 +20,8 @@ from meshtest.manifests.gateway_api.tables import for_services
 from meshtest.manifests.linkerd import kinds, services
 from meshtest.manifests.linkerd.fields import HTTP_ROUTE
 from meshtest.manifests.linkerd.services import Wishes, wishes
+from meshtest.manifests.linkerd.traffic_split import table as split_table
+from meshtest.manifests.linkerd.traffic_split import traffic_split
 from meshtest.manifests.memo import per_document
 from meshtest.model.diagnostic import Diagnostic, Severity, Source
 from meshtest.model.document import Document, Documents
@@ -56,8 +58,10 @@ class Compilation:
         before = self.topology
         opened = tuple(services.with_opaque_ports(s, self._of(s.source)) for s in before.services)
         self.topology = replace(before, services=opened, default_retry=None)
-        tables = [*before.tables, *self._own_tables()]
+        splits = tuple(self._splits())
+        tables = list(self._beside(splits, [*before.tables, *self._own_tables()]))
         told = [self._told(table, before.default_retry) for table in tables if not self._refused(table)]
+        told += splits
         claimed = {host for table in told if MESH in table.gateways for host in table.hosts}
         plain = [
             table
@@ -90,6 +94,33 @@ class Compilation:
             yield from for_services(route, [a for a in attachments if a.host], checked, hosts)
             self.notes += [*checked.notes, *unattached(route, attachments)]
             self.statuses += route_statuses(route, attachments, checked.problem)
+
+    def _splits(self) -> Iterator[RouteTable]:
+        hosts = {service.fqdn: service for service in self.topology.services}
+        for document in self.documents.of(kinds.TRAFFIC_SPLIT):
+            parsed = traffic_split(document)
+            self.notes += parsed.notes
+            if parsed.value and (found := split_table(parsed.value, hosts, self.notes)):
+                self._unannotated(found)
+                yield found
+
+    def _unannotated(self, split: RouteTable) -> None:
+        asked = self._of(self._parent(split))
+        if asked.retries_set or asked.timeouts_set:
+            text = f"retries and timeouts of this Service do not count beside TrafficSplit `{split.name}`"
+            self.notes.append(Diagnostic(Severity.WARNING, "not-in-force", f"{text} ({split.source})", asked.source))
+
+    def _beside(self, splits: Iterable[RouteTable], tables: Iterable[RouteTable]) -> Iterator[RouteTable]:
+        """Tables that count although there are splits."""
+        split = {host: one for one in splits for host in one.hosts}
+        for one in tables:
+            other = split.get(one.hosts[0]) if MESH in one.gateways and one.kind != "VirtualService" else None
+            if other is None:
+                yield one
+                continue
+            text = f"{one.kind} `{one.namespace}/{one.name}` is not in force: TrafficSplit `{other.name}` "
+            text += f"({other.source}) has its Service, too, and comes first"
+            self.notes.append(Diagnostic(Severity.WARNING, "not-in-force", text, one.source))
 
     def _refused(self, table: RouteTable) -> bool:
         """Linkerd does not accept a route that has a filter it lacks (convert_gateway_filter)."""

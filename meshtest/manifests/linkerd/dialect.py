@@ -1,4 +1,4 @@
-"""LINKERD: what Linkerd's users write to the topology, and the edits of their HTTPRoutes.
+"""LINKERD: what Linkerd's users write to the topology, and the edits of their HTTPRoutes and TrafficSplits.
 
 Light: what does the work is imported when a mesh turns out to be Linkerd's.
 """
@@ -18,7 +18,7 @@ class Linkerd:
     """Compiled last: it looks at what Gateway API's dialect has made of routes, too."""
 
     name = "linkerd"
-    kinds = frozenset({kinds.HTTP_ROUTE})
+    kinds = frozenset({kinds.HTTP_ROUTE, kinds.TRAFFIC_SPLIT})
 
     def compile(self, documents: Documents, topology: Topology) -> Compiled:
         reason = kinds.first(documents)

@@ -1,4 +1,4 @@
-"""Moving traffic in a Linkerd mesh: HTTPRoutes of either group are edited as Gateway API's. Pure.
+"""Moving traffic in a Linkerd mesh: HTTPRoutes of either group are edited as Gateway API's, and TrafficSplits. Pure.
 
 Faults stand in the same backendRefs as the shares, so they are taken out for an edit, and put in again after it.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from meshtest.errors import UsageError
 from meshtest.manifests.gateway_api import edits
-from meshtest.manifests.linkerd import faults
+from meshtest.manifests.linkerd import faults, split_edits
 from meshtest.model.document import Documents
 from meshtest.model.route import Fault, Match
 from meshtest.model.topology import Topology
@@ -18,10 +18,13 @@ from meshtest.model.topology import Topology
 def set_weights(
     documents: Documents, topology: Topology, host: str, weights: Mapping[str, int], *, rule: str = ""
 ) -> Documents:
+    if split_edits.of(documents, host):
+        return split_edits.set_weights(documents, topology, host, weights)
     return _faults_apart(documents, topology, lambda d: edits.set_weights(d, topology, host, weights, rule=rule))
 
 
 def set_match(documents: Documents, topology: Topology, host: str, match: Match, to: str) -> Documents:
+    split_edits.refuse(documents, host, "conditions")
     return _faults_apart(documents, topology, lambda d: edits.set_match(d, topology, host, match, to))
 
 
@@ -40,6 +43,7 @@ def set_fault(
 ) -> Documents:
     if fault is None:
         return faults.without(documents, host)
+    split_edits.refuse(documents, host, "faults")
     return faults.added(documents, topology, faults.Standing(host, fault, match))
 
 

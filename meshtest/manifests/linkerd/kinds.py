@@ -7,6 +7,7 @@ from meshtest.model.document import Document, Documents
 
 GROUP = "policy.linkerd.io"
 HTTP_ROUTE = f"{GROUP}/HTTPRoute"
+TRAFFIC_SPLIT = "split.smi-spec.io/TrafficSplit"
 SERVER = f"{GROUP}/Server"
 DOMAIN = "linkerd.io/"
 """Annotations of Linkerd: `linkerd.io/inject`, `retry.linkerd.io/http`..."""
@@ -21,7 +22,7 @@ def first(documents: Documents) -> Document | None:
 
 
 def _is_linkerds(document: Document) -> bool:
-    if document.kind.partition("/")[0].endswith("linkerd.io"):
+    if document.kind == TRAFFIC_SPLIT or document.kind.partition("/")[0].endswith("linkerd.io"):
         return True
     return any(DOMAIN in name for metadata in _metadata(document) for name in metadata)
 

@@ -2,6 +2,8 @@
 
 from meshtest.preflight.checks import balancing as balancing
 from meshtest.preflight.checks import canaries as canaries
+from meshtest.preflight.checks import canary_links as canary_links
+from meshtest.preflight.checks import canary_metrics as canary_metrics
 from meshtest.preflight.checks import conditions as conditions
 from meshtest.preflight.checks import conflicts as conflicts
 from meshtest.preflight.checks import credentials as credentials

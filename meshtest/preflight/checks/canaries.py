@@ -1,57 +1,109 @@
-"""Flagger canaries whose analysis cannot tell good from bad. Ours."""
+"""Flagger canaries that do not do what they seem to: surprises, webhooks that take too long, too small samples.
+
+Not here: their metrics (canary_metrics.py), what they refer to (canary_links.py), fields that cannot be read
+(`complaints`, which examine.py turns into findings).
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from meshtest.manifests.quantities import seconds
+from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.document import Document
-from meshtest.preflight.dig import Object, at, labels, number, object_at, objects, text
+from meshtest.preflight.dig import Object, at, number, object_at, objects, text
 from meshtest.preflight.finding import Hit
 from meshtest.preflight.rules import each
 
 CANARY = "flagger.app/Canary"
-RPS = "meshtest.dev/rps"
-"""Annotation: the requests per second that the service gets."""
 ENOUGH = 100.0
 """Requests in an interval below which a success rate of 99 % cannot be told from 100 %: one failure is more."""
-_HEY = re.compile(r"\bhey\b.*")
+
+
+def complaints(documents: Iterable[Document]) -> Iterator[Diagnostic]:
+    """What the reading of Canaries has to say about their fields."""
+    canaries = [document for document in documents if document.kind == CANARY]
+    if canaries:
+        from meshtest.rollouts.canary.reading import parse
+
+        for document in canaries:
+            yield from parse(document).notes
+
+
+@each(CANARY)
+def surprises(document: Document) -> Iterator[Hit]:
+    """FL01 to FL59: those that are the text's, not a run's."""
+    from meshtest.rollouts.canary.bites import bites
+
+    for bite in bites(document):
+        yield Hit(bite.surprise.code, document, bite.path, bite.surprise.says)
+
+
+@each(CANARY)
+def promotion_gates(document: Document) -> Iterator[Hit]:
+    """FL04: what the status says while one waits."""
+    from meshtest.rollouts.canary.surprises import SURPRISES
+
+    for index, hook in objects(document.data, "spec", "analysis", "webhooks"):
+        if text(hook, "type") == "confirm-promotion":
+            yield Hit("FL04", document, ("spec", "analysis", "webhooks", index, "type"), SURPRISES["FL04"].says)
+
+
+@each(CANARY)
+def course(document: Document) -> Iterator[Hit]:
+    """FL06, MT026: how long it takes, calculated by the state machine."""
+    from meshtest.rollouts.canary.plan import plan
+
+    if not _readable(document):
+        return
+    told = plan(document)
+    if told.bad and told.bad.ending == "rolled back" and (exposure := told.bad.exposure).intervals:
+        message = (
+            f"a version that fails its checks is rolled back after {told.bad.intervals} intervals; users meet it for "
+            f"{exposure.intervals} of them, {exposure.seconds:g} s: the last failed check is acted upon one later"
+        )
+        yield Hit("FL06", document, ("spec", "analysis", "threshold"), message)
+    tick, longest = told.slowest
+    if told.blocks:
+        message = f"the webhooks of tick {tick} may take {longest:g} s, longer than the interval of {told.interval:g} s"
+        yield Hit("MT026", document, ("spec", "analysis", "webhooks"), message)
+
+
+def _readable(document: Document) -> bool:
+    from meshtest.rollouts.canary.reading import parse
+
+    return all(note.severity < Severity.ERROR for note in parse(document).notes)
 
 
 @each(CANARY)
 def samples(document: Document) -> Iterator[Hit]:
     """MT016, where the rate is known: from the annotation, or from a load-test webhook with `hey -q Q -c C`."""
-    analysis = object_at(document.data, "spec", "analysis") or object_at(document.data, "spec", "canaryAnalysis")
-    weight, interval = _first_step(analysis), seconds(text(analysis, "interval"))
-    rps = _rps(document, analysis)
-    if not (weight and interval and rps):
-        return
-    expected, needed = rps * interval * weight / 100, _needed(analysis)
-    if expected < needed:
-        message = (
-            f"{weight:g} % of {rps:g} requests/s for {interval:g} s is {expected:g} requests; "
-            f"the checks need about {needed:g}"
-        )
+    message = _first_sample(document) or _chances(document)
+    if message:
         yield Hit("MT016", document, ("spec", "analysis"), message)
+
+
+def _first_sample(document: Document) -> str:
+    """At the first step, where all begins."""
+    from meshtest.rollouts.canary.traffic import declared
+
+    analysis = object_at(document.data, "spec", "analysis") or object_at(document.data, "spec", "canaryAnalysis")
+    weight, interval, traffic = _first_step(analysis), seconds(text(analysis, "interval")), declared(document)
+    if not (weight and interval and traffic and traffic.rps):
+        return ""
+    expected, needed = (traffic.rps * weight / 100 + traffic.direct) * interval, _needed(analysis)
+    if expected >= needed:
+        return ""
+    return (
+        f"{weight:g} % of {traffic.rps:g} requests/s for {interval:g} s is {expected:g} requests; "
+        f"the checks need about {needed:g}"
+    )
 
 
 def _first_step(analysis: Object) -> float | None:
     steps = at(analysis, "stepWeights")
     first = steps[0] if isinstance(steps, list) and steps else at(analysis, "stepWeight")
     return float(first) if isinstance(first, int | float) and not isinstance(first, bool) else None
-
-
-def _rps(document: Document, analysis: Object) -> float | None:
-    declared = labels(document.metadata, "annotations").get(RPS, "")
-    if re.fullmatch(r"\d+(\.\d+)?", declared):
-        return float(declared)
-    for _, hook in objects(analysis, "webhooks"):
-        if found := _HEY.search(text(hook, "metadata", "cmd")):
-            rate, workers = (re.search(rf"\s-{flag}\s*(\d+)", found[0]) for flag in "qc")
-            if rate:
-                return float(rate[1]) * (float(workers[1]) if workers else 50.0)  # hey's own default
-    return None
 
 
 def _needed(analysis: Object) -> float:
@@ -61,3 +113,21 @@ def _needed(analysis: Object) -> float:
     ]
     strict = max((rate for rate in rates if rate is not None and rate < 100), default=None)
     return ENOUGH if strict is None else round(100 / (100 - strict), 6)
+
+
+def _chances(document: Document) -> str:
+    """Over the whole course: a version three times as bad as tolerated gets through, or one a tenth as bad does not."""
+    from meshtest.rollouts.canary.power import power
+    from meshtest.rollouts.canary.reading import parse
+    from meshtest.rollouts.canary.traffic import declared
+
+    traffic = declared(document)
+    found = power(parse(document).value, traffic) if traffic and _readable(document) else None
+    if found is None or found.enough:
+        return ""
+    promoted, back = found.of(found.bad).promoted, found.of(found.good).rolled_back
+    return (
+        f"a version that fails {found.bad.rate(found.kind):.3g} of its requests is promoted with a chance of "
+        f"{promoted:.2g}, one that fails {found.good.rate(found.kind):.3g} is rolled back with {back:.2g} "
+        f"(0.05 and 0.01 would do)"
+    )

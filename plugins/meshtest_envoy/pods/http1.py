@@ -219,13 +219,23 @@ def has_type(headers: Headers) -> bool:
     return any(name.lower() == "content-type" for name, _ in headers)
 
 
-def render(status: int, body: bytes, *, close: bool, head_only: bool = False, headers: Headers = ()) -> bytes:
-    """One answer of the stand-in, to be written at once."""
+def render(
+    status: int,
+    body: bytes,
+    *,
+    close: bool,
+    head_only: bool = False,
+    headers: Headers = (),
+    lost: tuple[str, ...] = (),
+) -> bytes:
+    """One answer of the stand-in, to be written at once; without the headers that are `lost`."""
+    if lost:
+        headers = tuple(field for field in headers if field[0].lower() not in lost)
     bodiless = status in (204, 304)
     length = "" if bodiless else f"content-length: {len(body)}\r\n"
     last = "connection: close\r\n" if close else ""
     more = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    if not headers or not has_type(headers):
+    if "content-type" not in lost and (not headers or not has_type(headers)):
         more = _JSON + more
     text = f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}\r\n{_SERVER}{more}{length}{last}\r\n"
     head = text.encode("latin-1", "replace")

@@ -91,7 +91,8 @@ class Connection(asyncio.Protocol):
             return self._upgrade(request, answer)
         self._close = request.close = request.close or self._service.draining
         status, body, headers = answer
-        return render(status, body, close=self._close, head_only=request.method == "HEAD", headers=headers)
+        head_only = request.method == "HEAD"
+        return render(status, body, close=self._close, head_only=head_only, headers=headers, lost=self._service.lost)
 
     def _upgrade(self, request: Request, answer: Answer) -> bytes:
         from meshtest_envoy.pods import libraries

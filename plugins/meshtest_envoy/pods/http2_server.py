@@ -184,6 +184,8 @@ class Http2(asyncio.Protocol):
             self._flush()
 
     def _send(self, number: int, stream: Stream, answer: Answer) -> None:
+        if lost := self._service.lost:
+            answer = answer._replace(headers=tuple(one for one in answer.headers if one[0].lower() not in lost))
         if not stream.grpc:
             self._send_http(number, stream, answer)
         elif answer.status != 200:
@@ -199,7 +201,8 @@ class Http2(asyncio.Protocol):
     def _send_http(self, number: int, stream: Stream, answer: Answer) -> None:
         head: Fields = [(":status", str(answer.status)), ("server", "meshtest-stand-in"), *_lower(answer.headers)]
         if answer.status not in (204, 304):
-            head += [] if has_type(answer.headers) else [("content-type", "application/json")]
+            has = has_type(answer.headers) or "content-type" in self._service.lost
+            head += [] if has else [("content-type", "application/json")]
             head += [("content-length", str(len(answer.body)))]
             stream.output = b"" if stream.request.method == "HEAD" else answer.body
         self._head(number, head)

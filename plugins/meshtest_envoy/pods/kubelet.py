@@ -21,6 +21,7 @@ from typing import Any
 
 from meshtest_envoy.pods import logs, ports
 from meshtest_envoy.pods.backoff import BackOff
+from meshtest_envoy.pods.behaviour import OOM_KILLED
 from meshtest_envoy.pods.children import CannotRun, Exit, Process
 from meshtest_envoy.pods.containers import Containers
 from meshtest_envoy.pods.handlers import Handlers
@@ -112,7 +113,7 @@ class Pod:
             await self._end(self._stop.result() if self._stop.done() else order.grace)
         ended = await self.process.exited
         if self._stop.done():
-            self._emit_exit(ended, _outcome(ended, self._why), final=True)
+            self._emit_exit(ended, self._outcome(ended), final=True)
         return ended
 
     def _set_ready(self, now: bool, why: str) -> None:
@@ -158,7 +159,7 @@ class Pod:
             if moved := self._address_in_use():
                 self.ports.assign(hold=False)
             pause = 0.0 if moved else self._back_off.after(loop.time() - self._began)
-            reason = "AddressInUse" if moved else "CrashLoopBackOff" if pause else _outcome(ended, self._why)
+            reason = "AddressInUse" if moved else "CrashLoopBackOff" if pause else self._outcome(ended)
             self._emit_exit(ended, reason, final=False, restart_in=pause)
             await asyncio.wait({self._stop}, timeout=pause)
             if self._stop.done():
@@ -171,8 +172,15 @@ class Pod:
             self.restarts += not moved
             self._emit("restarted", pid=self.process.pid, ports=self.ports.real, count=self.restarts)
             return True
-        self._emit_exit(ended, _outcome(ended, self._why), final=True)
+        self._emit_exit(ended, self._outcome(ended), final=True)
         return False
+
+    def _outcome(self, ended: Exit) -> str:
+        if self._why and ended.signal == signal.SIGKILL:
+            return "Killed"
+        if self.order.stand_in and ended.code == OOM_KILLED:
+            return "OOMKilled"
+        return "Completed" if ended.code == 0 else "Error"
 
     def _address_in_use(self) -> bool:
         """The program never accepted, and says that someone else has its port."""
@@ -240,9 +248,3 @@ class Kubelet:
 
 async def _first(*futures: asyncio.Future[Any]) -> None:
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
-
-
-def _outcome(ended: Exit, why: str) -> str:
-    if why and ended.signal == signal.SIGKILL:
-        return "Killed"
-    return "Completed" if ended.code == 0 else "Error"

@@ -24,6 +24,7 @@ from meshtest_envoy.pods.order import Order
 
 if TYPE_CHECKING:
     from meshtest_envoy.pods.app_metrics import AppMetrics
+    from meshtest_envoy.pods.limits import Limits
     from meshtest_envoy.pods.telling import Teller
 
 ATTEMPTS_KEPT = 1000
@@ -32,6 +33,7 @@ _SET_HEADER = "x-echo-set-header"
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _NO_WISH = Wish()
+_WRONG = _encode({"content": "not what was asked for"}).encode()
 
 
 class Answer(NamedTuple):
@@ -73,6 +75,16 @@ class Service:
         self.draining = False
         self.connections: set[Drains] = set()
         self._metrics = _metrics(order)
+        self._limits: Limits | None = None
+        if behave.leak is not None or behave.capacity is not None:
+            from meshtest_envoy.pods.limits import Limits
+
+            self._limits = Limits(behave)
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Headers that no answer has."""
+        return self._behave.lose_headers
 
     @property
     def ready(self) -> bool:
@@ -149,11 +161,20 @@ class Service:
         dropped = self._behave.drop_headers
         headers = passed_on(request.headers | trace, dropped) if self._behave.propagate else {}
         made: list[dict[str, Any]] = []
-        for call in () if _is_probe(request) else self._behave.calls:
-            made.append(await self._caller.make(call, headers))
+        for call in () if _is_probe(request) else self._behave.calls * self._behave.calls_times:
+            made.append(await self._call(call, headers))
             if self._behave.calls_required and (why := failed(made[-1])):
                 return Answer(502, self._body(request, calls=made, error=why))
         return Answer(200, self._body(request, calls=made))
+
+    async def _call(self, call: str, headers: dict[str, str]) -> dict[str, Any]:
+        """Made again where it failed, as often as the behaviour says: this is what overloads a service that is ill."""
+        made = await self._caller.make(call, headers)
+        for attempt in range(self._behave.calls_retries):
+            if not failed(made):
+                break
+            made = await self._caller.make(call, headers) | {"attempts": attempt + 2}
+        return made
 
     def _wish(self, request: Request) -> Wish:
         wish = behaviour.wish(request.target) if "?" in request.target else _NO_WISH
@@ -168,15 +189,26 @@ class Service:
         if _is_probe(request):
             return 0.0, 200
         self._count()
-        wait, errors, total = self._behave.delay, self._behave.errors, 100.0 if self._behave.errors else None
-        if wish.delay is not None:
-            wait = wish.delay
-        if wish.codes is not None:
-            errors, total = wish.codes, None
-        seconds = wait.at(self._chance("delay", request)) if wait.seconds or wait.spread else 0.0
+        if self._limits is not None and not self._limits.take():
+            return 0.0, 503
+        seconds = self._delay(request, wish)
         if wish.fail_first and self._attempt(request, wish.uuid) <= wish.fail_first:
             return seconds, wish.fail_status
-        return seconds, behaviour.pick(errors, self._chance("errors", request), total) if errors else 200
+        if wish.codes is not None:
+            return seconds, behaviour.pick(wish.codes, self._chance("errors", request))
+        for errors in self._behave.errors:
+            if errors.fit(request.target, request.headers):
+                return seconds, behaviour.pick(errors.statuses, self._chance("errors", request), 100.0)
+        return seconds, 200
+
+    def _delay(self, request: Request, wish: Wish) -> float:
+        """The sum of the delays that this request falls under."""
+        total = 0.0
+        for number, one in enumerate(self._behave.delays if wish.delay is None else (wish.delay,)):
+            place = str(number or "")
+            if one.percent >= 100 or 100 * self._chance(f"slow{place}", request) < one.percent:
+                total += one.at(self._chance(f"delay{place}", request))
+        return total
 
     def _attempt(self, request: Request, uuid: str) -> int:
         """The proxy's count if it tells, since a retry may go to another pod; else our own."""
@@ -211,6 +243,8 @@ class Service:
         print(_encode(told), flush=True)  # noqa: T201
 
     def _body(self, request: Request, *, calls: list[dict[str, Any]] | None = None, error: str = "") -> bytes:
+        if self._behave.wrong_content and not error and self._is_wrong(request):
+            return _WRONG
         body = {
             **self._who,
             "protocol": request.protocol,
@@ -224,6 +258,9 @@ class Service:
             "tls": request.tls,
         }
         return _bytes(body | {"error": error} if error else body)
+
+    def _is_wrong(self, request: Request) -> bool:
+        return not _is_probe(request) and 100 * self._chance("content", request) < self._behave.wrong_content
 
 
 def _metrics(order: Order) -> AppMetrics | None:

@@ -86,7 +86,8 @@ class PodEvent:
     restarted    pid, ports, count             after exited with final=False
 
     Reasons of `exited`: Completed (code 0), Error, Killed (by the kubelet: liveness, or the grace period was over),
-    CrashLoopBackOff, AddressInUse (restarted on other ports), InternalError. Helpers tell `exited` only.
+    OOMKilled (a stand-in that leaks), CrashLoopBackOff, AddressInUse (restarted on other ports), InternalError.
+    Helpers tell `exited` only.
     """
 
     at_ns: int

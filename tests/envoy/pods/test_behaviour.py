@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 from meshtest_envoy.pods.behaviour import (
     BadAnnotation,
     Behaviour,
     Delay,
+    Errors,
+    Leak,
     Wish,
     Work,
     chance,
@@ -31,10 +35,16 @@ def test_every_annotation_of_the_table() -> None:
     assert annotated(
         calls="http://a:1/x, http://b:2\nhttp://c",
         calls_required="false",
-        delay="20ms±5ms",
-        errors="503:10,500:0.5%",
+        calls_times="10",
+        calls_retries="3",
+        delay="20ms±5ms; 80ms 2%",
+        errors="503:100 path=/checkout; 500:50 header=X-Plan:gold; 503:10,500:0.5%",
+        capacity="100rps",
         ready_after="300ms",
         crash_after="100",
+        leak="256Ki of 16Mi",
+        wrong_content="10%",
+        lose_headers="content-type, X-A",
         drain="abrupt",
         propagate="false",
         drop_headers="traceparent, X-B3-TraceId",
@@ -42,10 +52,20 @@ def test_every_annotation_of_the_table() -> None:
     ) == Behaviour(
         calls=("http://a:1/x", "http://b:2", "http://c"),
         calls_required=False,
-        delay=Delay(0.02, 0.005),
-        errors=((503, 10.0), (500, 0.5)),
+        calls_times=10,
+        calls_retries=3,
+        delays=(Delay(0.02, 0.005), Delay(0.08, 0.0, 2.0)),
+        errors=(
+            Errors(((503, 100.0),), "/checkout"),
+            Errors(((500, 50.0),), "", "x-plan", "gold"),
+            Errors(((503, 10.0), (500, 0.5))),
+        ),
+        capacity=100.0,
         ready_after=0.3,
         crash_after=100,
+        leak=Leak(256 * 1024, 16 * 1024**2),
+        wrong_content=10.0,
+        lose_headers=("content-type", "x-a"),
         drain="abrupt",
         propagate=False,
         drop_headers=("traceparent", "x-b3-traceid"),
@@ -103,7 +123,22 @@ def test_calls_of_the_settings_count_without_an_annotation() -> None:
         ("errors", "often", "'often' is not STATUS:WEIGHT, as in 503:10"),
         ("errors", "503:60,500:41", "adds up to more than 100 percent"),
         ("errors", "99:1", "statuses from 200 to 599"),
+        ("errors", "503:10 at=/a", "'at=/a' is none of path=/PATH, header=NAME, header=NAME:VALUE"),
+        ("errors", "503:10 path=a", "'path=a' is none of path=/PATH"),
+        ("errors", "503:10; 99:1", "statuses from 200 to 599"),
+        ("errors", "503:nan", "weights from 0"),
+        ("delay", "80ms 200%", "delay: '200%' is not a percentage from 0 to 100"),
+        ("delay", "80ms 2", "'80ms 2' is not a duration"),
+        ("ready-after", "later", "'later' is not a duration"),
         ("crash-after", "-1", "not a number of requests"),
+        ("calls-times", "x", "calls-times: 'x' is not a number of calls"),
+        ("calls-retries", "²", "is not a number of calls"),
+        ("capacity", "100", "'100' is not a number of requests a second, as 100rps"),
+        ("capacity", "0rps", "is not a number of requests a second"),
+        ("leak", "256Ki", "'256Ki' is not SIZE of LIMIT, as 256Ki of 16Mi, with a limit up to 256Mi"),
+        ("leak", "1Mi of 1024Mi", "with a limit up to 256Mi"),
+        ("leak", "2Mi of 1Mi", "is not SIZE of LIMIT"),
+        ("wrong-content", "all", "'all' is not a percentage from 0 to 100"),
         ("spans", "redis", "'redis' is not NAME DURATION"),
         ("spans", "redis GET 5", "is not NAME DURATION"),
         ("spans", "redis GET 5ms error:1.2.3", "is not NAME DURATION"),
@@ -143,4 +178,25 @@ def test_another_seed_request_or_purpose_is_another_chance() -> None:
 
 
 def test_a_status_alone_is_one_percent() -> None:
-    assert annotated(errors="503").errors == ((503, 1.0),)
+    assert annotated(errors="503").errors == (Errors(((503, 1.0),)),)
+
+
+def test_errors_of_one_path_are_those_below_it_too_and_no_others() -> None:
+    errors = Errors((), path="/checkout")
+    fitting = [
+        path for path in ("/checkout", "/checkout/2?x", "/checkout?x=/", "/checkouts", "/") if errors.fit(path, {})
+    ]
+    assert fitting == ["/checkout", "/checkout/2?x", "/checkout?x=/"]
+    assert Errors((), path="/").fit("/any", {})
+    assert not errors.fit("", {}), "a connection of TCP has no path"
+
+
+def test_errors_of_one_header_ask_for_its_value_if_one_is_given() -> None:
+    one, some = Errors((), header="x-plan", value="gold"), Errors((), header="x-plan")
+    sent: list[dict[str, str]] = [{"x-plan": "gold"}, {"x-plan": "free"}, {}]
+    assert [one.fit("/", headers) for headers in sent] == [True, False, False]
+    assert [some.fit("/", headers) for headers in sent] == [True, True, False]
+
+
+def test_a_pod_may_never_be_ready() -> None:
+    assert annotated(ready_after="never").ready_after == inf

@@ -93,6 +93,12 @@ class TestHttp2:
         empty = put(port, "http://web/?codes=204", protocol="http2")
         assert (empty.status, empty.body, empty.header("content-length")) == (204, b"", "")
 
+    def test_a_header_is_lost_and_content_wrong_as_in_http1(self, pod: Callable[..., dict[int, int]]) -> None:
+        port = pod(lose_headers="content-type, x-a", wrong_content="100")[H2C]
+        reply = put(port, "http://web/?headers=x-a:1,x-b:2", protocol="http2")
+        assert [reply.header(name) for name in ("content-type", "x-a", "x-b")] == ["", "", "2"]
+        assert reply.json == {"content": "not what was asked for"}
+
     def test_a_slow_stream_holds_up_no_other_of_its_connection(
         self, pod: Callable[..., dict[int, int]], converse: Converse
     ) -> None:
@@ -123,6 +129,12 @@ class TestGrpc:
         reply = put(pod(errors=f"{http}:100")[GRPC], "grpc://web/a.B/C")
         assert (reply.status, reply.grpc_status, reply.messages) == (200, grpc, ())
         assert str(http) in reply.grpc_message
+
+    def test_one_method_may_fail_and_a_message_may_be_wrong(self, pod: Callable[..., dict[int, int]]) -> None:
+        port = pod(errors="503:100 path=/shop.Cart", wrong_content="100", lose_headers="content-type")[GRPC]
+        assert put(port, "grpc://web/shop.Cart/Add").grpc_status == 14
+        other = put(port, "grpc://web/shop.Carts/Add")
+        assert (other.grpc_status, other.json) == (0, {"content": "not what was asked for"})
 
     def test_a_delay_is_waited(self, pod: Callable[..., dict[int, int]]) -> None:
         assert put(pod(delay="60ms")[GRPC], "grpc://web/a.B/C").seconds >= 0.06

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -161,6 +162,71 @@ def test_it_crashes_after_so_many_requests_and_comes_back(mesh: Watched, connect
     assert connect(port).get().answer()[0] == 200, "on the same port, as a pod keeps its IP"
 
 
+def test_errors_may_be_of_one_path_or_one_header_only(stand_in: Callable[..., Wire]) -> None:
+    wire = stand_in(errors="503:100 path=/checkout; 500:100 header=x-plan:gold")
+    asked: list[tuple[str, dict[str, str]]] = [
+        ("/", {}), ("/checkout?x=1", {}), ("/checkouts", {}), ("/", {"x_plan": "gold"}), ("/", {"x_plan": "free"}),
+    ]  # fmt: skip
+    assert [wire.get(path, **headers).answer()[0] for path, headers in asked] == [200, 503, 200, 500, 200]
+
+
+def test_a_part_of_the_answers_may_be_slow(stand_in: Callable[..., Wire]) -> None:
+    wire = stand_in(delay="0ms; 30ms 25%")
+    slow = 0
+    for number in range(20):
+        began = time.perf_counter()
+        assert wire.get(x_meshtest_id=f"load-{number}").answer()[0] == 200
+        slow += time.perf_counter() - began >= 0.03
+    assert slow >= 1, "a machine under load makes more of them slow, never fewer"
+
+
+def test_an_answer_may_be_wrong_and_still_200(stand_in: Callable[..., Wire]) -> None:
+    wire = stand_in(wrong_content="100", errors="503:100 path=/fails")
+    assert wire.get().answer()[::2] == (200, {"content": "not what was asked for"})
+    assert wire.get("/fails").answer()[2]["error"], "a failure is told as ever"
+    assert wire.get(user_agent="kube-probe/1.30").answer()[2]["service"] == "web"
+
+
+def test_an_answer_may_lack_headers_whoever_asked_for_them(stand_in: Callable[..., Wire]) -> None:
+    wire = stand_in(lose_headers="content-type, x-a")
+    headers = wire.get("/?headers=x-a:1,x-b:2").answer()[1]
+    assert ("content-type" in headers, "x-a" in headers, headers["x-b"]) == (False, False, "2")
+
+
+def test_a_leak_grows_until_the_process_is_killed_as_by_the_kernel(mesh: Watched, connect: Connect) -> None:
+    started = mesh.ready(annotations=annotated(leak="1024Ki of 16Mi"))
+    wire = connect(started.ports[8080])
+    before = _resident(started.pid)
+    assert [wire.get().answer()[0] for _ in range(16)] == [200] * 16
+    assert _resident(started.pid) - before >= 15 * 1024**2, "the memory is real"
+    assert wire.get().is_cut()
+    killed = mesh.wait("web-0", "exited").detail
+    assert (killed["code"], killed["reason"], killed["restart_in"]) == (137, "OOMKilled", 0.0)
+    assert killed["log"] == ["leak: over 16777216 bytes after 16 requests"]
+    mesh.wait("web-0", "ready", nth=2)
+
+
+def test_what_is_over_its_capacity_is_refused_and_probes_are_not_counted(stand_in: Callable[..., Wire]) -> None:
+    wire = stand_in(capacity="0.001rps")
+    assert [wire.get(user_agent="kube-probe/1.30").answer()[0] for _ in range(3)] == [200] * 3
+    assert [wire.get().answer()[0] for _ in range(3)] == [200, 503, 503]
+
+
+def test_a_service_may_call_another_far_too_often(mesh: Watched, connect: Connect) -> None:
+    port = mesh.ready("db-0", annotations=annotated(errors="503:100 path=/ill")).ports[8080]
+    calls = annotated(calls=f"http://127.0.0.1:{port}/", calls_times="5")
+    assert len(connect(mesh.ready("many-0", annotations=calls).ports[8080]).get().answer()[2]["calls"]) == 5
+    again = annotated(calls=f"http://127.0.0.1:{port}/ill", calls_retries="3")
+    status, _, told = connect(mesh.ready("again-0", annotations=again).ports[8080]).get().answer()
+    assert (status, told["calls"][0]["status"], told["calls"][0]["attempts"]) == (502, 503, 4)
+
+
+def test_a_pod_that_is_never_ready_fails_every_request_and_probe(mesh: Watched, connect: Connect) -> None:
+    wire = connect(mesh.start(annotations=annotated(ready_after="never")).ports[8080])
+    assert wire.get().answer()[0] == 503
+    assert wire.get(user_agent="kube-probe/1.30").answer()[0] == 503
+
+
 def test_a_bad_annotation_is_told_when_the_pod_starts(mesh: Watched) -> None:
     with pytest.raises(ProcessFailed, match=r"pod web-0: annotation meshtest.dev/drain: 'slow' is none of graceful"):
         mesh.start(annotations=annotated(drain="slow"))
@@ -177,3 +243,9 @@ def test_a_hundred_connections_at_once(mesh: Watched, connect: Connect, tmp_path
     port = mesh.ready(annotations=annotated(delay="20ms")).ports[8080]
     wires = [connect(port).get(f"/{n}") for n in range(100)]
     assert [wire.answer()[2]["path"] for wire in wires] == [f"/{n}" for n in range(100)]
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory that the process has in use."""
+    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+    return int(pages) * resource.getpagesize()

@@ -1,0 +1,140 @@
+"""What is rehearsed: the Canary among the manifests, and stand-ins for what it names and the manifests have not got.
+
+Pure. Not here: the objects that Flagger makes (rollouts/canary/objects).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from meshtest.errors import UsageError
+from meshtest.lib.words import listed, nearest
+from meshtest.model.document import Document, Documents
+from meshtest.rollouts.canary import reading
+from meshtest.rollouts.canary.routers import GATEWAY_API, family
+from meshtest.rollouts.canary.spec import Canary
+
+DEPLOYMENT = "apps/Deployment"
+ISTIO_GATEWAY = "networking.istio.io/Gateway"
+HTTP_GATEWAY = "gateway.networking.k8s.io/Gateway"
+IMAGE = "stand-in"
+REHEARSED = ("istio", "linkerd", "gatewayapi", "kubernetes")
+"""The routes of others are not made here."""
+
+
+def canary_of(documents: Documents, name: str, provider: str) -> Canary:
+    """The one that is meant: by `name` or `name.namespace`, or the only one."""
+    found = documents.of(reading.KIND)
+    chosen = [d for d in found if name in ("", d.name, f"{d.name}.{d.namespace}")]
+    if len(chosen) != 1:
+        raise UsageError(_which(name, found, chosen))
+    canary = reading.of(chosen[0], provider=provider or reading.DEFAULT_PROVIDER)
+    _check(canary, chosen[0])
+    return canary
+
+
+def _which(name: str, found: list[Document], chosen: list[Document]) -> str:
+    names = [f"{d.name}.{d.namespace}" for d in found]
+    if not found:
+        return "the manifests hold no Canary of flagger.app; name the file that does"
+    if not chosen:
+        hint = nearest(name, names)
+        meant = f" (did you mean {hint!r}?)" if hint else ""
+        return f"no Canary {name!r}; there are: {listed(names)}{meant}"
+    return f"{len(chosen)} Canaries: {listed(names)}; choose one with --canary NAME (or name=)"
+
+
+def _check(canary: Canary, document: Document) -> None:
+    if canary.kind != "Deployment":
+        where = document.where("spec", "targetRef", "kind")
+        raise UsageError(f"{where}: a target of kind {canary.kind} is not rehearsed, a Deployment is")
+    if family(canary.provider) not in REHEARSED:
+        where = document.where("spec", "provider")
+        raise UsageError(f"{where}: provider {canary.provider!r} is not rehearsed; these are: {listed(REHEARSED)}")
+    if canary.suspend:
+        raise UsageError(f"{document.where('spec', 'suspend')}: this Canary is suspended, nothing would ever happen")
+
+
+def target_document(canary: Canary, documents: Documents) -> Document:
+    """Its Deployment, which is there (see furnished)."""
+    (found,) = _named(documents, DEPLOYMENT, canary.namespace, canary.target)
+    return found
+
+
+def furnished(canary: Canary, documents: Documents) -> tuple[Documents, tuple[str, ...]]:
+    """With stand-ins for the target and the gateways that are missing, and a sentence for each."""
+    made = [*_deployments(canary, documents), *_gateways(canary, documents)]
+    notes = tuple(said for _, said in made)
+    return documents.apply(Document(data, "<stand-in>") for data, _ in made), notes
+
+
+def _named(documents: Documents, kind: str, namespace: str, name: str) -> list[Document]:
+    return [d for d in documents.of(kind) if (d.namespace, d.name) == (namespace, name)]
+
+
+Made = tuple[dict[str, Any], str]
+
+
+def _deployments(canary: Canary, documents: Documents) -> Iterator[Made]:
+    if not _named(documents, DEPLOYMENT, canary.namespace, canary.target):
+        said = f"the manifests have no Deployment {canary.workload}: one pod of the stand-in takes its place"
+        yield _deployment(canary), said
+
+
+def _deployment(canary: Canary) -> dict[str, Any]:
+    service = canary.service
+    wanted = service.target_port or service.port
+    port = {"name": wanted, "containerPort": 8080} if isinstance(wanted, str) else {"containerPort": wanted}
+    labels = {"app": canary.target}
+    container = {"name": canary.target, "image": f"{IMAGE}:v1", "ports": [port]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": canary.target, "namespace": canary.namespace},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+def _gateways(canary: Canary, documents: Documents) -> Iterator[Made]:
+    for kind, namespace, name in dict.fromkeys(_wanted_gateways(canary)):
+        if not _named(documents, kind, namespace, name):
+            said = f"the manifests have no Gateway {namespace}/{name}: one for HTTP at port 80 takes its place"
+            yield _gateway(kind, namespace, name), said
+
+
+def _wanted_gateways(canary: Canary) -> Iterator[tuple[str, str, str]]:
+    service = canary.service
+    if family(canary.provider) == GATEWAY_API:
+        for reference in service.gateway_refs:
+            if reference.get("kind", "Gateway") == "Gateway":
+                yield HTTP_GATEWAY, str(reference.get("namespace") or canary.namespace), str(reference.get("name"))
+    elif family(canary.provider) == "istio":
+        for named in service.gateways:
+            if named != "mesh":
+                yield _istio_gateway(named, canary.namespace)
+
+
+def _istio_gateway(named: str, namespace: str) -> tuple[str, str, str]:
+    """`namespace/name`, `name`, or the old `name.namespace.svc.cluster.local`."""
+    before, slash, name = named.rpartition("/")
+    if slash:
+        return ISTIO_GATEWAY, namespace if before == "." else before, name
+    name, _, domain = named.partition(".")
+    return ISTIO_GATEWAY, domain.partition(".")[0] or namespace, name
+
+
+def _gateway(kind: str, namespace: str, name: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace}
+    if kind == ISTIO_GATEWAY:
+        server = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}
+        spec: dict[str, Any] = {"selector": {"istio": "ingressgateway"}, "servers": [server]}
+        return {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": metadata, "spec": spec}
+    everywhere = {"namespaces": {"from": "All"}}
+    listener = {"name": "http", "port": 80, "protocol": "HTTP", "allowedRoutes": everywhere}
+    spec = {"gatewayClassName": "stand-in", "listeners": [listener]}
+    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": metadata, "spec": spec}

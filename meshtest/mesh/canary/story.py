@@ -1,0 +1,121 @@
+"""What happened in a rehearsal, tick by tick, and the sentences that sum it up. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from meshtest.checks.canary_users import Met
+from meshtest.mesh.canary.clock import Clock
+from meshtest.mesh.canary.world import World
+from meshtest.model.rehearsal import Ending, Rehearsal, TickRow
+from meshtest.rollouts.canary import State, Tick
+from meshtest.rollouts.canary.spec import Canary
+from meshtest.rollouts.canary.state import Phase
+from meshtest.rollouts.canary.steps import Scale, Who
+from meshtest.rollouts.canary.surprises import SURPRISES
+
+STUCK = ("FL09", "FL10", "FL28", "FL53")
+"""Surprises after which nothing moves any more."""
+CONSEQUENCES = ("Canary failed! ", "Rolling back ", "Rollback check ")
+"""How the events begin that tell what was done, not why."""
+
+
+class Story:
+    """Of one run."""
+
+    def __init__(self, canary: Canary, speed: float, notes: Sequence[str]) -> None:
+        self._canary, self._speed = canary, speed
+        self._notes = dict.fromkeys(notes)
+        self.revision = ""
+        self.ending: Ending | None = None
+        """None: it was interrupted."""
+        self.rows: list[TickRow] = []
+        self._slot = 0
+        self._last: Tick | None = None
+        self._why = ""
+        """The last objection."""
+
+    def add(self, number: int, at: float, clock: Clock, ticked: Tick, world: World) -> TickRow:
+        state, status = ticked.state, ticked.state.status
+        row = TickRow(
+            number=number,
+            at=round(at, 4),
+            after=clock.slot * clock.interval,
+            phase=str(state.phase),
+            weight=status.weight,
+            routes=str(state.routes or ""),
+            failed_checks=status.failed_checks,
+            iterations=status.iterations,
+            events=tuple(map(str, ticked.events)),
+            hooks=tuple(world.called),
+            metrics=tuple(world.measured),
+            surprises=ticked.surprises,
+        )
+        self.rows.append(row)
+        self._slot, self._last = clock.slot, ticked
+        self._note(row, ticked, clock)
+        return row
+
+    def _note(self, row: TickRow, ticked: Tick, clock: Clock) -> None:
+        for event in ticked.events:
+            if event.warning and not event.message.startswith(CONSEQUENCES):
+                self._why = event.message
+        for called in row.hooks:
+            if called.answered_by == "assumed":
+                self._notes.setdefault(f"hook {called.name!r} was not called: {called.reason}")
+        if clock.missed:
+            late = f"tick {row.number} took longer than its slot of {clock.interval / clock.speed:.2g} s"
+            self._notes.setdefault(f"{late}: {clock.missed} went by; rehearse at a lower --speed")
+
+    def waits_for(self, state: State) -> Who | None:
+        """Whose pods are all that the next tick waits for."""
+        if state.phase is Phase.FINALISING or (
+            state.phase is Phase.PROMOTING and not self._canary.analysis.promotion_step
+        ):
+            return Who.PRIMARY
+        started = self._last is not None and any(
+            isinstance(deed, Scale) and deed.replicas for deed in self._last.actions
+        )
+        return Who.CANARY if started and state.phase is Phase.PROGRESSING else None
+
+    def rehearsal(self, met: Met) -> Rehearsal:
+        analysis = self._canary.analysis
+        return Rehearsal(
+            canary=self._canary.full_name,
+            strategy=str(analysis.strategy),
+            provider=self._canary.provider,
+            revision=self.revision,
+            ending=self.ending or "not finished",
+            reason=self._reason,
+            speed=self._speed,
+            interval=analysis.interval,
+            intervals=self._slot,
+            ticks=tuple(self.rows),
+            requests=met.requests,
+            failed=met.failed,
+            exposed=met.exposed,
+            exposed_failed=met.exposed_failed,
+            notes=tuple(self._notes),
+        )
+
+    @property
+    def _reason(self) -> str:
+        if self.ending == "promoted":
+            return ""
+        if self.ending == "rolled back":
+            return self._why or self._last_warning
+        if self.ending is None:
+            return "it was interrupted"
+        last = self.rows[-1] if self.rows else None
+        stuck = [code for code in (last.surprises if last else ()) if code in STUCK]
+        if stuck:
+            return f"it never will be: {SURPRISES[stuck[0]].says} ({stuck[0]})"
+        if last is None:
+            return "no tick came"
+        where = f"still {last.phase} at weight {last.weight} after {len(self.rows)} ticks"
+        return f"{where}: {self._why}" if self._why else where
+
+    @property
+    def _last_warning(self) -> str:
+        warnings = [event for row in self.rows for event in row.events if event.startswith("Warning ")]
+        return warnings[-1].removeprefix("Warning ") if warnings else ""

@@ -1,0 +1,241 @@
+"""Performs what a tick asks, does and says on a mesh: the Kubernetes, the hooks and the metrics that Flagger has.
+
+    IsReady                    the pods as they are (rolled.py), judged by Flagger's rules (rollouts/canary/readiness)
+    CreatePrimary ... Promote  documents by rollouts/canary/objects, into force as one change of the mesh
+    CallHook                   hooks.py; the load tests among them are sent by us (traffic.py)
+    Measure, MetricsOnline     measures.py
+
+A change returns when every proxy has it; pods come and go by themselves, so that Flagger's rules and deadlines decide.
+What a cluster would refuse, or a proxy does, is thrown into the tick, and becomes the event that Flagger would write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+from meshtest.errors import ConfigRejected, ManifestError
+from meshtest.mesh.canary.clock import Clock
+from meshtest.mesh.canary.rolled import Rolled
+from meshtest.mesh.canary.traffic import Users
+from meshtest.mesh.faults import COUNTERS, described
+from meshtest.model.document import Documents
+from meshtest.model.rehearsal import Called, Measured
+from meshtest.model.route import Fault
+from meshtest.rollouts.canary import affinity, objects, readiness, routers
+from meshtest.rollouts.canary.observations import Target
+from meshtest.rollouts.canary.replies import YES, Answer, Readiness, Reading, Reply
+from meshtest.rollouts.canary.spec import Canary, HookType
+from meshtest.rollouts.canary.state import Routes, Status
+from meshtest.rollouts.canary.steps import (
+    CallHook,
+    CreatePrimary,
+    CreateRoutes,
+    Deed,
+    IsReady,
+    Measure,
+    MetricsOnline,
+    Promote,
+    Refused,
+    Scale,
+    SetRoutes,
+    Step,
+    Who,
+)
+
+if TYPE_CHECKING:
+    from meshtest.mesh.mesh import Mesh
+
+
+class Calls(Protocol):
+    """Answers webhooks (hooks.py)."""
+
+    def call(self, step: CallHook) -> tuple[Answer, Called]: ...
+
+
+class Reads(Protocol):
+    """Answers queries (measures.py)."""
+
+    def online(self) -> Answer: ...
+    def read(self, question: Measure) -> Reading: ...
+    def measured(self, question: Measure, reading: Reading) -> Measured: ...
+
+
+class World:
+    """Of one Canary. Between ticks it is told where the rollout is (`status`)."""
+
+    def __init__(self, mesh: Mesh, canary: Canary, clock: Clock) -> None:
+        self._mesh, self.canary, self._clock = mesh, canary, clock
+        target, primary = (f"{canary.namespace}/{name}" for name in (canary.target, f"{canary.target}-primary"))
+        self.rolled = {Who.CANARY: Rolled(mesh, target, clock), Who.PRIMARY: Rolled(mesh, primary, clock)}
+        self.users: Users | None = None
+        """Those of the present run."""
+        self.status = Status()
+        self.called: list[Called] = []
+        self.measured: list[Measured] = []
+        self.names: dict[str, str] = {}
+        """What a revision is called by people, by Target.revision."""
+        self._fault: Fault | None = None
+        """What the new revision does wrong, wherever it runs."""
+        self._promoted = ""
+        self._told: set[str] = set()
+
+    def open(self, hooks: Calls, measures: Reads) -> None:
+        """Before the first tick."""
+        self._hooks, self._measures = hooks, measures
+
+    # ---- what is there
+
+    @property
+    def target(self) -> Target:
+        return objects.target_of(self.canary, self._mesh.documents)
+
+    def look(self) -> None:
+        """Pods come and go between ticks."""
+        for rolled in self.rolled.values():
+            rolled.look()
+
+    def ready(self, who: Who) -> bool:
+        return not self._readiness(who).error
+
+    def begin_tick(self, status: Status) -> None:
+        self.status = status
+        self.called, self.measured = [], []
+        self._spread_fault()
+
+    # ---- steps
+
+    def perform(self, step: Step) -> Reply:
+        match step:
+            case IsReady(who=who):
+                return self._readiness(who)
+            case CallHook():
+                return self._call(step)
+            case Measure():
+                return self._measure(step)
+            case MetricsOnline():
+                return self._measures.online()
+            case CreatePrimary() | CreateRoutes() | SetRoutes() | Scale() | Promote():
+                self._do(step)
+        return None
+
+    def _readiness(self, who: Who) -> Readiness:
+        return readiness.of(self.canary, who, self.rolled[who].look())
+
+    def _call(self, step: CallHook) -> Answer:
+        hook = step.hook
+        if self.users is not None and self.users.is_load_test(hook.name):
+            self.users.called(hook.name)
+            answer, called = (
+                YES,
+                Called(name=hook.name, type=hook.type, url=hook.url, ok=True, reason="load is sent here"),
+            )
+        else:
+            answer, called = self._hooks.call(step)
+        if hook.type is not HookType.EVENT:  # these are told of each event, and object to nothing
+            self.called.append(called)
+        return answer
+
+    def _measure(self, step: Measure) -> Reading:
+        reading = self._measures.read(step)
+        self.measured.append(self._measures.measured(step, reading))
+        return reading
+
+    # ---- deeds
+
+    def _do(self, deed: Deed) -> None:
+        canary = self.canary
+        match deed:
+            case CreatePrimary():
+                self._change(lambda found: objects.created(canary, found), f"make the primary of {canary.full_name}")
+                self._know(Who.PRIMARY, self.target.revision)
+            case CreateRoutes(routes=routes):
+                self._route(routes, f"take over the service of {canary.full_name}")
+            case SetRoutes(routes=routes):
+                self._route(routes, f"route {canary.full_name} {routes}")
+            case Scale(replicas=replicas):
+                reason = f"scale {canary.workload} to {replicas}"
+                self._change(lambda found: objects.scaled(canary, found, replicas), reason)
+            case Promote():
+                self._change(lambda found: objects.promoted(canary, found), f"promote {canary.workload}")
+                self._know(Who.PRIMARY, deed.revision)
+                self._promoted = deed.revision
+                self._mesh.record("canary.promoted", canary.full_name, revision=self.name(deed.revision))
+        self.look()
+
+    def _route(self, routes: Routes, reason: str) -> None:
+        cookies = self.canary.analysis.affinity
+        if cookies and routers.keeps_sessions(self.canary):
+            self.status = affinity.after(self.status, self.canary, cookies, routes)
+        self._change(lambda found: objects.routed(self.canary, found, routes, self.status), reason)
+
+    def _change(self, edit: Callable[[Documents], Documents], reason: str) -> None:
+        try:
+            self._mesh.begin(edit(self._mesh.documents), reason)
+        except (ConfigRejected, ManifestError) as error:
+            raise Refused(str(error)) from None
+
+    # ---- revisions
+
+    def adopt(self) -> None:
+        """What is deployed before Flagger comes."""
+        self.names[self.target.revision] = objects.label_of(self.canary, self._mesh.documents)
+        self._know(Who.CANARY, self.target.revision)
+
+    def roll(self, documents: Documents, name: str) -> str:
+        """A user applies the target anew; returns the name. How many of its pods there are is Flagger's business."""
+        before = self._mesh.documents
+        workload = self.rolled[Who.CANARY].workload
+        replicas = workload.replicas if workload else 0
+        self._mesh.begin(objects.scaled(self.canary, before.apply(documents), replicas), f"apply {name}")
+        others = {known for revision, known in self.names.items() if revision != self.target.revision}
+        while name in others:
+            name += "'"
+        self.names[self.target.revision] = name
+        self._know(Who.CANARY, self.target.revision)
+        self.look()
+        return name
+
+    def name(self, revision: str) -> str:
+        return self.names.get(revision, revision)
+
+    def _know(self, who: Who, revision: str) -> None:
+        """Pods of what is wanted now are of this revision."""
+        workload = self.rolled[who].workload
+        if workload is not None and workload.template_hash not in self._told:
+            self._told.add(workload.template_hash)
+            self._mesh.record("canary.revision", template=workload.template_hash, revision=self.name(revision))
+
+    # ---- its fault
+
+    @contextlib.contextmanager
+    def broken(self, fault: Fault) -> Iterator[None]:
+        """The new revision does this wrong, with the evidence that it did."""
+        before, subject = self._mesh.provider.counters(COUNTERS), f"{self.canary.target}, new revision"
+        self._mesh.record("fault.start", subject, fault=described(fault, {}))
+        self._fault = fault
+        self._spread_fault()
+        try:
+            yield
+        finally:
+            self._fault = None
+            self._set_faults({})
+            now = self._mesh.provider.counters(COUNTERS)
+            grown = {name: count - before.get(name, 0) for name, count in now.items() if "inbound_" in name}
+            self._mesh.record("fault.end", subject, evidence={name: count for name, count in grown.items() if count})
+
+    def _spread_fault(self) -> None:
+        """It is where the new revision is: with the canary, and with the primary once it has been rolled."""
+        if self._fault is None:
+            return
+        broken = {self.rolled[Who.CANARY].key}
+        if self._promoted == self.target.revision and self.ready(Who.PRIMARY):
+            broken.add(self.rolled[Who.PRIMARY].key)
+        self._set_faults(dict.fromkeys(broken, self._fault))
+
+    def _set_faults(self, faults: dict[str, Fault]) -> None:
+        ours = {rolled.key for rolled in self.rolled.values()}
+        others = {name: fault for name, fault in self._mesh.topology.faults.items() if name not in ours}
+        if {**others, **faults} != self._mesh.topology.faults:
+            self._mesh.begin(self._mesh.documents, "faults of the new revision", faults={**others, **faults})
