@@ -10,7 +10,9 @@
     gates.py      open until the revision changes
     answers.py    from a state to the status and the line that Flagger shows
     app.py        the routes (Starlette); auth.py who may ask; page.py for people; openapi.py for programs
-    client.py     how Flagger itself calls a webhook: retries, time-outs, which status is a yes
+    client.py     how Flagger itself calls a webhook: retries, time-outs, which status is a yes; wire.py is one attempt
+    effects.py    what Flagger does after an answer; check.py calls somebody's hook in every way
+    snippets.py   YAML of a suite for a Canary and for Argo; embedded.py an endpoint for a rehearsal
 
 A suite runs in a process of its own; nothing of a payload reaches a shell or a path. Starlette and uvicorn come with
 `meshtest[webhook]` and are imported where they are used.
