@@ -79,7 +79,7 @@ class Endpoint:
 
     def approve(self, canary: str) -> None:
         """A person opens the gate."""
-        assert Caller().call(f"{self.url}/gate/open", {"name": canary, "namespace": "test"}, retries=5).ok
+        assert Caller().call(f"{self.url}/gate/open", {"name": canary, "namespace": "test"}, retries=8).ok
 
     def runs(self, canary: str) -> Mapping[str, str]:
         """The state of each suite's latest run."""
