@@ -22,4 +22,4 @@ def find() -> str:
     beside = shutil.which("k6", path=str(Path(sys.executable).parent))
     if found := beside or shutil.which("k6"):
         return found
-    raise UsageError(f"k6 scripts need the program k6, which is not installed: {INSTALL}")
+    raise UsageError(f"a script of k6 needs the program k6, which is not installed: {INSTALL}")

@@ -27,6 +27,8 @@ FAST_INTERVAL = 5.0
 """Seconds of a fast clock; what Flagger's charts set (charts/flagger: scrape_interval)."""
 SPARE = 9.0
 """Times as long as a scrape took, nothing is scraped: on a fast clock that may be more than its interval."""
+SLOW_INTERVAL = 15.0
+"""Seconds of a fast clock, after which it scrapes whatever that costs: a rate over a minute needs two samples in it."""
 TIMEOUT = 10.0
 """Seconds for a target to answer, as by default there."""
 JOB = "meshtest"
@@ -102,7 +104,8 @@ class Scraper:
         if self._clock.speed == 1:
             return max(planned + INTERVAL, began)
         ended = time.monotonic()
-        return max(planned + FAST_INTERVAL / self._clock.speed, ended + SPARE * (ended - began))
+        rest = min(SPARE * (ended - began), SLOW_INTERVAL / self._clock.speed)
+        return max(planned + FAST_INTERVAL / self._clock.speed, ended + rest)
 
     def _complain(self, error: MeshtestError) -> None:
         """Once until it works again: who asks is told each time."""

@@ -14,14 +14,8 @@ WEB = "GET http://web/"
 pytestmark = pytest.mark.mesh_apply("web.yaml")
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param("HTTPRoute", marks=pytest.mark.mesh_apply("canary.yaml")),
-        pytest.param("TrafficSplit", marks=pytest.mark.mesh_apply("split.yaml")),
-    ],
-)
-def test_a_canary_takes_over_without_a_lost_request(mesh: Mesh, kind: str) -> None:
+@pytest.mark.mesh_apply("canary.yaml")
+def test_a_canary_takes_over_without_a_lost_request(mesh: Mesh) -> None:
     with mesh.load(WEB, rps=300) as load:
         load.until(requests=220)
         for share in (50, 100):
@@ -30,6 +24,16 @@ def test_a_canary_takes_over_without_a_lost_request(mesh: Mesh, kind: str) -> No
                 load.until(requests=220)
         assert load.here.versions == {"v2"}
     mesh.verify(no_downtime(), split(host="web", error=1e-6))
+
+
+@pytest.mark.mesh_apply("split.yaml")
+def test_a_traffic_split_of_smi_is_followed(mesh: Mesh) -> None:
+    shared = mesh.load(WEB, rps=150, requests=200).run()
+    mesh["web"].shift(v2=100)
+    over = mesh.load(WEB, rps=100, requests=20).run()
+    assert shared.share("v2") == mesh.about(25, error=1e-6)
+    assert over.versions == {"v2"}
+    mesh.verify(no_downtime())
 
 
 @pytest.mark.mesh_apply("retries.yaml", "failing_canary.yaml")

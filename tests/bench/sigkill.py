@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.conftest import Ground, Program
 from tests.webhook import sigkill
@@ -30,7 +31,7 @@ K6 = """\
 # stands in for k6: tells that it has begun, leaves a process behind, and passes or fails by its number
 printf '%s %s\\n' "$MESHTEST_RUN" "$MESHTEST_CANARY" >> "$BEGAN"
 setsid sleep 60 &
-sleep 0.2
+sleep "$((${MESHTEST_CANARY#c} % 5)).2"  # so that some end while others begin
 echo '{"metrics": {"iterations": {"count": 1}, "http_reqs": {"thresholds": {"count>0": false}}}}' > summary.json
 case "$MESHTEST_CANARY" in *[13579]) exit 99;; esac
 """
@@ -43,9 +44,10 @@ def main() -> None:
     began = time.monotonic()
     try:
         _suites(ground)
-        orphans = sum(_life(ground, moments) for _ in range(KILLS))
+        cut: set[Path] = set()
+        lives = [_life(ground, moments, cut) for _ in range(KILLS)]
         _last_life(ground)
-        _print(sigkill.witness(folder), orphans, time.monotonic() - began)
+        _print(sigkill.witness(folder), lives, time.monotonic() - began)
     finally:
         ground.close()
         shutil.rmtree(folder)
@@ -114,22 +116,33 @@ def _id(text: str) -> str:
     return text.split("/reports/")[1].split("/")[0]
 
 
-def _life(ground: Ground, moments: random.Random) -> int:
-    """Until a random moment; what was left running a while after its death."""
+class Life(NamedTuple):
+    running: int
+    """Runs that had begun and not ended when it was killed."""
+    orphans: int
+    """Processes that were left a while later."""
+
+
+def _life(ground: Ground, moments: random.Random, cut: set[Path]) -> Life:
+    """Until a random moment; the runs that it cuts join those that were cut before."""
     program = _serve(ground)
     client = Client(ground, program)
     client.start()
-    lines = len(sigkill.told(ground.folder)) + moments.randrange(60)
+    lines = len(sigkill.told(ground.folder)) + moments.randrange(20, 140)
     program.until(lambda: len(sigkill.told(ground.folder)) >= lines, "enough to lose")
     time.sleep(moments.random() * 0.2)
     program.process.kill()
     program.wait()
+    running = _having(ground, "begun") - _having(ground, "exit") - cut
+    cut |= running
     client.join()
-    try:
+    with contextlib.suppress(TimeoutError):
         ground.nothing_left()
-    except TimeoutError:
-        return len(ground.processes())
-    return 0
+    return Life(len(running), len(ground.processes()))
+
+
+def _having(ground: Ground, file: str) -> set[Path]:
+    return {path.parent for path in (ground.folder / "state" / "runs").glob(f"*/{file}")}
 
 
 def _last_life(ground: Ground) -> None:
@@ -156,8 +169,11 @@ def _under_way(connection: http.client.HTTPConnection) -> list[object]:
     return found
 
 
-def _print(count: sigkill.Count, orphans: int, seconds: float) -> None:
-    print(f"{KILLS} kills (seed {SEED}) under {CONCURRENT} concurrent runs, in {seconds:.0f} s")
+def _print(count: sigkill.Count, lives: list[Life], seconds: float) -> None:
+    running = sorted(life.running for life in lives)
+    orphans = sum(life.orphans for life in lives)
+    print(f"{KILLS} kills (seed {SEED}) under up to {CONCURRENT} concurrent runs, in {seconds:.0f} s")
+    print(f"  running when killed: median {running[KILLS // 2]}, most {running[-1]}")
     print(
         f"  runs accepted {count.accepted}, ended {count.ended}, of them interrupted {count.interrupted}; "
         f"verdicts told {count.verdicts}"

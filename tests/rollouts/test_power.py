@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import exp
+import itertools
+from math import exp, prod
 from typing import Any
 
 import pytest
@@ -110,6 +111,36 @@ class TestNoData:
         assert promoted(canary(bare), 50, 0.0) == 0.0
         assert promoted(canary(guarded), 50, 0.0) == pytest.approx(1.0)
         assert promoted(canary(bare), 50, 0.001) > promoted(canary(bare), 5, 0.001)
+
+
+class TestChanceOfOneCheck:
+    """Against every possibility, request by request."""
+
+    @pytest.mark.parametrize("share", [0.25, 1.0])
+    @pytest.mark.parametrize(
+        "limit",
+        [
+            Limit(metric="m", kind="errors", most=0.34, window=60),
+            Limit(metric="m", kind="errors", most=0.0, window=60),
+            Limit(metric="m", kind="errors", most=1.0, least=0.5, window=60),
+            Limit(metric="m", kind="errors", most=0.5, window=60, needs_one=True),
+            Limit(metric="m", kind="slow", most=0.5, window=60),
+        ],
+        ids=["a third", "none", "at least half", "needs one", "slow"],
+    )
+    @pytest.mark.parametrize("seen_bad", [True, False])
+    def test_it_is_the_sum_over_what_each_request_may_be(self, limit: Limit, share: float, seen_bad: bool) -> None:
+        users, rate, expected = 5, 0.3, 0.0
+        chances = {"elsewhere": 1 - share, "good": share * (1 - rate), "bad": share * rate}
+        for fates in itertools.product(chances, repeat=users):
+            bad, requests = fates.count("bad"), users - fates.count("elsewhere")
+            if limit.accepts(bad, requests) and (seen_bad or bad or not limit.needs_one):
+                expected += prod(chances[fate] for fate in fates)
+        assert passes([limit], Arrivals(users, share), rate, seen_bad=seen_bad) == pytest.approx(expected)
+
+    def test_a_fraction_of_a_request_comes_in_that_part_of_the_windows(self) -> None:
+        limit = Limit(metric="m", kind="errors", most=0.0, window=60)
+        assert passes([limit], Arrivals(2.25, 1.0), 0.5) == pytest.approx(0.75 * 0.5**2 + 0.25 * 0.5**3)
 
 
 class TestOverlap:

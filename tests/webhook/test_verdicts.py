@@ -138,6 +138,7 @@ def test_pytest_runs_a_suite_with_what_the_hook_gave(
     tmp_path: Path, state: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # those of others cost a second
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     folder = tmp_path / "suites" / "smoke"
     folder.mkdir(parents=True)
     (folder / "suite.yaml").write_text("parameters: {base-url: }\narguments: [-p, pytest_meshtest.plugin]\n")

@@ -38,11 +38,11 @@ class Origin:
         return cls(next((one for one in documents if one.key == key), NOT_THERE), canary.namespace)
 
     def made(self, api: str, name: str, body: Json, places: Mapping[Path, Path]) -> Document:
-        """An object `group/version/Kind`; `places`: nodes of it, and the nodes of the Canary that they stand for."""
+        """An object `group/version/Kind`; `places`: nodes of it, and those of the Canary that they stand for."""
         version, _, kind = api.rpartition("/")
-        metadata = {"name": name, "namespace": self.namespace, **body.pop("metadata", {})}
-        data = copied({"apiVersion": version, "kind": kind, "metadata": metadata, **body})
-        return Document(data, made_from(kind, name, self.document.file), self._lines(places))
+        metadata = {"name": name, "namespace": self.namespace, **body.get("metadata", {})}
+        data = {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": body["spec"]}
+        return Document(copied(data), made_from(kind, name, self.document.file), self._lines(places))
 
     def _lines(self, places: Mapping[Path, Path]) -> dict[Path, int]:
         found: dict[Path, int] = {(): self.document.where().line}
