@@ -15,7 +15,9 @@
     listing.py    runs for programs; page.py for people; files.py reports; numbers.py metrics; openapi.py all of it
     server.py     a socket until SIGTERM; protocol.py the limits of a request's head
     endpoint.py   what the handlers share
-    client.py     how Flagger itself calls a webhook: retries, time-outs, which status is a yes
+    client.py     how Flagger itself calls a webhook: retries, time-outs, which status is a yes; wire.py is one attempt
+    effects.py    what Flagger does after an answer; check.py calls somebody's hook in every way
+    snippets.py   YAML of a suite for a Canary and for Argo; embedded.py an endpoint for a rehearsal
 
 A suite runs in a process of its own; nothing of a payload reaches a shell or a path. Starlette and uvicorn come with
 `meshtest[webhook]` and are imported where they are used.

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ LOADTESTER = "http://flagger-loadtester.test"
 
 
 def asked(url: str, type: str = "rollout", checksum: str = "c1", **fields: Any) -> CallHook:
+    fields.setdefault("timeout", 60.0)
     hook = Hook(name="acceptance", url=url, type=HookType(type), **fields)
     payload = Payload(
         name="podinfo", namespace="test", phase=Phase.PROGRESSING, checksum=checksum, metadata=hook.metadata
@@ -84,7 +86,7 @@ def test_waits_between_attempts_pass_on_the_canarys_clock(tmp_path: Path) -> Non
 def test_a_time_out_says_how_long_was_really_waited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("meshtest.mesh.canary.hooks.LEAST", 0.01)
     with StubHook({"x": [{"silent": True}]}) as hook:
-        called = told(Hooks(tmp_path, allow=[hook.url], speed=1000), asked(f"{hook.url}/x"))
+        called = told(Hooks(tmp_path, allow=[hook.url], speed=1000), asked(f"{hook.url}/x", timeout=10))
     assert not called.ok
     assert called.reason.endswith("(after 0.01 s, for 10 s of production)")
 
@@ -125,7 +127,8 @@ def suites(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def embedded(tmp_path: Path, suites: Path) -> Iterator[Hooks]:
+def embedded(tmp_path: Path, suites: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hooks]:
+    monkeypatch.setattr("meshtest.mesh.canary.hooks.LEAST", 60.0)
     pytest.importorskip("starlette", reason="pip install 'meshtest[webhook]'")
     with closing(Hooks(tmp_path / "state", suites=suites, approve=False, speed=20)) as hooks:
         yield hooks
@@ -137,10 +140,20 @@ def test_suites_and_gates_are_answered_by_an_endpoint_of_its_own(embedded: Hooks
     assert (closed.ok, closed.answered_by) == (False, "embedded")
     assert closed.reason.startswith("Forbidden")
     assert told(embedded, asked(f"{LOADTESTER}/", metadata={"type": "cmd", "cmd": "x"})).answered_by == "assumed"
-    assert told(embedded, asked(f"{base}/confirm-promotion/smoke?wait=1200", "confirm-promotion", timeout=1300)).ok
     assert not told(embedded, asked(f"{base}/rollback/smoke", "rollback")).ok
     denied = told(embedded, asked(f"{base}/pre-rollout/other", "pre-rollout"))
     assert "no suite 'other'" in denied.reason
+
+
+def test_what_the_endpoint_waits_for_passes_on_the_canarys_clock(
+    tmp_path: Path, suites: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with StubHook({"hooks": [{"status": 200}]}) as stub:
+        monkeypatch.setattr("meshtest.mesh.canary.hooks.Embedded", lambda *_: SimpleNamespace(url=stub.url))
+        hooks = Hooks(tmp_path / "state", suites=suites, speed=20)
+        url = "http://meshtest.test/hooks/pre-rollout/smoke?wait=30&signature=ab"
+        assert told(hooks, asked(url, "pre-rollout")).ok
+    assert stub.heard["hooks"][0].target == "/hooks/pre-rollout/smoke?wait=1.5&signature=ab"
 
 
 def test_an_endpoint_that_cannot_start_says_why(tmp_path: Path) -> None:
