@@ -24,6 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def go(arguments: argparse.Namespace) -> int:
     from meshtest.checks import NoDowntime, judge
     from meshtest.reporters import console
+    from meshtest.run.report import rehearsals_of
 
     run = run_at(arguments.run)
     history = run.history()
@@ -32,7 +33,8 @@ def go(arguments: argparse.Namespace) -> int:
         print(json.dumps({"run": str(run.path), **verdict.as_data()}))
     else:
         with Terminal() as terminal:
-            terminal.say(console.summary(history, verdict, folder=run.path, **terminal.look))
+            held = tuple(rehearsals_of(run.path))
+            terminal.say(console.summary(history, verdict, rehearsals=held, folder=run.path, **terminal.look))
             if run.about.get("test") == "failed" and run.about.get("error"):
                 terminal.say(f"  (when it ran, the test itself failed: {str(run.about['error']).splitlines()[0]})")
             if not run.asked:

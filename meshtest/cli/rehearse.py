@@ -115,7 +115,7 @@ def _rehearse(arguments: argparse.Namespace) -> int:
     from meshtest.mesh import open_mesh
 
     asked = _asked(arguments)
-    _examine(arguments)
+    _examine(arguments, asked)
     with (
         Terminal() as terminal,
         open_mesh("rehearse", settings_of(arguments).settings, command=_command(arguments)) as mesh,
@@ -136,14 +136,21 @@ def _rehearse(arguments: argparse.Namespace) -> int:
         return _code(found, verdict)
 
 
-def _examine(arguments: argparse.Namespace) -> None:
+def _examine(arguments: argparse.Namespace, asked: dict[str, Any]) -> None:
     """Bad input is told before anything is started."""
     from meshtest.manifests.reader import read
+    from meshtest.mesh.canary import stage
     from meshtest.mesh.canary.fault import fault_of
     from meshtest.mesh.canary.measures import assumptions
     from meshtest.mesh.canary.rehearsal import examined
+    from meshtest.mesh.canary.revision import Wanted
 
-    examined(read(*arguments.files), arguments.canary, arguments.flagger_provider, arguments.speed, arguments.traffic)
+    documents = read(*arguments.files)
+    named = (arguments.canary, arguments.flagger_provider)
+    canary, _ = examined(documents, *named, _speed(arguments), arguments.traffic)
+    documents, _ = stage.furnished(canary, documents)
+    wanted = Wanted(to=asked["to"], images=asked["images"], annotations=asked["annotations"])
+    wanted.revised(stage.target_document(canary, documents))
     assumptions(arguments.assume_metric)
     for text in arguments.fault:
         fault_of(text)

@@ -109,8 +109,8 @@ def _table(taken: Course, width: int) -> Iterator[str]:
     """What is asked is told where it changes."""
     yield f"{INDENT}tick   after  phase             routes          asks"
     before = ""
-    for number, tick in enumerate(taken.ticks):
-        after, asked = clock(number * taken.canary.analysis.interval), _asked(tick)
+    for number, tick in enumerate(taken.ticks, 1):
+        after, asked = clock((number - 1) * taken.canary.analysis.interval), _asked(tick)
         row = f"{INDENT}{number:>4}  {after:>6}  {tick.state.phase:<16}  {_routes(tick):<14}  "
         told = '"' if asked and asked == before else asked
         yield from textwrap.wrap(row + told, width, subsequent_indent=" " * len(row), break_on_hyphens=False)
@@ -158,7 +158,7 @@ def _told(plan: Plan, rps: float | None) -> Iterator[tuple[str, str]]:
 def _ended(taken: Course, rps: float | None) -> str:
     if taken.ending == "never ends":
         where = f"{taken.ticks[-1].state.phase} at {_routes(taken.ticks[-1])}"
-        return f"NEVER ENDS: from tick {taken.intervals} on it stays {where}"
+        return f"NEVER ENDS: from tick {taken.intervals + 1} on it stays {where}"
     longest = clock(taken.seconds + taken.canary.analysis.interval)
     took = f"{taken.ending} after {plural(taken.intervals, 'interval')}, {clock(taken.seconds)} ({longest} from apply)"
     return f"{took}; {_met(taken.exposure, rps)}"

@@ -149,7 +149,7 @@ RATIOS = (1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
 class RatioMixture:
     """Two arms, of which only the errors count: under the hypothesis each is the canary's with a known chance.
 
-    The chance may differ from error to error, as long as it is known: see `checks/canary.py` for where it comes from.
+    The chance may differ from error to error, as long as it is known: see `lib/race.py` for where it comes from.
     """
 
     def __init__(self, ratios: Sequence[float] = RATIOS) -> None:
@@ -163,6 +163,12 @@ class RatioMixture:
         self._wealth = [w + stake(of_canary, chance, r) for w, r in zip(self._wealth, self._ratios, strict=True)]
         self.highest = max(self.highest, self.log_e)
 
+    def see_many(self, hits: int, canary: int, others: int, errors: int) -> None:
+        """Of so many errors among the requests of both, `hits` were the canary's."""
+        drawn = [stakes(hits, canary, others, errors, ratio) for ratio in self._ratios]
+        self._wealth = [w + won for w, won in zip(self._wealth, drawn, strict=True)]
+        self.highest = max(self.highest, self.log_e)
+
     @property
     def log_e(self) -> float:
         return log_mean(self._wealth)
@@ -174,6 +180,28 @@ def stake(of_canary: bool, chance: float, ratio: float) -> float:
     if of_canary:
         return log(share / chance)
     return log1p(-share) - log1p(-chance)
+
+
+def stakes(hits: int, canary: int, others: int, errors: int, ratio: float) -> float:
+    """The same of all errors of a stretch at once: Fisher's noncentral hypergeometric distribution against the central
+    one. The ratio is that of the odds, which for rare errors is that of the rates."""
+    if errors == 1:
+        return stake(bool(hits), canary / (canary + others), ratio)
+    possible = range(max(0, errors - others), min(canary, errors) + 1)
+    ways = [_log_ways(canary, k) + _log_ways(others, errors - k) for k in possible]
+    tilted = [way + k * log(ratio) for way, k in zip(ways, possible, strict=True)]
+    return hits * log(ratio) - (_log_sum(tilted) - _log_sum(ways))
+
+
+def _log_ways(n: int, k: int) -> float:
+    """log of n over k."""
+    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+
+
+def _log_sum(values: Sequence[float]) -> float:
+    """log of the sum of values given by their logarithms."""
+    top = max(values)
+    return top + log(sum(exp(value - top) for value in values))
 
 
 def log_mean(values: Sequence[float], weights: Sequence[float] = ()) -> float:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|us|µs|ns|s)")
@@ -21,18 +24,19 @@ def seconds(text: str) -> float | None:
 
 
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d{1,2}))?")
-_DECIMAL = {
-    unit: Fraction(1000) ** power for power, unit in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), -3)
-}
-_BINARY = {f"{unit}i": Fraction(1024) ** power for power, unit in enumerate("KMGTPE", 1)}
+_UNIT = {unit: (10, 3 * power) for power, unit in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), -3)}
+_UNIT |= {f"{unit}i": (2, 10 * power) for power, unit in enumerate("KMGTPE", 1)}
 
 
 def quantity(text: str) -> Fraction | None:
     """`10`, `500m`, `1e2`, `2Ki` as Kubernetes writes quantities; None when the text is none."""
+    from fractions import Fraction  # 2 ms, and quantities are rare
+
     if not (found := _QUANTITY.fullmatch(text)):
         return None
     number, unit, exponent = found.groups()
-    return Fraction(number) * (_DECIMAL | _BINARY)[unit or ""] * Fraction(10) ** int(exponent or 0)
+    base, power = _UNIT[unit or ""]
+    return Fraction(number) * Fraction(base) ** power * Fraction(10) ** int(exponent or 0)
 
 
 def duration(value: float) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meshtest.lib.dataclass import dataclass
 from meshtest.model.history import History
 from meshtest.model.verdict import Verdict
+
+if TYPE_CHECKING:
+    from meshtest.model.rehearsal import Rehearsal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,3 +39,5 @@ class RunReport:
     """What each pod printed, and `envoy`: by name of the pod."""
     folder: Path | None = None
     """Where the run lies; None where it has no folder (a test's own)."""
+    rehearsals: Sequence[Rehearsal] = ()
+    """Of Canaries, in the order in which they were held."""

@@ -120,4 +120,7 @@ FLAGGER: tuple[Code, ...] = (
     _flagger("FL53", "PromotionNeverEnds", ERROR, "Remove stepWeightPromotion, or match, or sessionAffinity."),
     _flagger("FL54", "MirrorFlaps", WARNING, "Use either a mirror or sessionAffinity."),
     _flagger("FL56", "NoMirrorInTests", WARNING, "Remove the mirror, or match."),
+    _flagger("FL57", "SplitsAnotherHost", ERROR, "Remove `hosts`: callers in the mesh name the Service."),
+    _flagger("FL58", "CookieEndsForAll", INFO, "Set the headers elsewhere, or expect one more on every response."),
+    _flagger("FL59", "LeftOut", WARNING, "Ask for it by an object of your own, or remove it."),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meshtest.lib.figures import ASCII_BARS, BARS, bars, percent, seconds
 from meshtest.lib.words import plural
@@ -12,6 +12,9 @@ from meshtest.model import deeper, tables
 from meshtest.model.history import History
 from meshtest.model.request import REQUEST_ID
 from meshtest.model.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from meshtest.model.rehearsal import Rehearsal
 
 FAILURES = 5
 """Failed requests shown; the run folder has all."""
@@ -33,6 +36,7 @@ def summary(
     history: History,
     verdict: Verdict,
     *,
+    rehearsals: Sequence[Rehearsal] = (),
     folder: Path | None = None,
     page: Path | None = None,
     command: str = "",
@@ -50,6 +54,7 @@ def summary(
     shown = sorted(sorted(rows, key=lambda row: -row.requests)[:VERSIONS], key=lambda row: row.version)
     lines = [_headline(verdict, color)]
     lines += _findings(verdict)
+    lines += [f"  rehearsal of {rehearsal}" for rehearsal in rehearsals]
     lines += _table(shown)
     lines += _timeline(history, [row.version for row in shown if row.version], failed, width, _ramp(encoding))
     for host in deeper.moved(history):

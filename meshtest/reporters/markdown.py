@@ -33,6 +33,8 @@ def properties(report: RunReport) -> Iterator[tuple[str, str | int]]:
     yield "meshtest.seed", str(report.about.get("seed"))
     yield "meshtest.run", str(report.folder or "")
     yield "meshtest.repeat", str(report.about.get("command") or "")
+    if report.rehearsals:
+        yield "meshtest.rehearsal", "; ".join(map(str, report.rehearsals))[:LONGEST]
     yield "meshtest.requests", len(requests)
     yield "meshtest.failures", sum(row.failed for row in rows)
     for row in rows:
@@ -79,6 +81,9 @@ def summary(ended: Sequence[Ended], *, index: str = "") -> str:
     lines += [_row(one) for one in shown]
     if len(ended) > len(shown):
         lines.append(f"\nand {len(ended) - len(shown)} more")
+    if rehearsed := [one for one in shown if one.rehearsal]:
+        lines += ["\n### Rehearsals\n", "| test | what became of the Canary |", "|---|---|"]
+        lines += [f"| `{_cell(one.test)}` | {_cell(one.rehearsal)} |" for one in rehearsed]
     if failed:
         lines += ["\n<details><summary>Repeat what failed</summary>\n", "```console"]
         lines += [f"$ {one.repeat}" for one in failed[:MOST] if one.repeat]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meshtest.checks import NoDowntime, cut_short, judge
 from meshtest.errors import HistoryError
@@ -14,6 +14,9 @@ from meshtest.model.report import Change, RunReport
 from meshtest.model.verdict import Finding, Outcome, Verdict
 from meshtest.run import folder
 from meshtest.run.stored import StoredRun
+
+if TYPE_CHECKING:
+    from meshtest.model.rehearsal import Rehearsal
 
 
 def report_of(run: StoredRun) -> RunReport:
@@ -26,6 +29,7 @@ def report_of(run: StoredRun) -> RunReport:
         changes=tuple(_changes(run.path / "config")),
         logs={path.stem: path for path in sorted((run.path / "pods").glob("*.log"))},
         folder=run.path,
+        rehearsals=tuple(rehearsals_of(run.path)),
     )
 
 
@@ -65,3 +69,14 @@ def _changes(config: Path) -> Iterator[Change]:
     for path in sorted(path for path in config.glob("*.diff") if path.stem.isdecimal()):
         reason, _, text = path.read_text().partition("\n")
         yield Change(number=int(path.stem), reason=reason.removeprefix("# "), diff=text)
+
+
+def rehearsals_of(run: Path) -> Iterator[Rehearsal]:
+    """Of a run folder: `rehearsal.json`, and `rehearsal-2.json` and so on of those that came after it."""
+    for path in sorted(run.glob("rehearsal*.json"), key=lambda path: (len(path.name), path.name)):
+        from meshtest.model.rehearsal import Rehearsal
+
+        try:
+            yield Rehearsal.from_data(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise HistoryError(f"{path} is no rehearsal: {error}") from None

@@ -72,6 +72,8 @@ class Pod:
     """`Workload.template_hash` of what it was started from."""
     terminating: bool = False
     """It was told to end."""
+    known: bool = True
+    """The proxies have heard of its readiness."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 
 from meshtest.errors import UsageError
@@ -45,8 +46,8 @@ def signature(key: bytes, path: str, namespace: str, name: str) -> str:
 class Guard:
     """What the endpoint was told to admit. Without token and key it admits everybody who reaches it."""
 
-    tokens: tuple[bytes, ...] = ()
-    key: bytes = b""
+    tokens: tuple[bytes, ...] = field(default=(), repr=False)
+    key: bytes = field(default=b"", repr=False)
     namespaces: tuple[str, ...] = ()
     """Regular expressions (RE2)."""
 

@@ -84,16 +84,17 @@ class Caller:
         url: str,
         payload: Mapping[str, Any] | bytes,
         *,
+        method: str = "POST",
         timeout: float = TIMEOUT,
         retries: int = 0,
         insecure: bool = False,
     ) -> Exchange:
         """`timeout`: seconds of each attempt, as in the Canary; below 0, it was one that Go cannot parse, and nothing
-        is sent. `insecure`: its disableTLS."""
+        is sent. `insecure`: its disableTLS. `method`: Flagger itself posts."""
         body = payload if isinstance(payload, bytes) else encoded(payload)
         if impossible := "time: invalid duration" if timeout < 0 else unparsable(url):
             return Exchange(url=url, attempts=(), ok=False, reason=impossible)
-        request = Request(url=url, body=body, timeout=timeout, insecure=insecure, headers=self.headers)
+        request = Request(method=method, url=url, body=body, timeout=timeout, insecure=insecure, headers=self.headers)
         return _Call(self, request, retries).made()
 
 

@@ -68,14 +68,17 @@ def _read(folder: Path, name: str) -> bytes:
         opened = os.open(folder / name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (OSError, ValueError):
         raise _no_file(name) from None
-    with open(opened, "rb") as reading:
+    try:
         about = os.fstat(opened)
         real = Path(os.readlink(f"/proc/self/fd/{opened}"))
         if not stat.S_ISREG(about.st_mode) or not real.is_relative_to(folder.resolve()):
             raise _no_file(name)
         if about.st_size > LARGEST:
             raise Refusal(403, f"{shown(name)} has {about.st_size} bytes, more than is served here; it is on the disk")
-        return reading.read()
+        with open(opened, "rb", closefd=False) as reading:
+            return reading.read()
+    finally:
+        os.close(opened)
 
 
 def _no_file(name: str) -> Refusal:

@@ -11,6 +11,7 @@ crash. Not here: what is started (work.py), what its end means (verdicts.py), wh
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
@@ -33,6 +34,7 @@ from meshtest.webhook.work import Work, work
 __all__ = ["Draining", "Jobs", "Limits", "ParametersDiffer", "QueueFull", "StoreError"]
 
 _T = TypeVar("_T")
+LOG = logging.getLogger("meshtest.webhook")
 
 RETRY = 1.0
 """Seconds until a verdict that could not be written (a full disk) is tried again; until then it is in the folder."""
@@ -95,9 +97,11 @@ class Jobs:
 
     def start(self) -> None:
         """Settle what a crash has left, then begin to run."""
-        waiting = recovered(self._store, self._suites, self._folder, self._limits.attempts)
+        unsettled = [run.id for run in self._store.runs() if not run.state.is_over]
+        self._waiting.extend(recovered(self._store, self._suites, self._folder, self._limits.attempts))
+        for run in map(self._store.__getitem__, unsettled):
+            self._tell(run)
         self._retention.tidy()
-        self._waiting.extend(run.id for run in waiting)
         for number in range(self._limits.workers):
             worker = threading.Thread(target=self._works, name=f"webhook run {number}", daemon=True)
             self._workers.append(worker)
@@ -108,7 +112,7 @@ class Jobs:
 
         QueueFull, Draining, StoreError: nothing was accepted. ParametersDiffer.
         """
-        self._refuse_unprintable(key, phase)
+        self._refuse_unprintable(*key, phase, *parameters.values())
         if (known := self._store.find(key)) is None and self._draining:
             raise Draining("the endpoint is about to end and accepts no more runs; ask again in a moment")
         if known is None and suite.name not in self._suites:
@@ -119,10 +123,10 @@ class Jobs:
         return run
 
     @staticmethod
-    def _refuse_unprintable(key: RunKey, phase: str) -> None:
+    def _refuse_unprintable(*words: str) -> None:
         """They become variables of a process, which bear no NUL."""
-        if not all(word.isprintable() for word in (*key, phase)):
-            raise UsageError("namespace, name, checksum and phase must be printable")
+        if not all(map(str.isprintable, words)):
+            raise UsageError("namespace, name, checksum, phase and parameters must be printable")
 
     def get(self, id: str) -> StoredRun | None:
         return self._store.get(id)
@@ -292,4 +296,7 @@ class Jobs:
         with self._changed:
             self._changed.notify_all()
         for callback in self._callbacks:
-            callback(run)
+            try:
+                callback(run)
+            except Exception:  # whoever listens has no say in what becomes of a run
+                LOG.exception("a listener failed at run %s, %s", run.id, run.state)

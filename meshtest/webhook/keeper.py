@@ -1,11 +1,11 @@
-"""The parent of all that a run starts: a program of its own, `python -I -S keeper.py FOLDER`, standard library only.
+"""The parent of all that a run starts: a program of its own, `python -I -S keeper.py`, standard library only.
 
-    endpoint ── stdin: the order, a line of JSON; later `stop WHY`; its end: the endpoint is gone ──► keeper ──► child
-                                                                                                       │
-    FOLDER/lock       held as long as anything of the run lives ◄──────────────────────────────────────┤
-           begun      made by O_EXCL before the child is: whoever finds it never starts the run again ◄┤
-           output.txt the child's stdout and stderr, within a limit ◄──────────────────────────────────┤
-           exit       how it ended: whole or not there at all ◄────────────────────────────────────────┘
+    endpoint ── stdin: `stop WHY`, or its end: the endpoint is gone ──► keeper ──► child, in a session of its own
+                                                                          │
+    its working folder: lock        held as long as anything of the run lives
+                        begun       made by O_EXCL before the child is: whoever finds it never starts the run again
+                        output.txt  the child's stdout and stderr, within a limit
+                        exit        how it ended: whole, or not there at all
 
 It is a subreaper: what leaves the child's group or session is still its descendant. When stdin ends, or the child has,
 all of them get SIGKILL. With `begun` and no `exit` the run was cut; without `begun` it has never begun. Both are on the
@@ -19,13 +19,11 @@ from __future__ import annotations
 import ctypes
 import errno
 import fcntl
-import json
 import os
 import select
 import signal
 import sys
 import time
-from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 CANNOT = 73
@@ -37,64 +35,48 @@ LONGEST = 500
 PATIENCE = 0.01
 """Seconds between looks for descendants that a look has missed, because they changed parents meanwhile."""
 
-_prctl: Any = ctypes.CDLL(None).prctl if sys.platform == "linux" else lambda *_: 0
+
+def _prctl(option: int, argument: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, argument, 0, 0, 0)
 
 
-def main(folder: str) -> int:
-    os.chdir(folder)
+class Order:
+    """What to run, and within which limits: the words of the command line."""
+
+    def __init__(self, timeout: str, grace: str, output: str, end_with: str, *command: str) -> None:
+        self.timeout, self.grace = float(timeout), float(grace)
+        self.output, self.end_with = int(output), int(end_with)
+        self.command = command
+
+
+def main(order: Order) -> int:
     for number in (signal.SIGINT, signal.SIGHUP):  # they are the endpoint's, who will say so on stdin
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # until there is a child to pass it on to
-    _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
     lock = os.open("lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)  # another keeper of this run has it only until it sees that its endpoint is gone
-    inbox = Inbox()
-    order = inbox.order()
-    if order is None or inbox.ended_already() or os.path.exists("begun"):
+    if _endpoint_is_gone() or os.path.exists("begun"):
         return 0
-    reserved = _begin(order)
-    if (ended := Run(order, inbox).watched()) is not None:
+    reserved = _begin()
+    if ended := Run(order).watched():
         _write_exit(reserved, ended)
     return 0
 
 
-class Inbox:
-    """What the endpoint says on stdin."""
-
-    def __init__(self) -> None:
-        self._text = b""
-        self.open = True
-
-    def order(self) -> Any:
-        """None if the endpoint was gone before it had given it."""
-        while b"\n" not in self._text and self.open:
-            self.read()
-        line, newline, self._text = self._text.partition(b"\n")
-        return json.loads(line) if newline else None
-
-    def read(self) -> None:
-        part = os.read(0, 65536)
-        self._text += part
-        self.open = bool(part)
-
-    def ended_already(self) -> bool:
-        poll = select.poll()
-        poll.register(0, 0)  # no event but POLLHUP: nobody can write to it any more
-        return bool(poll.poll(0))
-
-    def lines(self) -> list[str]:
-        *lines, self._text = self._text.split(b"\n")
-        return [line.decode(errors="replace") for line in lines]
+def _endpoint_is_gone() -> bool:
+    poll = select.poll()
+    poll.register(0, 0)  # no event but POLLHUP: nobody can write to it any more
+    return bool(poll.poll(0))
 
 
-def _begin(order: Any) -> int:
+def _begin() -> int:
     """The marker, and the room for `exit`, as a file descriptor."""
     reserved = os.open(".exit", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     if os.write(reserved, b" " * RESERVED) < RESERVED:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    text = json.dumps({"keeper": os.getpid(), "at": time.time(), "command": order["command"]})
     begun = os.open("begun", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    os.write(begun, text.encode())
     for file in (reserved, begun):
         os.fsync(file)
     os.close(begun)
@@ -102,8 +84,8 @@ def _begin(order: Any) -> int:
     return reserved
 
 
-def _write_exit(reserved: int, ended: dict[str, Any]) -> None:
-    text = json.dumps(ended).encode()[:RESERVED]
+def _write_exit(reserved: int, ended: str) -> None:
+    text = ended.encode(errors="replace")[:RESERVED]
     os.pwrite(reserved, text, 0)
     os.ftruncate(reserved, len(text))
     os.fsync(reserved)
@@ -122,34 +104,36 @@ def _sync_folders() -> None:
 class Run:
     """The child from its start to the end of everything that came of it."""
 
-    def __init__(self, order: Any, inbox: Inbox) -> None:
-        self._order, self._inbox = order, inbox
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._inbox = b""
+        self._told = True
         self._woken, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: self._stop("its keeper was told to end by SIGTERM"))
         output, self._write = os.pipe()
-        self._output = Output(output, order["output"])
+        self._output = Output(output, order.output)
         self._began = time.monotonic()
         self._kill_at: float | None = None
         self._why = ""
         self._status: int | None = None
 
-    def watched(self) -> dict[str, Any] | None:
-        """How it ended; None if the endpoint has gone: nobody knows then how it would have."""
+    def watched(self) -> str:
+        """How it ended; "" if the endpoint has gone: nobody knows then how it would have."""
         self._child = _started(self._order, self._write)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.close(self._write)
-        while self._status is None and self._inbox.open:
+        while self._status is None and self._told:
             self._wait()
             self._reap()
         left = end_descendants()
         self._output.finish()
         if self._status is None:
-            return None
+            return ""
         code = os.waitstatus_to_exitcode(self._status)
-        return {"code": code, "why": self._why, "seconds": round(time.monotonic() - self._began, 3), "left": left}
+        return f"{code} {time.monotonic() - self._began:.3f} {left} {self._why}"
 
     def _wait(self) -> None:
         poll = select.poll()
@@ -161,14 +145,19 @@ class Run:
         if self._woken in ready:
             os.read(self._woken, 4096)
         if 0 in ready:
-            self._inbox.read()
-            for line in self._inbox.lines():
-                self._stop(line.removeprefix("stop "))
+            self._listen()
         self._look_at_the_clock()
+
+    def _listen(self) -> None:
+        part = os.read(0, 65536)
+        self._told = bool(part)
+        *lines, self._inbox = (self._inbox + part).split(b"\n")
+        for line in lines:
+            self._stop(line.decode(errors="replace").removeprefix("stop "))
 
     def _until_deadline(self) -> float:
         """Milliseconds."""
-        deadline = self._began + self._order["timeout"] if self._kill_at is None else self._kill_at
+        deadline = self._began + self._order.timeout if self._kill_at is None else self._kill_at
         return max(0.0, deadline - time.monotonic()) * 1000 + 1
 
     def _look_at_the_clock(self) -> None:
@@ -176,15 +165,15 @@ class Run:
         if self._kill_at is not None and now >= self._kill_at:
             self._kill_at = now + 3600
             _signal_group(self._child, signal.SIGKILL)
-        elif self._kill_at is None and now >= self._began + self._order["timeout"]:
+        elif self._kill_at is None and now >= self._began + self._order.timeout:
             self._stop("timeout")
 
     def _stop(self, why: str) -> None:
         """The order's signal now, SIGKILL after the grace; the first reason is the one that is told."""
-        if self._kill_at is None:
+        if self._kill_at is None and self._status is None:
             self._why = why[:LONGEST]
-            self._kill_at = time.monotonic() + self._order["grace"]
-            _signal_group(self._child, self._order["end_with"])
+            self._kill_at = time.monotonic() + self._order.grace
+            _signal_group(self._child, self._order.end_with)
 
     def _reap(self) -> None:
         while self._status is None:
@@ -195,7 +184,7 @@ class Run:
                 self._status = status
 
 
-def _started(order: Any, output: int) -> int:
+def _started(order: Order, output: int) -> int:
     """The child, in a session of its own."""
     keeper = os.getpid()
     child = os.fork()
@@ -203,25 +192,25 @@ def _started(order: Any, output: int) -> int:
         try:
             _become(order, output, keeper)
         except OSError as error:
-            os.write(2, f"cannot run {order['command'][0]}: {error.strerror}\n".encode())
+            os.write(2, f"cannot run {order.command[0]}: {error.strerror}\n".encode())
         finally:
             os._exit(127)
     return child
 
 
-def _become(order: Any, output: int, keeper: int) -> None:
+def _become(order: Order, output: int, keeper: int) -> None:
     os.setsid()
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != keeper:
         os._exit(127)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
-    os.execvpe(order["command"][0], order["command"], {**os.environ, **order["environment"]})
+    os.execvpe(order.command[0], order.command, os.environ)
 
 
 class Output:
@@ -323,7 +312,7 @@ def _signal_group(leader: int, number: int) -> None:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1]))
+        sys.exit(main(Order(*sys.argv[1:])))
     except OSError as error:
         sys.stderr.write(f"{error.filename or 'the folder of the run'}: {error.strerror}\n")
         sys.exit(CANNOT)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -25,6 +24,7 @@ MARK = "MESHTEST_RUN"
 """In the environment of every process of a run: its id."""
 OWN = "MESHTEST_WEBHOOK_"
 """Variables with this prefix are the endpoint's own (tokens): no run gets them."""
+PROGRAM = Path(__file__).with_name("keeper.py")
 TIMEOUT = "timeout"
 """Why a keeper has ended a run by itself."""
 PATIENCE = 60.0
@@ -52,28 +52,24 @@ class Keeper:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.id = folder, id
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
+        words = map(str, (PROGRAM, timeout, grace, output, int(work.end_with), *work.command))
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), str(folder)],
+            [sys.executable, "-I", "-S", *words],
+            cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={**inherited, MARK: id},
+            env={**inherited, **work.environment, MARK: id},
             bufsize=0,
             start_new_session=True,
         )
         self._lock = threading.Lock()
-        what = {"command": work.command, "environment": dict(work.environment), "end_with": int(work.end_with)}
-        self._say(json.dumps({**what, "timeout": timeout, "grace": grace, "output": output}))
 
     def stop(self, why: str) -> None:
         """The signal of its Work, and SIGKILL after the grace. The first reason is the one that is told."""
-        self._say(f"stop {' '.join(why.split())}")
-
-    def _say(self, line: str) -> None:
-        text = line.encode(errors="replace") + b"\n"
+        line = f"stop {' '.join(why.split())}\n".encode(errors="replace")
         with self._lock, contextlib.suppress(OSError, ValueError):  # it has ended; wait() says how
-            while text:
-                text = text[self._process.stdin.write(text) :]  # type: ignore[union-attr]
+            self._process.stdin.write(line)  # type: ignore[union-attr]
 
     def wait(self) -> tuple[Ended | None, str]:
         """When nothing of the run lives any more; with None, what the keeper has complained about."""
@@ -91,9 +87,10 @@ class Keeper:
 def ended_of(folder: Path) -> Ended | None:
     """None: it has not ended by itself, or was not begun."""
     try:
-        return Ended(**json.loads((folder / "exit").read_bytes()))
+        code, seconds, left, why = (folder / "exit").read_text(errors="replace").split(" ", 3)
     except FileNotFoundError:
         return None
+    return Ended(code=int(code), why=why, seconds=float(seconds), left=int(left))
 
 
 def has_begun(folder: Path) -> bool:
@@ -124,7 +121,7 @@ def kill_marked(ids: Collection[str]) -> None:
     """SIGKILL for processes of these runs that no keeper has any more, until there is none."""
 
     def none_left() -> bool:
-        left = list(_marked(ids))  # what they have forked meanwhile has the mark too
+        left = list(marked(ids))  # what they have forked meanwhile has the mark too
         for pid in left:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
@@ -134,7 +131,7 @@ def kill_marked(ids: Collection[str]) -> None:
         until(none_left, within=PATIENCE, what=str)
 
 
-def _marked(ids: Collection[str]) -> Iterator[int]:
+def marked(ids: Collection[str]) -> Iterator[int]:
     wanted = {f"{MARK}={id}".encode() for id in ids}
     for name in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else []):
         with contextlib.suppress(OSError):

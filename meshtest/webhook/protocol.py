@@ -24,8 +24,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._head_timer: asyncio.TimerHandle | None = None
-        self._head_size = 0
-        self._in_body = False
+        self._head_size = self._unread = 0
+        self._in_body = self._has_begun = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -38,7 +38,15 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if not self._in_body and self._head_timer is None:
             self._expect_head()
+        self._has_begun = False
         super().data_received(data)
+        if not self._in_body and not self._has_begun:
+            self._unread += len(data)  # of a header that has not ended, which the parser keeps to itself
+            self._check(self._unread)
+
+    def on_message_begin(self) -> None:
+        self._has_begun, self._head_size, self._unread = True, 0, 0
+        super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         self._grow(len(url))
@@ -54,7 +62,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._in_body, self._head_size = False, 0
+        self._in_body = False
         super().on_message_complete()
 
     def _expect_head(self) -> None:
@@ -67,7 +75,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _grow(self, size: int) -> None:
         self._head_size += size
-        if self._head_size > LARGEST_HEAD:
+        self._check(self._head_size)
+
+    def _check(self, size: int) -> None:
+        if size > LARGEST_HEAD:
             self._refuse(b"431 Request Header Fields Too Large", b"the head has more than %d bytes\n" % LARGEST_HEAD)
 
     def _too_slow(self) -> None:

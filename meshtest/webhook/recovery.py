@@ -27,8 +27,8 @@ CLOSING = "the endpoint was closed"
 INTERRUPTED = "interrupted: the endpoint ended while it ran; a person may run it again"
 
 
-def recovered(store: Store, suites: Mapping[str, Suite], folder: Path, attempts: int) -> list[StoredRun]:
-    """Settle what is not; the runs that wait to begin, in their order."""
+def recovered(store: Store, suites: Mapping[str, Suite], folder: Path, attempts: int) -> list[str]:
+    """Settle what is not; the ids of the runs that wait to begin, in their order."""
     unsettled = [run for run in store.runs() if not run.state.is_over]
     for run in unsettled:
         wait_for_keeper(folder / run.folder)
@@ -37,7 +37,7 @@ def recovered(store: Store, suites: Mapping[str, Suite], folder: Path, attempts:
     for run in unsettled:
         _settle(store, run, suites.get(run.key.suite), folder / run.folder)
     _repeat(store, suites, attempts)
-    return [run for run in store.runs() if run.state is RunState.QUEUED]
+    return [run.id for run in store.runs() if run.state is RunState.QUEUED]
 
 
 def _settle(store: Store, run: StoredRun, suite: Suite | None, folder: Path) -> None:

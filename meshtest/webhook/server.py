@@ -61,8 +61,8 @@ def listening(address: str) -> socket.socket:
     """`HOST:PORT`, `[::1]:8080`, `:8080`, or `unix:PATH`."""
     if address.startswith(_UNIX):
         return _unix(Path(address.removeprefix(_UNIX)))
-    host, _, port = address.rpartition(":")
-    if not port.isdecimal() or not port.isascii() or int(port) > 65535:
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal() or not port.isascii() or int(port) > 65535:
         raise UsageError(f"--listen: {address!r} is no HOST:PORT, as 127.0.0.1:8080, nor unix:PATH")
     try:
         # reuse of the port: one that was just stopped has connections in TIME_WAIT
@@ -71,7 +71,8 @@ def listening(address: str) -> socket.socket:
             family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512,
         )  # fmt: skip
     except OSError as error:
-        raise PortTaken(f"cannot listen on {address}: {error.strerror or error} (choose with --listen)") from None
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error
+        raise PortTaken(f"cannot listen on {address}: {why} (choose with --listen)") from None
 
 
 def _unix(path: Path) -> socket.socket:
@@ -129,13 +130,14 @@ def serve(
     ready: Callable[[], None],
 ) -> None:
     """Until a signal has ended it. `ready` is called once calls are answered."""
+    path = bound.getsockname() if bound.family == socket.AF_UNIX else None
     try:
         asyncio.run(_serve(endpoint, bound, serving, secured, ready))
     finally:
-        if bound.family == socket.AF_UNIX:
-            with contextlib.suppress(OSError, TypeError):
-                os.unlink(bound.getsockname())
         bound.close()
+        if path:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
 
 async def _serve(

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from meshtest.errors import MeshtestError, UsageError
 from meshtest.lib.dataclass import dataclass
@@ -97,7 +97,7 @@ class Store:
             self._database = _opened(self.folder / "state.sqlite")
             self._load()
         except BaseException:
-            os.close(self._holding)
+            self._holding.close()
             raise
 
     def _load(self) -> None:
@@ -110,7 +110,7 @@ class Store:
     def close(self) -> None:
         with self._lock:
             self._database.close()
-            os.close(self._holding)
+            self._holding.close()
 
     # ---- gates
 
@@ -150,8 +150,7 @@ class Store:
 
     def runs(self) -> list[StoredRun]:
         """All that are kept, the oldest first."""
-        with self._lock:
-            return list(self._runs.values())
+        return list(self._runs.values())  # one step of the interpreter: whoever reads never waits for who writes
 
     def accept(
         self, key: RunKey, parameters: Mapping[str, str], *, phase: str = "", queue: int = 100
@@ -275,35 +274,48 @@ class Store:
                 self._database.execute("BEGIN IMMEDIATE")
                 yield self._database
                 self._database.execute("COMMIT")
-            except sqlite3.Error as error:
+            except BaseException as error:
                 with contextlib.suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
-                raise StoreError(f"the state in {self.folder} cannot be written: {error}") from None
+                if isinstance(error, sqlite3.Error):
+                    raise StoreError(f"the state in {self.folder} cannot be written: {error}") from None
+                raise
 
 
 _UPDATE = "UPDATE runs SET state = ?, reason = ?, began = ?, ended = ?, cancelling = ?, current = ? WHERE id = ?"
 _LATEST = "SELECT * FROM audit ORDER BY number DESC LIMIT ?"
 
 
-def _only_one(folder: Path) -> int:
+def _only_one(folder: Path) -> IO[str]:
     """A lock that is held until the process ends, however it ends."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        (folder / "runs").mkdir(parents=True, exist_ok=True)
+        _synced(folder)  # or a power cut could take the folder of the first run, and with it that it has begun
+        file = (folder / "lock").open("a+", encoding="ascii", errors="replace")
     except OSError as error:
         raise UsageError(f"the state folder {folder} cannot be written: {error.strerror}") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        who = os.pread(file, 20, 0).decode(errors="replace").strip()
-        os.close(file)
+        file.seek(0)
+        with file:
+            who = file.read(20).strip()
         raise UsageError(
             f"another endpoint (process {who or 'unknown'}) has the state folder {folder}: one at a time; stop it, or "
             "give this one a folder of its own"
         ) from None
-    os.ftruncate(file, 0)
-    os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+    with contextlib.suppress(OSError):  # on a full disk nobody is named; the database will say so
+        file.truncate(0)
+        os.write(file.fileno(), f"{os.getpid()}\n".encode())
     return file
+
+
+def _synced(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -318,7 +330,9 @@ def _opened(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = FULL")
     except sqlite3.Error as error:
         database.close()
-        raise UsageError(f"the state {path} cannot be used: {error}; restore it, or choose another folder") from None
+        raise UsageError(
+            f"the state {path} cannot be used: {error}; free some room, restore it, or take another folder"
+        ) from None
     except UsageError:
         database.close()
         raise

@@ -56,6 +56,7 @@ class Request:
 
     url: str
     body: bytes
+    method: str = "POST"
     timeout: float = 10.0
     """Seconds of each attempt; 0: no limit, as Go reads it."""
     insecure: bool = False
@@ -109,7 +110,7 @@ def deliver(request: Request, *, now: Callable[[], float] = time.monotonic) -> I
 
 
 def _follow(request: Request, deadline: _Deadline, opened: contextlib.ExitStack) -> Reply:
-    hop = _Hop(request, "POST", request.url)
+    hop = _Hop(request, request.method, request.url)
     hops: tuple[str, ...] = ()
     for _ in range(MOST_REDIRECTS):
         reply = Reply(_send(hop, deadline, opened), hops)

@@ -63,7 +63,8 @@ def _k6(suite: Suite, folder: Path) -> tuple[str, ...]:
 
 
 def _judge(suite: Suite, folder: Path) -> tuple[str, ...]:
-    return (sys.executable, "-P", "-m", "meshtest.rollouts.judge", str(suite.path / suite.file), *suite.arguments)
+    words = ("gate", str(suite.path / suite.file), "--result", str(folder / RESULT))
+    return (sys.executable, "-P", "-m", "meshtest", *words, *suite.arguments)
 
 
 _COMMANDS = {"tests": _pytest, "k6": _k6, "judge": _judge}

@@ -63,7 +63,14 @@ def image(name: str, svg: str) -> Attachment:
 
 def _verdict(report: RunReport) -> str:
     command = str(report.about.get("command", ""))
-    return console.summary(report.history, report.verdict, folder=report.folder, command=command, width=WIDTH)
+    return console.summary(
+        report.history,
+        report.verdict,
+        rehearsals=report.rehearsals,
+        folder=report.folder,
+        command=command,
+        width=WIDTH,
+    )
 
 
 def _requests_from_end_to_end(material: Material) -> Iterator[Attachment]:

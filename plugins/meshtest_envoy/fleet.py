@@ -71,6 +71,7 @@ class Running:
             stand_in=self.spec.argv is None,
             template=self.workload.template_hash,
             terminating=self.terminating,
+            known=self.published == self.ready,
         )
 
     def replica(self) -> Replica:

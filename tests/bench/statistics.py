@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from meshtest.checks.canary import Canary, _Race
+from meshtest.checks.canary import Canary
 from meshtest.checks.canary_latency import CanaryLatency, _Compared
 from meshtest.checks.share import Share, compare
 from meshtest.checks.split import Split
 from meshtest.checks.trend import Trend, _Drift
 from meshtest.lib.multinomial import family_p
+from meshtest.lib.race import Race
 from meshtest.lib.sequential import Sprt
 from meshtest.lib.stats import binomial_test, power, upper_tail
 from meshtest.model.verdict import Outcome
@@ -41,7 +42,7 @@ def main() -> None:
 # ---- the error gate
 
 
-def skip(race: _Race, own: int, others: int = 0) -> None:
+def skip(race: Race, own: int, others: int = 0) -> None:
     """So many requests without an error, at once: between errors nothing but counts changes."""
     race.n += own
     race.others += others
@@ -49,10 +50,10 @@ def skip(race: _Race, own: int, others: int = 0) -> None:
     race.piece_of_canary += own
 
 
-def gated(check: Canary, rate: float, rng: Any, *, most: int, stop: bool) -> _Race:
+def gated(check: Canary, rate: float, rng: Any, *, most: int, stop: bool) -> Race:
     """One canary alone, to the first decision or up to `most` requests."""
-    race = _Race(check)
-    while race.n < most and not (stop and race.outcome is not Outcome.UNKNOWN) and not race.failed_at:
+    race = Race(check.rules)
+    while race.n < most and not (stop and race.decided) and not race.failed_at:
         gap = int(rng.geometric(rate))
         skip(race, min(gap - 1, most - race.n))
         race.look()
@@ -108,8 +109,8 @@ def beside_a_baseline() -> Iterator[Row]:
         yield what, f"{mean:.0f} ({missed:.1%})", f"({known} known; <= 5 %)"
 
 
-def _raced(check: Canary, own: float, other: float, share: float, rng: Any, *, most: int, stop: bool) -> _Race:
-    race = _Race(check)
+def _raced(check: Canary, own: float, other: float, share: float, rng: Any, *, most: int, stop: bool) -> Race:
+    race = Race(check.rules)
     rate = share * own + (1 - share) * other
     of_canary = share * own / rate
     among_clean = share * (1 - own) / (1 - rate)

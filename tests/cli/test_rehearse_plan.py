@@ -48,10 +48,10 @@ def test_it_reads_at_a_glance(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().out
     for part in (
         "podinfo.test",
-        "     0      0s  Progressing       100/0           confirm-rollout: gate\n",
-        "     6      6m  Promoting         50/50           ",
+        "     1      0s  Progressing       100/0           confirm-rollout: gate\n",
+        "     7      6m  Promoting         50/50           ",
         "promoted after 8 intervals, 8m (9m from apply)",
-        "hook     smoke (pre-rollout): 1 x, tick 1; a call takes 1m33s at worst",
+        "hook     smoke (pre-rollout): 1 x, tick 2; a call takes 1m33s at worst",
         "      3 %       65 %         35 %       10.3   4.6 of 154 requests",
         "NOT ENOUGH: it takes about",
         "FL02",
@@ -75,7 +75,7 @@ def test_json_is_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_a_canary_that_never_ends_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert plan(tmp_path, step=0) == FAILED
     shown = capsys.readouterr().out
-    assert "NEVER ENDS: from tick 1 on it stays Progressing at 100/0" in shown
+    assert "NEVER ENDS: from tick 2 on it stays Progressing at 100/0" in shown
     assert "FL10" in shown
 
 

@@ -11,6 +11,7 @@ Pair = tuple[Sequence[Object], Sequence[Object]]
 FLAGGER = "flagger.app/v1beta1"
 AB: Object = {"iterations": 5, "match": [{"headers": {"x-beta": {"exact": "yes"}}}]}
 GATEWAY: Object = {"provider": "gatewayapi:v1", "service": {"port": 80, "gatewayRefs": [{"name": "public"}]}}
+HEADERS: Object = {"response": {"add": {"x-served-by": "web"}}}
 SESSIONS: Object = {"cookieName": "a"}
 SUCCESS: Object = {"name": "request-success-rate", "interval": "1m", "thresholdRange": {"min": 99}}
 DURATION: Object = {"name": "request-duration", "interval": "1m", "thresholdRange": {"max": 500}}
@@ -144,6 +145,18 @@ CANARY_PAIRS: Mapping[str, Pair] = {
         [canary(mirror=True, iterations=5)],
     ),
     "FL56": ([canary(mirror=True, **AB)], [canary(mirror=True, iterations=5)]),
+    "FL57": (
+        [canary(spec={"provider": "linkerd", "service": {"port": 80, "hosts": ["shop.example"]}})],
+        [canary(spec={"provider": "linkerd", "service": {"port": 80, "hosts": ["web"]}})],
+    ),
+    "FL58": (
+        [canary(spec={"service": {"port": 80, "headers": HEADERS}}, sessionAffinity=SESSIONS)],
+        [canary(spec={"service": {"port": 80}}, sessionAffinity=SESSIONS)],
+    ),
+    "FL59": (
+        [canary(spec={"service": {"port": 80, "backendTimeout": "1s"}})],
+        [canary(spec={"service": {"port": 80, "timeout": "1s"}})],
+    ),
     "MT026": (
         [canary(webhooks=[hook("rollout", timeout="25s", retries=2)])],
         [canary(webhooks=[hook("rollout", timeout="25s", retries=1)])],

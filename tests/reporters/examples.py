@@ -2,6 +2,7 @@
 
 python -m tests.reporters.examples             writes report.html and graph.json of each anew
 python -m tests.reporters.examples --record    records the runs anew (needs Envoy), and then that: for a new format
+                                               (--record NAME: only that run)
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from meshtest import fault_bit, no_downtime
+from meshtest.checks.canary_users import canary_users
 from meshtest.mesh import open_mesh
 from meshtest.mesh.mesh import Mesh
+from meshtest.model.verdict import Outcome
 from meshtest.reporters.html import page
 from meshtest.run import open_run
 from meshtest.run.report import report_of
@@ -25,7 +28,7 @@ from meshtest.settings import Settings
 from meshtest.telemetry.graph import graph_of
 
 EXAMPLES = Path(__file__).parents[2] / "reports" / "examples"
-NAMES = ("pass", "unknown", "fail")
+NAMES = ("pass", "unknown", "fail", "rehearsal")
 KEPT = (
     "run.json",
     "events.jsonl",
@@ -36,6 +39,7 @@ KEPT = (
     "config",
     "requests",
     "pods",
+    "rehearsal.json",
 )
 SEED = 7
 
@@ -96,6 +100,35 @@ spec:
     - {destination: {host: web, subset: v2}, weight: 0}
 """
 
+CANARY = """\
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: web, namespace: shop}
+spec:
+  provider: istio
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  service: {port: 80, targetPort: 8080}
+  analysis:
+    interval: 1m
+    threshold: 2
+    maxWeight: 50
+    stepWeight: 25
+    metrics:
+    - {name: request-success-rate, interval: 1m, thresholdRange: {min: 99}}
+    webhooks:
+    - {name: smoke, type: pre-rollout, url: "http://tester.shop/"}
+    - {name: gate, type: confirm-promotion, url: "http://tester.shop/gate/check"}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "example/web:v1", ports: [{containerPort: 8080}]}]}
+"""
+
 
 def page_of(name: str) -> str:
     """Of the stored run alone: no clock, no chance, no word on where this checkout lies."""
@@ -137,11 +170,25 @@ def _fault_for_nobody(mesh: Mesh) -> None:
     mesh.judge(no_downtime(), fault_bit())
 
 
+def _rehearsed(mesh: Mesh) -> None:
+    """A Canary whose new version fails 2 of 10 requests is rolled back."""
+    rehearsing = mesh.canary(text=CANARY, speed=20, traffic=["GET / 30rps"])
+    rehearsing.run(to="v2", annotations={"meshtest.dev/errors": "503:20"})
+    mesh.judge(canary_users())
+
+
 SCENES: dict[str, tuple[str, Callable[[Mesh], None]]] = {
     "pass": ("", _shifted),
     "unknown": ("", _fault_for_nobody),
     "fail": (', meshtest.dev/errors: "503:30"', _shifted),
+    "rehearsal": ("", _rehearsed),
 }
+OUTCOMES = {"rehearsal": Outcome.PASS}
+"""Of those that are not called by theirs."""
+
+
+def outcome_of(name: str) -> Outcome:
+    return OUTCOMES[name] if name in OUTCOMES else Outcome[name.upper()]
 
 
 def record(name: str) -> None:
@@ -151,9 +198,10 @@ def record(name: str) -> None:
     with tempfile.TemporaryDirectory() as reports:
         settings = Settings(reports=Path(reports), seed=SEED, traces="all")
         with open_mesh(test, settings, command=f"pytest {test} --mesh-seed={SEED}") as mesh:
-            mesh.apply(text=SHOP % annotations)
+            if scene is not _rehearsed:
+                mesh.apply(text=SHOP % annotations)
             scene(mesh)
-            mesh.run.test_ended("passed" if name == "pass" else "failed")
+            mesh.run.test_ended("passed" if outcome_of(name) is Outcome.PASS else "failed")
         _few_spans(mesh.run.directory)
         kept = [path for path in mesh.run.directory.iterdir() if path.name in KEPT]
         shutil.rmtree(EXAMPLES / name, ignore_errors=True)
@@ -179,7 +227,7 @@ def _few_spans(run: Path) -> None:
 
 def main(words: list[str]) -> None:
     for name in NAMES:
-        if "--record" in words:
+        if "--record" in words and (len(words) == 1 or name in words):
             record(name)
         for path, text in made(name):
             path.write_text(text, encoding="utf-8")

@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 
 from meshtest.model import graph as graphs
+from meshtest.model import rehearsal
 from meshtest.model.span import parse_span
 from meshtest.run import folder, open_run
 from meshtest.telemetry.graph import graph_of
 from meshtest.telemetry.missing import REASONS
+from tests.reporters import canary_rehearsals
 
 jsonschema = pytest.importorskip("jsonschema", reason="pip install jsonschema")
 
 REPORTS = Path(__file__).parents[2] / "reports"
-NAMES = ("run", "event", "verdict", "span", "graph")
+NAMES = ("run", "event", "verdict", "span", "graph", "rehearsal")
 EXAMPLES = sorted(path.parent for path in (REPORTS / "examples").glob("*/run.json"))
 
 
@@ -34,7 +36,7 @@ def trouble(name: str, data: object) -> list[str]:
 
 def run_trouble(run: Path) -> Iterator[str]:
     """All that the schemas have against a run folder."""
-    files = {"run": run / folder.RUN, "verdict": run / folder.VERDICT}
+    files = {"run": run / folder.RUN, "verdict": run / folder.VERDICT, "rehearsal": run / rehearsal.FILE}
     yield from (
         f"{name}: {t}" for name, f in files.items() if f.exists() for t in trouble(name, json.loads(f.read_text()))
     )
@@ -78,6 +80,17 @@ def test_a_line_of_spans_as_it_is_read_holds() -> None:
     assert parse_span(json.dumps(line), 0.0).kind == "server"
 
 
+def rehearsed() -> dict[str, Any]:
+    """As it stands in its file."""
+    told: dict[str, Any] = json.loads(json.dumps(canary_rehearsals.rolled_back().as_data()))
+    return told
+
+
+def test_a_rehearsal_holds() -> None:
+    assert trouble("rehearsal", rehearsed()) == []
+    assert rehearsal.Rehearsal.from_data(rehearsed()) == canary_rehearsals.rolled_back()
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [
@@ -88,6 +101,8 @@ def test_a_line_of_spans_as_it_is_read_holds() -> None:
         ("event", {"at": 1, "kind": "pod.exit", "subject": "", "data": {"code": 0, "signal": None}}),
         ("verdict", {"outcome": "MAYBE", "sentence": "", "findings": []}),
         ("span", {"trace": "1", "id": "1", "parent": "", "service": "", "name": "", "start": 1, "end": 2}),
+        ("rehearsal", {**rehearsed(), "ending": "lost"}),
+        ("rehearsal", {**rehearsed(), "ticks": [{"number": 1}]}),
         ("graph", {"schema": "https://meshtest.dev/schema/graph-1.json", "nodes": []}),
     ],
 )  # fmt: skip

@@ -109,16 +109,16 @@ class TestHooks:
         told = planned(**STEPS, webhooks=ALL_HOOKS)
         happy = {use.hook.name: use.happy for use in told.uses}
         assert happy == {
-            "confirm-rollout": (0,),
-            "pre-rollout": (1,),
-            "rollout": (2, 3, 4, 5, 6),
-            "confirm-traffic-increase": (1, 2, 3, 4, 5, 6),
-            "confirm-promotion": (6,),
-            "post-rollout": (8,),
-            "rollback": (1, 2, 3, 4, 5, 6),
+            "confirm-rollout": (1,),
+            "pre-rollout": (2,),
+            "rollout": (3, 4, 5, 6, 7),
+            "confirm-traffic-increase": (2, 3, 4, 5, 6, 7),
+            "confirm-promotion": (7,),
+            "post-rollout": (9,),
+            "rollback": (2, 3, 4, 5, 6, 7),
         }
         (back,) = (use for use in told.uses if use.hook.name == "post-rollout")
-        assert back.bad == (7,)
+        assert back.bad == (8,)
 
     @pytest.mark.parametrize(
         ("hook", "seconds"),
@@ -136,7 +136,7 @@ class TestHooks:
     def test_a_tick_adds_up_the_hooks_it_calls(self) -> None:
         slow = [hook("rollout", "a", timeout="40s"), hook("rollout", "b", timeout="15s"), hook("rollback", "c")]
         told = planned(**STEPS, webhooks=slow)
-        assert told.slowest == (2, 40 + 15 + 10)
+        assert told.slowest == (3, 40 + 15 + 10)
         assert told.blocks
 
     def test_no_hooks_take_no_time(self) -> None:
@@ -181,7 +181,7 @@ def test_as_data_it_has_the_names_of_a_rehearsal() -> None:
     assert data["happy"] is not None
     assert data["bad"]["exposed"]["requests"] == pytest.approx(1800)
     assert [tick["routes"] for tick in data["happy"]["ticks"]][:3] == ["100/0", "90/10", "80/20"]
-    assert data["slowest_tick"] == {"tick": 6, "seconds": 40.0, "outlasts_interval": False}
+    assert data["slowest_tick"] == {"tick": 7, "seconds": 40.0, "outlasts_interval": False}
 
 
 def test_the_same_canary_makes_the_same_plan() -> None:

@@ -56,15 +56,25 @@ spec:
     backendTimeout: 4s
     hosts: [web.example]
     gateways: [public]
-    gatewayRefs: [{name: public, namespace: infra}]
+    gatewayRefs: [{group: g, kind: Gateway, name: public, namespace: infra, sectionName: http, port: 80}]
     delegation: false
-    match: [{uri: {prefix: /}}]
-    retries: {attempts: 3}
-    rewrite: {uri: /}
-    mirror: [{backendRef: {name: shadow}}]
-    headers: {request: {add: {a: b}}}
-    corsPolicy: {allowMethods: [GET]}
-    trafficPolicy: {tls: {mode: DISABLE}}
+    match:
+    - {name: all, ignoreUriCase: true, port: 80, gateways: [mesh], sourceLabels: {a: b}, sourceNamespace: test,
+       uri: {prefix: /}, scheme: {exact: http}, method: {regex: GET}, authority: {exact: a}, headers: {a: {exact: b}},
+       queryParams: {a: {exact: b}}, withoutHeaders: {c: {exact: d}}}
+    retries: {attempts: 3, perTryTimeout: 1s, retryOn: 5xx}
+    rewrite: {uri: /, authority: a, type: ReplaceFullPath}
+    mirror: [{backendRef: {group: "", kind: Service, name: shadow, namespace: test, port: 80}}]
+    headers: {request: {add: {a: b}, set: {c: d}, remove: [e]}, response: {add: {a: b}}}
+    corsPolicy: {allowMethods: [GET], allowOrigin: ["*"], allowOrigins: [{exact: a}], allowHeaders: [a],
+                 exposeHeaders: [a], allowCredentials: true, maxAge: 1h}
+    trafficPolicy:
+      connectionPool: {http: {http1MaxPendingRequests: 1}}
+      loadBalancer:
+        consistentHash: {httpCookie: {name: a, path: /, ttl: 1s}}
+        localityLbSetting: {enabled: true, distribute: [{from: a, to: {b: 100}}], failover: [{from: a, to: b}]}
+      outlierDetection: {consecutive5xxErrors: 1}
+      tls: {mode: DISABLE}
     trafficDistribution: PreferClose
     apex: {labels: {a: b}}
     primary: {labels: {a: b}}
@@ -80,7 +90,7 @@ spec:
     mirrorWeight: 10
     primaryReadyThreshold: 80
     canaryReadyThreshold: 90
-    match: [{headers: {cookie: {regex: "beta=.*"}}}]
+    match: [{headers: {cookie: {regex: "beta=.*"}}, queryParams: {a: {exact: b}}}]
     sessionAffinity: {cookieName: canary, primaryCookieName: primary, maxAge: 60, domain: web.example, httpOnly: true,
                       partitioned: true, path: /, sameSite: Lax, secure: true}
     metrics:
@@ -185,7 +195,8 @@ def test_intervals_are_what_flagger_makes_of_them(written: str, seconds: float) 
 
 
 def properties(schema: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = schema.get("items", schema).get("properties", {})
+    below = schema.get("items", schema)
+    found: dict[str, Any] = below.get("additionalProperties", below).get("properties", {})
     return found
 
 
@@ -203,6 +214,27 @@ def test_every_property_of_the_crd_is_read_or_reported(schemas: Path) -> None:
     canary = next(crd for crd in crds if crd and crd["spec"]["names"]["kind"] == "Canary")
     spec = canary["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     assert sorted(differences(spec, SPEC, "spec")) == ["spec.canaryAnalysis is not in the CRD"]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("service: {port: 9898, trafficPolicy: {connectionPool: {tcp: {}}}}", "`spec.service.trafficPolicy"),
+        ("service: {port: 9898, retries: {attempts: 1, backoff: 1s}}", "`spec.service.retries.backoff`"),
+        ("service: {port: 9898, match: [{uri: {suffix: a}}]}", "`spec.service.match[0].uri.suffix`"),
+        ("service: {port: 9898, gatewayRefs: [{namespace: a}]}", "`spec.service.gatewayRefs[0].name` is required"),
+        ("service: {port: 9898, mirror: [{}]}", "`spec.service.mirror[0].backendRef` is required"),
+    ],
+)
+def test_words_of_a_mesh_that_the_crd_does_not_have_are_refused(written: str, said: str) -> None:
+    (complaint,) = complaints(LEAST.replace("service: {port: 9898}", written))
+    assert complaint.startswith("6: ")
+    assert said in complaint
+
+
+def test_an_ab_test_chooses_by_headers_not_by_paths() -> None:
+    (complaint,) = complaints(LEAST.replace("stepWeight: 10", "iterations: 3, match: [{uri: {prefix: /new}}]"))
+    assert complaint.startswith("7: unknown field `spec.analysis.match[0].uri`; known here: ")
 
 
 def tables(fields: Fields, path: str) -> Iterator[tuple[str, Fields]]:

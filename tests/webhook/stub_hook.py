@@ -41,8 +41,6 @@ class StubHook:
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self.heard: dict[str, list[Heard]] = {}
-        self.silent: set[str] = set()
-        """Cases whose replies stop in the middle, once one of them has."""
         self.host, self.port = self._listener.getsockname()
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -86,17 +84,17 @@ class StubHook:
             heard.append(request)
             script = self._scripts.get(case, ({"status": 404},))
             step = script[min(len(heard), len(script)) - 1]
-        self._perform(case, step, connection)
+        _perform(step, connection)
 
-    def _perform(self, case: str, step: Step, connection: socket.socket) -> None:
-        if "reset" in step:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            return
-        if "silent" not in step and "close" not in step:
-            connection.sendall(step["raw"].encode() if "raw" in step else _reply(step))
-        if "silent" in step or step.get("then") == "silent":
-            self.silent.add(case)
-            connection.recv(1)  # until the other side has had enough
+
+def _perform(step: Step, connection: socket.socket) -> None:
+    if "reset" in step:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return
+    if "silent" not in step and "close" not in step:
+        connection.sendall(step["raw"].encode() if "raw" in step else _reply(step))
+    if "silent" in step or step.get("then") == "silent":
+        connection.recv(1)  # until the other side has had enough
 
 
 def _read(connection: socket.socket) -> Heard:

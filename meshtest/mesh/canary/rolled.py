@@ -50,7 +50,8 @@ class Rolled:
             return Rollout(wanted=1, total=0, updated=0, available=0)
         pods = self.pods()
         updated = [pod for pod in pods if pod.template in ("", workload.template_hash)]
-        available = sum(pod.ready for pod in pods)
+        # that proxies hear of it later is no matter of intervals there, and would be one where a second is a minute
+        available = sum(pod.ready and pod.known for pod in pods)
         self._note(workload, (workload.replicas, len(pods), len(updated), available))
         unready = self._unavailable_since
         return Rollout(

@@ -32,7 +32,7 @@ def complaints(documents: Iterable[Document]) -> Iterator[Diagnostic]:
 
 @each(CANARY)
 def surprises(document: Document) -> Iterator[Hit]:
-    """FL01 to FL56: those that are the text's, not a run's."""
+    """FL01 to FL59: those that are the text's, not a run's."""
     from meshtest.rollouts.canary.bites import bites
 
     for bite in bites(document):

@@ -8,11 +8,11 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 
 
-def _packed(name: str) -> str:
+def packed(name: str) -> str:
     """Without comments and indentation, for every page carries it."""
     text = re.sub(r"/\*.*?\*/", "", (_HERE / name).read_text(encoding="utf-8"), flags=re.DOTALL)
     return re.sub(r"\s*\n\s*", "\n", text).strip()
 
 
-STYLE = _packed("style.css")
-SCRIPT = _packed("script.js")
+STYLE = packed("style.css")
+SCRIPT = packed("script.js")

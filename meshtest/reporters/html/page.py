@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from meshtest.lib.journal import write_text_atomically
 from meshtest.model.report import RunReport
@@ -15,7 +16,9 @@ from meshtest.reporters.html.markup import Markup, breakable, join, tag
 from meshtest.reporters.html.material import Material
 
 NAME = "report.html"
-SECTIONS: tuple[tuple[str, str, Callable[[Material], Markup]], ...] = (
+Section: TypeAlias = tuple[str, str, Callable[[Material], Markup]]
+"""Id, heading, what is in it."""
+SECTIONS: tuple[Section, ...] = (
     ("versions", "Versions", numbers.versions),
     ("timeline", "Timeline", timeline.section),
     ("latency", "Latency", heatmap.section),
@@ -26,7 +29,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Material], Markup]], ...] = (
     ("again", "Run it again", facts.again),
     ("facts", "Facts", lambda material: join((facts.facts(material), facts.events(material)))),
 )
-"""Id, heading, what is in it."""
+"""Of every page."""
 
 
 def page(report: RunReport, *, head: str = "") -> str:
@@ -42,7 +45,7 @@ def page(report: RunReport, *, head: str = "") -> str:
             tag("p", "Written by meshtest. Times are seconds since the run started, unless they say otherwise."),
         ),
     )
-    return document(words, body, head)
+    return document(words, body, head + _style(report))
 
 
 def document(title: str, body: tuple[Markup, ...], head: str = "") -> str:
@@ -72,7 +75,7 @@ def _header(material: Material) -> Markup:
     about = [facts.started(material), facts.lasted(material), str(material.report.about.get("provider") or "")]
     seed = material.report.about.get("seed")
     about += [f"seed {seed}"] if seed is not None else []
-    links = (tag("a", heading, href=f"#{key}") for key, heading, _ in SECTIONS)
+    links = (tag("a", heading, href=f"#{key}") for key, heading, _ in _parts(material))
     return tag(
         "header",
         tag("p", where or "meshtest", class_="where"),
@@ -83,5 +86,23 @@ def _header(material: Material) -> Markup:
 
 
 def _sections(material: Material) -> Iterator[Markup]:
-    for key, heading, made in SECTIONS:
+    for key, heading, made in _parts(material):
         yield tag("section", tag("h2", heading, id=key), made(material), aria_labelledby=key)
+
+
+def _parts(material: Material) -> Iterator[Section]:
+    """A rehearsal comes first: it is what was asked."""
+    if material.report.rehearsals:
+        from meshtest.reporters.html import rehearsal
+
+        yield "rehearsal", rehearsal.HEADING, rehearsal.section
+    yield from SECTIONS
+
+
+def _style(report: RunReport) -> str:
+    """What only some pages need."""
+    if not report.rehearsals:
+        return ""
+    from meshtest.reporters.html import rehearsal
+
+    return rehearsal.style()

@@ -1,6 +1,7 @@
 """Flagger's Canary as a pure function: (Canary, state, observations) -> (state, actions, events), tick by tick.
 
-    spec.py          what a Canary asks for; reading.py reads it, fields.py is its field table
+    spec.py          what a Canary asks for; reading.py reads it (with reading_service.py, reading_analysis.py),
+                     fields.py is its field table
     state.py         where a rollout is; status.py how Flagger writes it down
     observations.py  what the world answers, as data; replies.py the single answers, readiness.py who is ready
     steps.py         what a tick asks, does and says; turn.py the tick in progress
@@ -8,10 +9,13 @@
                      promotion.py and failure.py
     routers.py       what each provider makes of a weight; affinity.py the cookies
     driver.py        performs ticks: on data, or step by step on whatever the caller has
-    surprises.py     what Flagger does and does not tell, each with a code
+    surprises.py     what Flagger does and does not tell, each with a code; bites.py those that a Canary as written has
+    course.py        the state machine asked ahead, until it ends or turns in circles; plan.py what that means to people
+    power.py         exact chances of promotion and rollback: from traffic.py, limits.py (metrics) and chances.py
+    objects/         what it makes of the cluster: primary, Services, routes
 
 Equal to fluxcd/flagger at 15bd6ad (1.44.0): tests/conformance/test_flagger.py. Not here: autoscalers beside the number
-of replicas, the deletion of a Canary, the making of Services and routes.
+of replicas, the deletion of a Canary.
 """
 
 from meshtest.rollouts.canary.driver import Done as Done

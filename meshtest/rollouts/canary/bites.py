@@ -174,6 +174,17 @@ def _provider(canary: Canary, _: Mapping[str, Any]) -> Found:
         yield "FL13", (*ANALYSIS, "sessionAffinity", "primaryCookieName")
 
 
+def _service(canary: Canary, _: Mapping[str, Any]) -> Found:
+    """What routes are made of, and what does not get into them."""
+    service, name = canary.service, routers.family(canary.provider)
+    if name == routers.LINKERD and service.hosts and service.hosts[0] != service.name:
+        yield "FL57", (*SERVICE, "hosts")
+    sticky = name == routers.ISTIO and routers.keeps_sessions(canary) and not canary.analysis.match
+    if sticky and service.data.get("headers"):
+        yield "FL58", (*SERVICE, "headers")
+    yield from (("FL59", (*SERVICE, key)) for key in routers.lost(canary))
+
+
 def _conditions(canary: Canary, _: Mapping[str, Any]) -> Found:
     """Conditions of an A/B test that get lost on the way."""
     name = routers.family(canary.provider)
@@ -196,4 +207,4 @@ def _unknown_to_gateway_api(match: Mapping[str, Any]) -> Iterator[str]:
         yield "sourceLabels"
 
 
-_RULES: tuple[Rule, ...] = (_steps, _mirror, _numbers, _gates, _calls, _metrics, _provider, _conditions)
+_RULES: tuple[Rule, ...] = (_steps, _mirror, _numbers, _gates, _calls, _metrics, _provider, _service, _conditions)

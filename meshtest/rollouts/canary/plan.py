@@ -34,7 +34,7 @@ class Use:
 
     hook: Hook
     happy: tuple[int, ...]
-    """Numbers of ticks, one a call, when nobody objects."""
+    """Numbers of ticks, from 1, one a call, when nobody objects."""
     bad: tuple[int, ...]
     """When the checks fail."""
 
@@ -72,7 +72,11 @@ class Plan:
     def slowest(self) -> tuple[int, float]:
         """The tick whose hooks may take longest, and the seconds; 0 for none."""
         ticks = self.happy.ticks if self.happy else ()
-        found = [(sum(worst(call.hook) for call, _ in tick.hooks), -number) for number, tick in enumerate(ticks)]
+        found = [
+            (sum(worst(call.hook) for call, _ in tick.hooks), -number)
+            for number, tick in enumerate(ticks, 1)
+            if tick.hooks
+        ]
         seconds, number = max(found, default=(0.0, 0))
         return -number, seconds
 
@@ -153,7 +157,7 @@ def _uses(canary: Canary, happy: Course, bad: Course | None) -> tuple[Use, ...]:
 
 
 def _called(taken: Course, hook: Hook) -> tuple[int, ...]:
-    calls = ((number, call.hook) for number, tick in enumerate(taken.ticks) for call, _ in tick.hooks)
+    calls = ((number, call.hook) for number, tick in enumerate(taken.ticks, 1) for call, _ in tick.hooks)
     return tuple(number for number, called in calls if called == hook)
 
 
@@ -189,11 +193,11 @@ def _course_data(taken: Course, rps: float | None) -> dict[str, Any]:
 
 def _ticks_data(taken: Course) -> Iterator[dict[str, Any]]:
     """The names are those of a rehearsal's rows (model/rehearsal.py)."""
-    for number, tick in enumerate(taken.ticks):
+    for number, tick in enumerate(taken.ticks, 1):
         status = tick.state.status
         yield {
             "number": number,
-            "after": number * taken.canary.analysis.interval,
+            "after": (number - 1) * taken.canary.analysis.interval,
             "phase": str(status.phase),
             "weight": status.weight,
             "routes": "" if tick.state.routes is None else str(tick.state.routes),

@@ -13,7 +13,8 @@ from meshtest.manifests.view import View
 from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.document import Document
 from meshtest.rollouts.canary.fields import CANARY
-from meshtest.rollouts.canary.reading_analysis import analysis, mappings
+from meshtest.rollouts.canary.reading_analysis import analysis
+from meshtest.rollouts.canary.reading_service import service
 from meshtest.rollouts.canary.spec import Analysis, Canary, Service
 
 KIND = "flagger.app/Canary"
@@ -104,34 +105,7 @@ def _service(spec: View, target: str) -> Service:
     view = spec.child("service") if spec.require("service") else None
     if view is None:
         return Service(name=target)
-    view.require("port")
-    found = Service(
-        name=view.string("name") or target,
-        port=view.port("port") or 80,
-        port_name=view.string("portName") or "http",
-        target_port=view.int_or_name("targetPort", 0) or None,
-        app_protocol=view.string("appProtocol"),
-        hosts=view.strings("hosts"),
-        gateways=view.strings("gateways"),
-        gateway_refs=mappings(view, "gatewayRefs"),
-        delegation=bool(view.boolean("delegation")),
-        data=view.data,
-    )
-    _check_shapes(view)
-    return found
-
-
-def _check_shapes(view: View) -> None:
-    """What is kept as written has at least the right shape."""
-    for key in ("retries", "rewrite", "headers", "corsPolicy", "trafficPolicy", "apex", "primary", "canary"):
-        view.free(key)
-    view.free("unmanagedMetadata")
-    for key in ("match", "mirror"):
-        mappings(view, key)
-    for key in ("timeout", "backendTimeout", "trafficDistribution"):
-        view.string(key)
-    for key in ("portDiscovery", "headless"):
-        view.boolean(key)
+    return service(view, target)
 
 
 def _analysis(spec: View) -> Analysis:

@@ -6,12 +6,11 @@ Negative weights are refused here, though neither the CRD nor Flagger stops them
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from meshtest.lib.words import listed
 from meshtest.manifests.quantities import seconds
 from meshtest.manifests.view import View
+from meshtest.rollouts.canary.reading_service import chosen
 from meshtest.rollouts.canary.spec import (
     AlertRule,
     Analysis,
@@ -49,7 +48,7 @@ def analysis(view: View) -> Analysis:
         max_weight=_integer(view, "maxWeight"),
         mirror=bool(view.boolean("mirror")),
         mirror_weight=_integer(view, "mirrorWeight"),
-        match=mappings(view, "match"),
+        match=tuple(chosen(below) for below in view.children("match")),
         primary_ready=_percent(view, "primaryReadyThreshold"),
         canary_ready=_percent(view, "canaryReadyThreshold"),
         metrics=tuple(_metric(below) for below in view.children("metrics")),
@@ -94,15 +93,6 @@ def _duration(view: View, key: str, default: float) -> float:
         return default
     found = seconds(text)
     return NEVER if found is None else found
-
-
-def mappings(view: View, key: str) -> tuple[Mapping[str, Any], ...]:
-    """A list of mappings that are kept as written."""
-    found = view.items(key)
-    for index, item in enumerate(found):
-        if not isinstance(item, dict):
-            view.error("wrong-type", f"{view.name(key, index)} must be a mapping, not {item!r}", key, index)
-    return tuple(item for item in found if isinstance(item, dict))
 
 
 def _metric(view: View) -> Metric:

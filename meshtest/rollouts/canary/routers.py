@@ -93,6 +93,24 @@ _ABSENT = {
 }
 
 
+_ROUTES = ("match", "headers", "retries", "timeout", "rewrite", "corsPolicy")
+_LOST = {
+    ISTIO: ("backendTimeout", "mirror"),
+    GATEWAY_API: ("retries", "trafficPolicy"),
+    f"{GATEWAY_API}:v1beta1": ("retries", "trafficPolicy", "timeout", "backendTimeout", "corsPolicy"),
+    LINKERD: (*_ROUTES, "backendTimeout", "mirror", "trafficPolicy"),
+    KUBERNETES: (*_ROUTES, "backendTimeout", "mirror", "trafficPolicy"),
+}
+
+
+def lost(canary: Canary) -> tuple[str, ...]:
+    """Fields of `spec.service` that are given, and do not get into the provider's objects."""
+    found = _LOST.get(canary.provider) or _LOST.get(family(canary.provider), _LOST[ISTIO])
+    if canary.service.is_tcp and family(canary.provider) == ISTIO:
+        found = (*found, *_ROUTES[1:])
+    return tuple(key for key in found if canary.service.data.get(key))
+
+
 def absent(canary: Canary) -> str:
     """What a weight leads to while there is no route."""
     name = canary.service.name

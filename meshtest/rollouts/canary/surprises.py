@@ -29,6 +29,7 @@ _STATUS = "pkg/canary/status.go"
 _CANARY = "pkg/apis/flagger/v1beta1/canary.go"
 _ISTIO = "pkg/router/istio.go"
 _GATEWAY = "pkg/router/gateway_api.go"
+_SMI = "pkg/router/smi.go"
 
 _ALL = (
     Surprise(
@@ -319,6 +320,23 @@ _ALL = (
         f"{_SCHEDULER} rollback; {_ISTIO} SetRoutes",
     ),
     Surprise("FL56", "An A/B test never mirrors: mirror is ignored.", f"{_SCHEDULER} runAB"),
+    Surprise(
+        "FL57",
+        "The provider linkerd splits the requests for the first of `hosts` in place of those for the Service: unless "
+        "that is its name, no traffic ever moves.",
+        f"{_SMI} Reconcile",
+    ),
+    Surprise(
+        "FL58",
+        "With sessionAffinity and service.headers on Istio, the Set-Cookie that ends the cookie of a rollout gets onto "
+        "every response, for one interval; then it is gone, and users who did not come in time keep their cookie.",
+        f"{_ISTIO} getSessionAffinityRouteRules adds to spec.service.headers itself",
+    ),
+    Surprise(
+        "FL59",
+        "The provider's routes have no such thing, and Flagger leaves it out without a word.",
+        f"{_ISTIO}, {_GATEWAY}, pkg/router/gateway_api_v1beta1.go, {_SMI}",
+    ),
 )
 
 SURPRISES: Mapping[str, Surprise] = {surprise.code: surprise for surprise in _ALL}

@@ -4,5 +4,5 @@
     score.py     Kayenta's NetflixACAJudge-v1.0: series of values after the fact, a score, JSON in and out
                  (config.py reads a canaryConfig, samples.py cleans, shift.py compares, classify.py decides a metric)
 
-Not here: who asks a Prometheus for the numbers (webhook/judging.py).
+Not here: who asks a Prometheus for the numbers (webhook/judging/).
 """

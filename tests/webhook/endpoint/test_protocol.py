@@ -1,0 +1,113 @@
+"""How long and how large the head of a request may be, on a connection and a loop that tests move on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from meshtest.webhook.protocol import LARGEST_HEAD, LimitedProtocol
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written, self.closed = b"", False
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+
+class Connection:
+    def __init__(self, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.timers: list[tuple[float, Callable[[], object], asyncio.TimerHandle]] = []
+        later = loop.call_later
+
+        def call_later(delay: float, callback: Any, *arguments: Any) -> asyncio.TimerHandle:
+            handle = later(3600, callback, *arguments)
+            self.timers.append((delay, callback, handle))
+            return handle
+
+        monkeypatch.setattr(loop, "call_later", call_later)
+        self.loop, self.transport = loop, Transport()
+        self.protocol = LimitedProtocol(uvicorn.Config(answer, lifespan="off"), ServerState(), {}, _loop=loop)
+        self.protocol.connection_made(self.transport)
+
+    def send(self, data: bytes) -> bytes:
+        """What has been answered by then."""
+        self.protocol.data_received(data)
+        for _ in range(5):
+            self.loop.run_until_complete(asyncio.sleep(0))
+        return self.transport.written
+
+    def time_is_up(self) -> bytes:
+        for delay, callback, handle in self.timers:
+            if delay == LimitedProtocol.head_within and not handle.cancelled():
+                callback()
+        return self.transport.written
+
+
+async def answer(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.fixture
+def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+    with asyncio.Runner() as runner:
+        made = Connection(runner.get_loop(), monkeypatch)
+        yield made
+        made.protocol.connection_lost(None)
+
+
+HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET", HEAD, HEAD + b"X: "])
+def test_a_head_that_does_not_end_in_time(connection: Connection, begun: bytes) -> None:
+    assert connection.send(begun) == b""
+    assert connection.time_is_up().startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert connection.transport.closed
+
+
+def test_one_that_does_and_the_next_on_the_same_connection(connection: Connection) -> None:
+    for count in (1, 2):
+        assert connection.send(HEAD + b"\r\n").count(b"HTTP/1.1 200") == count
+        connection.time_is_up()
+        assert not connection.transport.closed, "silence between requests is no slow head"
+    connection.send(HEAD)
+    assert b"408 Request Timeout" in connection.time_is_up()
+
+
+@pytest.mark.parametrize("line", [b"X: " + b"a" * LARGEST_HEAD, b"X: 1\r\n" * (LARGEST_HEAD // 5)])
+def test_a_head_that_is_too_large(connection: Connection, line: bytes) -> None:
+    assert connection.send(HEAD + line + b"\r\n\r\n").startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    assert connection.transport.closed
+
+
+def test_a_header_that_never_ends(connection: Connection) -> None:
+    connection.send(HEAD + b"X: ")
+    for _ in range(LARGEST_HEAD // 1000 + 1):
+        connection.send(b"a" * 1000)
+    assert connection.transport.closed
+
+
+def test_large_ones_one_after_the_other(connection: Connection) -> None:
+    large = HEAD + b"X: " + b"a" * (LARGEST_HEAD - 100) + b"\r\n\r\n"
+    for count in (1, 2, 3):
+        assert connection.send(large).count(b"HTTP/1.1 200") == count
