@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from meshtest.cli import FAILED, OK, UNPROVEN
 from meshtest.cli.options import add_json, pairs, settings_of
-from meshtest.cli.rehearse_table import Table
 from meshtest.cli.terminal import Terminal
 from meshtest.errors import UsageError
-from meshtest.model.rehearsal import Rehearsal
 from meshtest.model.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from meshtest.mesh import Mesh
     from meshtest.mesh.canary.rehearsal import Rehearsing
+    from meshtest.model.rehearsal import Rehearsal
 
 SPEED = 20.0
 EPILOG = """exit codes: 0 promoted, and no user lost a request but by the new version itself; 1 rolled back, or users
@@ -112,6 +111,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _rehearse(arguments: argparse.Namespace) -> int:
+    from meshtest.cli.rehearse_table import Table
     from meshtest.mesh import open_mesh
 
     asked = _asked(arguments)

@@ -1,4 +1,4 @@
-"""A Canary of ten steps, a minute each, rehearsed at speed 20: the whole process; and its plan, which starts nothing.
+"""A Canary of ten steps, a minute each, rehearsed at speed 20 (the whole process), and its plan."""
 
 from __future__ import annotations
 

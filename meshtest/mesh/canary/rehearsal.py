@@ -50,8 +50,9 @@ SHORTEST = 0.05
 """Seconds of ours between ticks: a tick itself takes a few milliseconds."""
 FIRST = 5
 """Answers to each load before the new revision comes, and after it is over."""
-IDLE = 0.2
-"""Seconds of ours of a slot in which Flagger only waits."""
+IN_FLIGHT = 0.2
+"""Seconds of ours between the last route to the canary and its end: in production a whole interval, in which whatever
+is under way there ends."""
 GONE = 5.0
 """Seconds for the canary's last pods to end before the users go."""
 
@@ -280,12 +281,13 @@ class Rehearsing:
     def _cut_short(self, story: Story) -> None:
         """A slot in which nothing is looked at but whether pods are ready."""
         who = story.waits_for(self._state)
-        within = self._clock.left - IDLE
+        least = IN_FLIGHT if self._state.phase is Phase.FINALISING else 0.0
+        within = self._clock.left - least
         if who is None or within <= 0:
             return
         with contextlib.suppress(TimeoutError):
-            wait.until(lambda: self._world.ready(who), within=within, what=str, every=0.02)
-            self._clock.skip(IDLE)
+            wait.until(lambda: self._world.ready(who), within=within, what=str, every=0.01)
+            self._clock.skip(least)
 
     @property
     def _is_over(self) -> bool:
@@ -303,7 +305,7 @@ class Rehearsing:
     def _keep(self, story: Story) -> None:
         """The account of every request, in the run folder and in the history."""
         mesh = self._mesh
-        history = mesh.history(flushed=True)
+        history = mesh.history(flushed=story.ending is not None)  # what went wrong is the thing to tell
         start = history.of("canary.start")[-1]
         self.last = story.rehearsal(met_by_users(history, start))
         self._runs += 1

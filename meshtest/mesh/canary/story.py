@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from meshtest.checks.canary_users import Met
+from meshtest.lib.words import plural
 from meshtest.mesh.canary.clock import Clock
 from meshtest.mesh.canary.world import World
 from meshtest.model.rehearsal import Ending, Rehearsal, TickRow
@@ -16,7 +17,7 @@ from meshtest.rollouts.canary.surprises import SURPRISES
 
 STUCK = ("FL09", "FL10", "FL28", "FL53")
 """Surprises after which nothing moves any more."""
-CONSEQUENCES = ("Canary failed! ", "Rolling back ", "Rollback check ")
+CONSEQUENCES = ("Canary failed! ", "Rolling back ")
 """How the events begin that tell what was done, not why."""
 
 
@@ -31,6 +32,7 @@ class Story:
         """None: it was interrupted."""
         self.rows: list[TickRow] = []
         self._slot = 0
+        self._missed = 0
         self._last: Tick | None = None
         self._why = ""
         """The last objection."""
@@ -63,9 +65,7 @@ class Story:
         for called in row.hooks:
             if called.answered_by == "assumed":
                 self._notes.setdefault(f"hook {called.name!r} was not called: {called.reason}")
-        if clock.missed:
-            late = f"tick {row.number} took longer than its slot of {clock.interval / clock.speed:.2g} s"
-            self._notes.setdefault(f"{late}: {clock.missed} went by; rehearse at a lower --speed")
+        self._missed += clock.missed
 
     def waits_for(self, state: State) -> Who | None:
         """Whose pods are all that the next tick waits for."""
@@ -95,8 +95,25 @@ class Story:
             failed=met.failed,
             exposed=met.exposed,
             exposed_failed=met.exposed_failed,
-            notes=tuple(self._notes),
+            notes=(*self._notes, *self._rested(), *self._late()),
         )
+
+    def _rested(self) -> Iterator[str]:
+        """Rates are of our seconds: a compressed window holds fewer requests than one of production."""
+        seen: dict[str, list[int]] = {}
+        for one in (one for row in self.rows for one in row.metrics):
+            seen.setdefault(one.name, []).append(one.requests)
+        for name, counts in seen.items():
+            many = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else str(min(counts))
+            told = f"metric {name} rested on {many} requests a check"
+            fewer = f"; where users are as busy, a check in production rests on {self._speed:g} times as many"
+            yield told + (fewer if self._speed > 1 else "")
+
+    def _late(self) -> Iterator[str]:
+        if self._missed:
+            slot = self._canary.analysis.interval / self._speed
+            late = f"{plural(self._missed, 'tick')} went by while others took longer than {slot:.2g} s"
+            yield f"{late}: rehearse at a lower speed"
 
     @property
     def _reason(self) -> str:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 DEFAULT_RATE = 50.0
 CHOSEN_RATE = 10.0
 """Of users that an A/B test chooses."""
+SESSIONS = 20
+"""Users with cookies of their own, where the Canary has sessionAffinity."""
+PATIENCE = 0.1
+"""Seconds for the first and the last requests."""
 MOST = 500.0
 """Requests a second of one translated load test: more would measure this machine."""
 _PAIR = re.compile(r"[\w-]+=[\w-]+")
@@ -53,6 +57,8 @@ class Traffic:
     """The webhook whose load test this is; empty: users."""
     seconds: float = 0.0
     """How long a load test lasts, in production."""
+    sessions: int = 0
+    """So many users that keep their cookies; 0: each request is somebody else's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +70,7 @@ class Plan:
 
 def planned(canary: Canary, asked: Sequence[str | Traffic]) -> Plan:
     """Who sends what in a rehearsal of this Canary."""
-    found = [(traffic, said) for command in read(canary) for traffic, said in (_of(command, canary),)]
+    found = [_of(command, canary) for command in read(canary)]
     tests = tuple(traffic for traffic, _ in found if not _is_apex(traffic, canary))
     users = tuple(replace(traffic, hook="") for traffic, _ in found if _is_apex(traffic, canary))
     notes = [said for traffic, said in found if not (asked and _is_apex(traffic, canary))]
@@ -76,7 +82,15 @@ def planned(canary: Canary, asked: Sequence[str | Traffic]) -> Plan:
     if canary.analysis.match and not asked:
         chosen, said = _of_matching(canary, users[0])
         users, notes = (*users, *chosen), [*notes, said]
-    return Plan(users=users, tests=tests, notes=tuple(notes))
+    return Plan(users=_with_cookies(users, canary), tests=tests, notes=tuple(notes))
+
+
+def _with_cookies(users: Sequence[Traffic], canary: Canary) -> tuple[Traffic, ...]:
+    """Where cookies keep users on a version, users keep cookies."""
+    if canary.analysis.affinity is None:
+        return tuple(users)
+    bring = [any(header.lower().startswith("cookie:") for header in user.headers) for user in users]
+    return tuple(user if own else replace(user, sessions=SESSIONS) for user, own in zip(users, bring, strict=True))
 
 
 def parse(text: str, canary: Canary) -> Traffic:
@@ -199,14 +213,13 @@ class Users:
         """Returns when each load has had so many answers."""
         for load in self._loads:
             load.start()
-        for load in self._loads:
-            load.until(requests=seen)
+        self.linger(seen=seen)
 
     def linger(self, *, seen: int) -> None:
-        """Until each load has had so many answers since the last change."""
-        for load in self._loads:
+        """Until each load has had so many answers since the last change; a slow one fewer, so that nobody waits."""
+        for load, traffic in zip(self._loads, self._plan.users, strict=True):
             if load.sending:
-                load.until(requests=seen)
+                load.until(requests=max(1, min(seen, int(traffic.rate * PATIENCE))))
 
     def called(self, hook: str) -> None:
         """A webhook has started its load test, or kept it going."""
@@ -236,7 +249,7 @@ class Users:
     def _load(self, traffic: Traffic) -> Load:
         return self._mesh.load(
             traffic.request, rps=traffic.rate, headers=list(traffic.headers), body=traffic.body, source=traffic.source,
-            unreachable="record",
+            unreachable="record", users=traffic.sessions,
         )  # fmt: skip
 
     @staticmethod
