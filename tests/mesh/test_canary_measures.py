@@ -182,6 +182,14 @@ def test_queries_of_the_user(asked: Asked, mesh: Mesh) -> None:
     assert lost.error == online.reason
 
 
+@needs_prometheus
+def test_scrapes_begin_with_the_canary_though_all_its_queries_are_inline(asked: Asked) -> None:
+    measures = asked.measures({"name": "sent", "query": "sum(increase(istio_requests_total[1m]))"})
+    assert measures.online() == Answer()
+    asked.half_a_minute(good=10)
+    assert read(measures, Source.INLINE).value == pytest.approx(10 * SPEED)
+
+
 class TestWhatCannotBeAsked:
     def test_another_provider_is_refused_until_somebody_says_what_it_reads(self, asked: Asked, mesh: Mesh) -> None:
         mesh.apply(text=TEMPLATE.format(name="apm", namespace="test", provider="datadog", query="avg:x"))

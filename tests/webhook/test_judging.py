@@ -20,6 +20,11 @@ from meshtest.webhook.judging.counters import Counter
 from meshtest.webhook.judging.file import JudgeFile, read
 from meshtest.webhook.judging.queries import Names, kayenta, of_provider, queries
 from meshtest.webhook.judging.running import Result, run
+from meshtest.webhook.keeping import Ended
+from meshtest.webhook.runs import RunKey, RunState, StoredRun
+from meshtest.webhook.suites import Suite
+from meshtest.webhook.verdicts import verdict
+from meshtest.webhook.work import work
 
 NAMES = Names(name="podinfo", namespace="test", parameters={"code": "5.."})
 
@@ -278,6 +283,21 @@ class TestCommand:
         monkeypatch.setenv("MESHTEST_CANARY", "bad")
         assert main(["gate", str(path), "--json"]) == 1
         assert json.loads(capsys.readouterr().out)["reason"].startswith("100 of 200 requests failed")
+
+    def test_a_suite_of_the_endpoint_is_the_same_command(
+        self, tmp_path: Path, rising: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "judge.yaml").write_text(f"prometheus: {rising}\nevery: 1ms\nbaseline: ''\n")
+        suite = Suite(name="errors", path=tmp_path, kind="judge", file="judge.yaml")
+        for canary, state, reason in (("good", RunState.PASSED, "0 of 400"), ("bad", RunState.FAILED, "100 of 200")):
+            stored = StoredRun(id="1", key=RunKey("test", canary, "abc", suite.name))
+            started = work(suite, stored, tmp_path)
+            for name, value in started.environment.items():
+                monkeypatch.setenv(name, value)
+            assert started.command[2:4] == ("-m", "meshtest")
+            ended = Ended(code=main(started.command[4:]))
+            assert verdict(suite, tmp_path, ended).state is state
+            assert verdict(suite, tmp_path, ended).reason.startswith(f"{reason} requests failed")
 
     def test_nobody_to_ask(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         path = tmp_path / "judge.yaml"

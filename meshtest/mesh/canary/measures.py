@@ -69,7 +69,10 @@ class Measures:
     # ---- replies
 
     def online(self) -> Answer:
-        """Whether all that metrics are asked of is there; inline queries are not looked at, as in Flagger."""
+        """Whether all that metrics are asked of is there; inline queries are not looked at, as in Flagger. But from now
+        on there is something to rise from, for them too."""
+        if self._to_ask():
+            _ = self._asked.prometheus
         for metric in self._to_ask():
             if metric.template and not metric.is_builtin and self._template(metric) is None:
                 return Answer(ok=False, reason=self._not_found(metric))
