@@ -133,7 +133,8 @@ class EnvoyProvider:
     def close(self) -> None:
         opened, self._open = self._open, False
         if opened:
-            self._background.stop()
+            if hasattr(self, "_background"):  # else it failed before there was anything to start
+                self._background.stop()
             self._publisher.stop()
             self._log.copy_to(self._context.directory / "envoy.log")
         if self._ground is not None:

@@ -50,6 +50,8 @@ SHORTEST = 0.05
 """Seconds of ours between ticks: a tick itself takes a few milliseconds."""
 FIRST = 5
 """Answers to each load before the new revision comes, and after it is over."""
+TRIES = 5
+"""Ticks until the primary is made and ready: two, if all goes well."""
 IN_FLIGHT = 0.2
 """Seconds of ours between the last route to the canary and its end: in production a whole interval, in which whatever
 is under way there ends."""
@@ -163,7 +165,7 @@ class Rehearsing:
         self._open()
         world.adopt()
         self._state = State(replicas=self._replicas())
-        for _ in range(FIRST):
+        for _ in range(TRIES):
             ticked = self._tick()
             if self._state.phase is Phase.INITIALIZED:
                 return
@@ -219,9 +221,11 @@ class Rehearsing:
             self._settle(users)
         finally:
             self._clock.stop()
-            users.go()
             world.users = None
-            self._keep(story)
+            try:
+                users.go()
+            finally:
+                self._keep(story)
 
     def _settle(self, users: traffic.Users) -> None:
         """Until the canary's pods have gone, if it is over; and a little of what users meet then."""
@@ -263,6 +267,7 @@ class Rehearsing:
                 break
             if number < most:
                 self._await_next(story)
+        story.came_too_late(later)
         story.ending = self._ending
 
     def _roll_later(self, story: Story, wanted: Wanted) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from meshtest.checks.canary_users import Met
 from meshtest.lib.words import plural
@@ -11,7 +11,7 @@ from meshtest.mesh.canary.world import World
 from meshtest.model.rehearsal import Ending, Rehearsal, TickRow
 from meshtest.rollouts.canary import State, Tick
 from meshtest.rollouts.canary.spec import Canary
-from meshtest.rollouts.canary.state import Phase
+from meshtest.rollouts.canary.state import ALL_CANARY, Phase
 from meshtest.rollouts.canary.steps import Scale, Who
 from meshtest.rollouts.canary.surprises import SURPRISES
 
@@ -78,6 +78,12 @@ class Story:
         )
         return Who.CANARY if started and state.phase is Phase.PROGRESSING else None
 
+    def came_too_late(self, numbers: Iterable[int]) -> None:
+        """Revisions that were to come at these ticks."""
+        for number in numbers:
+            if number > len(self.rows):
+                self._notes.setdefault(f"the revision of tick {number} never came: it was over after {len(self.rows)}")
+
     def rehearsal(self, met: Met) -> Rehearsal:
         analysis = self._canary.analysis
         return Rehearsal(
@@ -120,7 +126,8 @@ class Story:
         if self.ending == "promoted":
             return ""
         if self.ending == "rolled back":
-            return self._why or self._last_warning
+            stay = "; users stay on the new version" if self.rows[-1].routes == str(ALL_CANARY) else ""
+            return (self._why or self._last_warning) + stay
         if self.ending is None:
             return "it was interrupted"
         last = self.rows[-1] if self.rows else None

@@ -1,0 +1,38 @@
+"""A rehearsal on a provider without processes: what is refused, and what each change of the mesh is called."""
+
+from __future__ import annotations
+
+from meshtest import ConfigRejected, Mesh
+from meshtest.model.rehearsal import TickRow
+from meshtest.testing import FakeProvider
+
+CANARY = """
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: web, namespace: shop}
+spec:
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  service: {port: 80}
+  analysis: {interval: 10s, threshold: 2, stepWeight: 50, maxWeight: 50}
+"""
+
+
+def test_what_the_proxies_refuse_becomes_an_event_and_is_tried_again(bare: Mesh, provider: FakeProvider) -> None:
+    def refuse_next(row: TickRow) -> None:
+        if row.number == 1:
+            provider.refuse = ConfigRejected("no such cluster")
+
+    found = bare.canary(text=CANARY, speed=200).run(to="v2", then={99: "v3"}, told=refuse_next)
+    assert found.promoted, found
+    refused, again = found.ticks[1:3]
+    assert any(event.startswith("Warning") and "no such cluster" in event for event in refused.events)
+    assert (refused.routes, again.routes) == ("100/0", "50/50")
+    assert any("the revision of tick 99 never came" in note for note in found.notes)
+
+    reasons = [event.data["reason"] for event in bare.history().of("config.apply")]
+    assert reasons[1:] == [
+        "make the primary of web.shop", "scale web.shop to 0", "take over the service of web.shop", "apply v2",
+        "scale web.shop to 1", "route web.shop 50/50", "route web.shop 50/50", "promote web.shop",
+        "route web.shop 100/0", "scale web.shop to 0",
+    ]  # fmt: skip
+    assert [workload.replicas for workload in provider.topology.workloads] == [0, 1]
