@@ -21,7 +21,9 @@ from meshtest.model.rehearsal import Called, Measured, Rehearsal, TickRow
 from meshtest.rollouts.canary.spec import Analysis, Canary, Service
 from meshtest.settings import Settings
 
-VALUES = {"slow": "200ms", "path": "/checkout", "header": "x-plan:gold", "requests": "20", "memory": "5120Ki"}
+VALUES = {
+    "slow": "200ms", "path": "/checkout", "header": "x-plan:gold", "requests": "20", "memory": "5120Ki", "pause": "500ms",
+}  # fmt: skip
 
 
 def canary(**analysis: Any) -> Canary:
@@ -57,7 +59,7 @@ class TestTheCatalogue:
         told = mutant.annotated(VALUES)
         changed = behaviour.read(told) != behaviour.read({})
         assert changed == bool(mutant.annotations)
-        assert set(told) <= {behaviour.PREFIX + name for name in behaviour.KNOWN}
+        assert set(told) <= {behaviour.PREFIX + name for name in (*behaviour.KNOWN, "back-off")}
 
     def test_some_are_chosen_by_name_in_the_order_of_the_catalogue(self) -> None:
         assert [mutant.name for mutant in chosen(["identical", "errors-3"])] == ["errors-3", "identical"]

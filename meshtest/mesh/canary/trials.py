@@ -155,6 +155,7 @@ class Trials:
             "path": self._own_path or PATH,
             "header": HEADER,
             "requests": str(requests),
+            "pause": f"{10_000 / self.pace.speed:.0f}ms",
             "memory": f"{min(requests * LEAKED, 256 * 1024)}Ki",
         }
 
