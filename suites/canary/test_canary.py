@@ -22,12 +22,12 @@ from meshtest.model.rehearsal import Rehearsal, TickRow
 
 HERE = Path(__file__).parent
 SPEED = 60
-USERS = "GET / 200rps"
+USERS = "GET / 150rps"
 BAD = {"meshtest.dev/errors": "503:90"}
 """So bad that no check can miss it by chance, few as the requests of a sixth of a second are."""
 EVIDENCE = 60
 """Requests that tell a share from one that is 45 points off, with an error of one in a million."""
-SOME = 30
+SOME = 20
 """Requests of all users after which a check of a bad version cannot be without a failure."""
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs prometheus: apt install prometheus")
@@ -122,8 +122,8 @@ def test_blue_green_is_tested_by_its_own_name_before_a_user_sees_it(mesh: Mesh) 
 
 
 def test_ab_testing_shows_it_to_testers_and_to_nobody_else(mesh: Mesh) -> None:
-    header, cookie = "GET / 100rps x-group:testers", "GET / 100rps cookie:group=testers"
-    canary = rehearsing(mesh, "search", "GET / 100rps", header, cookie)
+    header, cookie = "GET / 50rps x-group:testers", "GET / 50rps cookie:group=testers"
+    canary = rehearsing(mesh, "search", "GET / 50rps", header, cookie)
     assert_promoted(canary.run(to="v2", told=patient(mesh)))
     assert_rolled_back(canary.run(to="v3", annotations=BAD, told=patient(mesh)), share=75)
     for everyone, *testers in (mesh.loads[:3], mesh.loads[3:]):

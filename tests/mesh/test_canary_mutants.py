@@ -22,7 +22,8 @@ from meshtest.rollouts.canary.spec import Analysis, Canary, Service
 from meshtest.settings import Settings
 
 VALUES = {
-    "slow": "200ms", "path": "/checkout", "header": "x-plan:gold", "requests": "20", "memory": "5120Ki", "pause": "500ms",
+    "slow": "200ms", "path": "/checkout", "header": "x-plan:gold",
+    "requests": "20", "memory": "5120Ki", "pause": "500ms",
 }  # fmt: skip
 
 
