@@ -17,6 +17,7 @@ from meshtest.errors import UsageError
 from meshtest.lib.words import listed, plural
 
 if TYPE_CHECKING:
+    from meshtest.mesh.canary.mutants import Mutant
     from meshtest.mesh.canary.trial import Trial
     from meshtest.mesh.canary.trials import Trials
 
@@ -60,17 +61,24 @@ def go(arguments: argparse.Namespace) -> int:
     )
     done: list[Trial] = []
     with Terminal() as terminal:
-        if not arguments.json:
-            terminal.say(f"{trials.canary.full_name}: {plural(len(mutants), 'version')}; {trials.pace}")
-        for trial in trials.run(mutants):
-            done.append(trial)
-            if not arguments.json:
-                terminal.progress(f"{len(done)}/{len(mutants)}  {trial.mutant.name}: {trial.verdict}")
         if arguments.json:
+            done.extend(trials.run(mutants))
             print(json.dumps(as_data(trials, done)))
         else:
-            terminal.say("\n".join(["", *table(done), "", *summary(done)]))
+            show(terminal, trials, mutants, done)
     return FAILED if any(trial.verdict == "survived" for trial in done) else OK
+
+
+def show(terminal: Terminal, trials: Trials, mutants: Sequence[Mutant], done: list[Trial]) -> None:
+    """What is known when it is interrupted is told, too."""
+    terminal.say(f"{trials.canary.full_name}: {plural(len(mutants), 'version')}; {trials.pace}")
+    try:
+        for trial in trials.run(mutants):
+            done.append(trial)
+            terminal.progress(f"{len(done)}/{len(mutants)}  {trial.mutant.name}: {trial.verdict}")
+    finally:
+        if done:
+            terminal.say("\n".join(["", *table(done), "", *summary(done)]))
 
 
 def seconds(text: str) -> float:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from meshtest.cli import BAD_INPUT
 from meshtest.cli.rehearse_mutants import seconds, summary, table
 from meshtest.errors import UsageError
 from meshtest.mesh.canary.answers import Compared
 from meshtest.mesh.canary.mutants import chosen
 from meshtest.mesh.canary.trial import Trial
 from meshtest.model.rehearsal import Measured, Rehearsal, TickRow
+from tests.conftest import Ground
 
+CART = Path(__file__).parents[2] / "suites" / "canary" / "cart.yaml"
 LOW = Measured(name="request-success-rate", value=89.5, least=99.0, ok=False)
 
 
@@ -66,3 +71,25 @@ def test_the_p99_is_a_time(text: str, want: float) -> None:
 def test_a_p99_that_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="write a time above 0"):
         seconds(text)
+
+
+def test_wrong_content_is_found_by_our_client_where_flagger_sees_nothing(ground: Ground) -> None:
+    program = ground.meshtest(
+        "rehearse", CART, "--mutants", "--only", "wrong-content", "--speed", "60", "--traffic", "GET / 100rps",
+        "--assume-metric", "request-success-rate=100", "--json",
+    )  # fmt: skip
+    assert program.wait() == 1, program
+    told = json.loads(program.out)
+    (found,) = told["mutants"]
+    assert (told["canary"], told["speed"]) == ("cart.default", 60)
+    assert (found["verdict"], found["by"]) == ("survived", "")
+    assert found["compared"]["wrong"] == found["compared"]["answers"] > 0
+    assert found["paid"] >= found["exposed"] > 0, "each of its answers is wrong"
+    assert "no metric can see it" in found["why"]
+
+
+def test_an_unknown_mutant_starts_nothing(ground: Ground) -> None:
+    program = ground.meshtest("rehearse", CART, "--mutants", "--only", "errors-4")
+    assert program.wait() == BAD_INPUT, program
+    assert "no mutant 'errors-4' (did you mean" in program.err
+    assert not ground.runs()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,14 +11,20 @@ from meshtest_envoy.pods import behaviour
 
 from meshtest.errors import UsageError
 from meshtest.loads.ask import Reply
+from meshtest.manifests.reader import read_text
 from meshtest.mesh.canary.answers import Compared, Seen, compare
-from meshtest.mesh.canary.mutants import CATALOGUE, NAMES, Mutant, chosen
+from meshtest.mesh.canary.mutants import CATALOGUE, FEW, NAMES, Mutant, chosen
 from meshtest.mesh.canary.pace import LEAST, MOST, pace, ticks
 from meshtest.mesh.canary.trial import Trial
+from meshtest.mesh.canary.trials import DEPENDENCY, RATE, Trials
 from meshtest.model.rehearsal import Called, Measured, Rehearsal, TickRow
 from meshtest.rollouts.canary.spec import Analysis, Canary, Service
+from meshtest.settings import Settings
 
-VALUES = {"slow": "200ms", "path": "/checkout", "header": "x-plan:gold", "requests": "20", "memory": "5120Ki"}
+VALUES = {
+    "slow": "200ms", "path": "/checkout", "header": "x-plan:gold",
+    "requests": "20", "memory": "5120Ki", "pause": "500ms",
+}  # fmt: skip
 
 
 def canary(**analysis: Any) -> Canary:
@@ -53,7 +60,7 @@ class TestTheCatalogue:
         told = mutant.annotated(VALUES)
         changed = behaviour.read(told) != behaviour.read({})
         assert changed == bool(mutant.annotations)
-        assert set(told) <= {behaviour.PREFIX + name for name in behaviour.KNOWN}
+        assert set(told) <= {behaviour.PREFIX + name for name in (*behaviour.KNOWN, "back-off")}
 
     def test_some_are_chosen_by_name_in_the_order_of_the_catalogue(self) -> None:
         assert [mutant.name for mutant in chosen(["identical", "errors-3"])] == ["errors-3", "identical"]
@@ -186,3 +193,62 @@ class TestPace:
 
     def test_it_is_never_slower_than_production(self) -> None:
         assert pace(canary(interval=1.0, step_weight=1, max_weight=2), 1.0).speed == 1.0
+
+
+WEB = """
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: web}
+spec:
+  targetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  service: {port: 80}
+  analysis: {interval: 1m, threshold: 5, stepWeight: 10, maxWeight: 50}
+"""
+
+
+def trials(folder: Path, *traffic: str, text: str = WEB) -> Trials:
+    (folder / "canary.yaml").write_text(text)
+    return Trials(files=[folder / "canary.yaml"], settings=Settings(), traffic=traffic)
+
+
+class TestWhatAMutantNeeds:
+    def test_users_that_nobody_named_come_in_larger_number(self, tmp_path: Path) -> None:
+        assert trials(tmp_path).rate == RATE
+        assert trials(tmp_path, "GET / 30rps", "GET /cart 20rps").rate == 50
+
+    def test_a_few_users_ask_for_another_path_or_send_another_header(self, tmp_path: Path) -> None:
+        found = trials(tmp_path, "GET http://web.default/a?b 100rps x-group:testers")
+        (path, header) = chosen(["errors-on-path", "errors-for-header"])
+        *_, few = found.users(path)
+        assert (few.request, few.rate, few.headers) == (
+            "GET http://web.default/checkout?b", 100 * FEW, ("x-group: testers",),
+        )  # fmt: skip
+        *_, few = found.users(header)
+        assert (few.request, few.headers) == ("GET http://web.default/a?b", ("x-group: testers", "x-plan: gold"))
+        assert len(found.users(chosen(["identical"])[0])) == 1
+
+    def test_a_path_of_some_users_needs_no_more_of_them(self, tmp_path: Path) -> None:
+        found = trials(tmp_path, "GET / 90rps", "GET /cart 10rps")
+        (mutant,) = chosen(["errors-on-path"])
+        assert len(found.users(mutant)) == 2
+        assert mutant.annotated(found.values) == {"meshtest.dev/errors": "503:100 path=/cart"}
+
+    def test_the_dependency_takes_a_little_more_than_it_is_sent(self, tmp_path: Path) -> None:
+        found = trials(tmp_path, "GET / 100rps")
+        overload, other = chosen(["downstream-overload", "identical"])
+        documents = {(d.kind, d.name): d.data for d in read_text(found.more(overload), "more")}
+        told = [documents["apps/Deployment", name]["spec"]["template"]["metadata"] for name in ("web", DEPENDENCY)]
+        assert told[0]["annotations"]["meshtest.dev/calls"] == f"http://{DEPENDENCY}.default/"
+        assert told[1]["annotations"]["meshtest.dev/capacity"] == "150rps"
+        assert ("/Service", DEPENDENCY) in documents
+        assert found.more(other) == ""
+
+    def test_a_leak_is_as_long_as_the_checks_see_of_it_and_never_too_much(self, tmp_path: Path) -> None:
+        for rate in (1, 100, 20_000):
+            found = trials(tmp_path, f"GET / {rate}rps")
+            for mutant in CATALOGUE:
+                behaviour.read(mutant.annotated(found.values))
+
+    def test_files_without_a_canary_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="the manifests hold no Canary"):
+            trials(tmp_path, text="apiVersion: v1\nkind: Service\nmetadata: {name: a}\n").run(()).__next__()

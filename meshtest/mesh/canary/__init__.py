@@ -8,7 +8,8 @@
     traffic.py    the users: loads from `--traffic` and from the load tests that webhooks name (commands.py)
     measures.py   metrics as Flagger reads them, from a Prometheus on the Canary's clock
     hooks.py      webhooks: the user's own URLs if allowed, else the embedded endpoint
-    mutants.py    the same Canary against a catalogue of bad and good versions
+    mutants.py    bad and good versions, a catalogue; trials.py runs a Canary against it (pace.py: how fast; answers.py:
+                  what only a client sees), trial.py is what came of one
 
 What comes out is a model.rehearsal.Rehearsal.
 """

@@ -5,7 +5,7 @@ A mutant is a stand-in with a behaviour (annotations of its pods, as `meshtest.d
 
     {slow}     twice the p99 of the service              {path}    what a few users ask for
     {requests} that it serves before it ends             {header}  what a few users send
-    {memory}   as much as these requests leak
+    {memory}   as much as these requests leak            {pause}   of a CrashLoopBackOff, compressed like all else
 """
 
 from __future__ import annotations
@@ -73,10 +73,11 @@ CATALOGUE = (
     Mutant(name="p99-doubled", about="5 % of its answers take twice the p99", annotations={"delay": "{slow} 5%"},
            pays="waiting", watched_by=(DURATION,)),
     Mutant(name="memory-leak", about="each request keeps memory, until it is OOM-killed",
-           annotations={"leak": "256Ki of {memory}"}, pays="cut requests, then nobody answers",
+           annotations={"leak": "256Ki of {memory}", "back-off": "{pause}"}, pays="cut requests, then nobody answers",
            watched_by=(ERRORS,)),
-    Mutant(name="crash", about="it crashes after some requests", annotations={"crash-after": "{requests}"},
-           pays="cut requests, then nobody answers", watched_by=(ERRORS,)),
+    Mutant(name="crash", about="it crashes after some requests",
+           annotations={"crash-after": "{requests}", "back-off": "{pause}"}, pays="cut requests, then nobody answers",
+           watched_by=(ERRORS,)),
     Mutant(name="never-ready", about="it never becomes ready", annotations={"ready-after": "never"},
            pays="errors, if it gets traffic all the same", watched_by=(ERRORS,)),
     Mutant(name="bad-drain", about="it drops requests in flight on SIGTERM",

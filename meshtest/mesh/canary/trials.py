@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 RATE = 150.0
 """Requests a second of the users where the Canary has no load test and none are given: more than a rehearsal of one
 version sends, since a trial is shorter."""
-ASKED = 6
-"""Answers that our own client looks at after each tick."""
+ASKED = 20
+"""Answers that our own client looks at after each tick: enough to meet a version that has a third of the users."""
 LIVES = 20
 """Requests that a version serves at least that will crash."""
 LEAKED = 256
@@ -86,7 +86,7 @@ class Trials:
     def plan(self) -> Plan:
         """Who the users are; those that nobody named come in larger number."""
         found = planned(self.canary, self.traffic)
-        if self.traffic or any(word.startswith("load test") for word in found.notes):
+        if not any(note.startswith("no load test calls the service") for note in found.notes):
             return found
         return replace(found, users=tuple(replace(user, rate=RATE) for user in found.users))
 
@@ -100,7 +100,8 @@ class Trials:
         return pace(self.canary, self.rate, self.speed)
 
     def run(self, mutants: Sequence[Mutant]) -> Iterator[Trial]:
-        """One after the other, on one provider that stays warm."""
+        """One after the other, on one provider that stays warm. UsageError before anything starts."""
+        _ = self.pace
         settings = replace(self.settings, images={})
         with contextlib.closing(new_provider(settings, early=True)) as provider:
             for mutant in mutants:
@@ -110,11 +111,11 @@ class Trials:
         name = f"{self.canary.name}-{mutant.name}"
         with open_mesh(name, settings, command=self.command, provider=provider) as mesh:
             rehearsing = mesh.canary(
-                *self.files, text=self._more(mutant), base=self.base, name=self.name, provider=self.flavour,
+                *self.files, text=self.more(mutant), base=self.base, name=self.name, provider=self.flavour,
                 speed=self.pace.speed, traffic=self.users(mutant), allow=self.allow, assume=self.assume,
             )  # fmt: skip
             looking = _Looking(mesh, f"{self.canary.target}-primary", self.plan.users[0])
-            annotations = mutant.annotated(self._values(mutant))
+            annotations = mutant.annotated(self.values)
             found = rehearsing.run(to=mutant.name, annotations=annotations, told=looking.look)
             later: Rehearsal | None = None
             if mutant.later and found.promoted:
@@ -145,17 +146,20 @@ class Trials:
         found = {path for path in paths if not all(other.startswith(path) for other in paths)}
         return min(found, default="")
 
-    def _values(self, mutant: Mutant) -> dict[str, str]:
+    @property
+    def values(self) -> dict[str, str]:
+        """What the annotations of mutants leave open."""
         requests = max(LIVES, round(self.pace.requests / 2))
         return {
             "slow": f"{2 * self.p99 * 1e3:g}ms",
             "path": self._own_path or PATH,
             "header": HEADER,
             "requests": str(requests),
+            "pause": f"{10_000 / self.pace.speed:.0f}ms",
             "memory": f"{min(requests * LEAKED, 256 * 1024)}Ki",
         }
 
-    def _more(self, mutant: Mutant) -> str:
+    def more(self, mutant: Mutant) -> str:
         """Manifests besides those of the user: a service that can take a little more than it is sent, which the
         running version calls once a request."""
         if mutant.needs != "dependency":

@@ -158,10 +158,11 @@ class World:
                 reason = f"scale {canary.workload} to {replicas}"
                 self._change(lambda found: objects.scaled(canary, found, replicas), reason)
             case Promote():
+                # First: the primary's pods are replaced while the change is under way.
+                self._mesh.record("canary.promoted", canary.full_name, revision=self.name(deed.revision))
                 self._change(lambda found: objects.promoted(canary, found), f"promote {canary.workload}")
                 self._know(Who.PRIMARY, deed.revision)
                 self._promoted = deed.revision
-                self._mesh.record("canary.promoted", canary.full_name, revision=self.name(deed.revision))
         self.look()
 
     def _route(self, routes: Routes, reason: str) -> None:

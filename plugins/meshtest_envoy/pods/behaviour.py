@@ -12,6 +12,7 @@
  meshtest.dev/capacity        "100rps": requests over it are answered 503; a quarter of a second of it is saved up
  meshtest.dev/ready-after     "300ms": until then every request, probes too, is answered 503; "never"
  meshtest.dev/crash-after     "100": the request after the 100th ends the process, unanswered, with exit code 1
+ meshtest.dev/back-off        "500ms": the first pause of its CrashLoopBackOff, in place of 10s; of programs, too
  meshtest.dev/leak            "256Ki of 16Mi": each request keeps so much memory for ever; the one that goes over the
                               limit ends the process as the kernel does: unanswered, exit code 137, OOMKilled
  meshtest.dev/wrong-content   "10": percent of the answers that would be right, whose body is not what was asked for

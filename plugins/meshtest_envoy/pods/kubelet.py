@@ -20,8 +20,8 @@ from collections.abc import Callable
 from typing import Any
 
 from meshtest_envoy.pods import logs, ports
-from meshtest_envoy.pods.backoff import BackOff
-from meshtest_envoy.pods.behaviour import OOM_KILLED
+from meshtest_envoy.pods.backoff import FIRST, BackOff
+from meshtest_envoy.pods.behaviour import OOM_KILLED, PREFIX, BadAnnotation, seconds
 from meshtest_envoy.pods.children import CannotRun, Exit, Process
 from meshtest_envoy.pods.containers import Containers
 from meshtest_envoy.pods.handlers import Handlers
@@ -58,7 +58,7 @@ class Pod:
         self._was_ready = False
         self._moved = 0
         self._why = ""
-        self._back_off = BackOff()
+        self._back_off = BackOff(_first_pause(order))
         self._began = 0.0
         self._log_at = 0
 
@@ -248,3 +248,12 @@ class Kubelet:
 
 async def _first(*futures: asyncio.Future[Any]) -> None:
     await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _first_pause(order: Order) -> float:
+    """Of its CrashLoopBackOff."""
+    told = order.annotations.get(f"{PREFIX}back-off", "")
+    try:
+        return seconds(told.strip(), "back-off") if told else FIRST
+    except BadAnnotation as error:
+        raise CannotRun(f"pod {order.name}: annotation {PREFIX}{error}") from None

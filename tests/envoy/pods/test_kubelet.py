@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from meshtest_envoy.pods.backoff import BackOff
 from meshtest_envoy.pods.children import CannotRun, Exit
 from meshtest_envoy.pods.kubelet import Kubelet, NoSuchPod
 from meshtest_envoy.pods.order import Handler, Order
@@ -136,6 +137,12 @@ def test_a_pod_that_is_told_to_stop_does_not_become_ready_any_more(virtually: Ru
 
     virtually(scenario())
     assert told.kinds == [(0, "started"), (0, "terminating"), (1, "exited")]
+
+
+def test_where_time_is_compressed_so_are_the_pauses_of_a_crash_loop() -> None:
+    back_off = BackOff(0.1)
+    assert [back_off.after(0.0) for _ in range(7)] == pytest.approx([0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0])
+    assert back_off.after(6.0) == 0
 
 
 def test_a_crashing_container_is_restarted_at_once_and_then_ever_later(virtually: Run, tmp_path: Path) -> None:

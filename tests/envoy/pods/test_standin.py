@@ -230,6 +230,8 @@ def test_a_pod_that_is_never_ready_fails_every_request_and_probe(mesh: Watched, 
 def test_a_bad_annotation_is_told_when_the_pod_starts(mesh: Watched) -> None:
     with pytest.raises(ProcessFailed, match=r"pod web-0: annotation meshtest.dev/drain: 'slow' is none of graceful"):
         mesh.start(annotations=annotated(drain="slow"))
+    with pytest.raises(ProcessFailed, match=r"pod web-0: annotation meshtest.dev/back-off: 'soon' is not a duration"):
+        mesh.start(annotations=annotated(back_off="soon"))
     mesh.ready()
 
 
