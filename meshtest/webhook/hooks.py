@@ -49,14 +49,14 @@ async def hook(endpoint: Endpoint, call: Call) -> Reply:
     call.only(QUERY)
     asked = canary_of(call.payload)
     suite = _suite(endpoint, call, type, asked)
-    wait = call.seconds("wait", 0.0)
+    wait, again = call.seconds("wait", 0.0), call.seconds("again", confirm.DENIED_FOR)
     if type in TELLING:
         return await _told(endpoint, asked, suite, wait)
     assert suite is not None
     if not asked.checksum:
         raise Refusal(400, "checksum not found in payload: it tells which revision this is about")
     if type == "confirm-rollout":
-        return await _confirm_rollout(endpoint, suite, asked, wait, call.seconds("again", confirm.DENIED_FOR))
+        return await _confirm_rollout(endpoint, suite, asked, wait, again)
     await endpoint.revisions.seen(asked, revisions.during(asked))
     run = await _run(endpoint, suite, asked, TYPES[type])
     if run is None:

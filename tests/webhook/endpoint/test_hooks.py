@@ -299,6 +299,7 @@ class TestRefusals:
              "must match [a-z]+"),
             ("pre-rollout/payments", {}, 403, "suite 'payments' does not admit namespace 'shop'"),
             ("pre-rollout/smoke?wiat=5", {}, 400, "no query parameter 'wiat' here; there is again, wait, signature"),
+            ("event?again=3601", {}, 400, "again: '3601' are no seconds from 0 to 3600"),
             ("pre-rollout/smoke?wait=1&wait=2", {}, 400, "a query parameter comes twice"),
             ("pre-rollout/smoke?wait=%ff", {}, 400, "the query cannot be read"),
         ],
