@@ -103,9 +103,7 @@ class TestVerdicts:
 
     def test_a_metric_without_data_stopped_it(self) -> None:
         rows = (row(metrics=(rate(None, ok=False),)),)
-        assert trial("crash", ending="rolled back", ticks=rows).by == (
-            "request-success-rate had no value: no values found"
-        )
+        assert trial("crash", ending="rolled back", ticks=rows).by == "request-success-rate had no value"
 
     def test_a_hook_stopped_it_and_one_that_only_waits_did_not(self) -> None:
         gate = Called(name="gate", type="confirm-promotion", url="http://a", ok=False)

@@ -93,7 +93,8 @@ CATALOGUE = (
     Mutant(name="slightly-slower", about="2 ms slower", annotations={"delay": "2ms"}, good=True),
     Mutant(name="base-noise", about="0.1 % of its answers are 503, as ever", annotations={"errors": "503:0.1"},
            good=True, pays="an error page, as ever"),
-    Mutant(name="slow-start", about="it needs a second to become ready", annotations={"ready-after": "1s"}, good=True),
+    Mutant(name="slow-start", about="it needs a second to become ready, which only a readinessProbe sees",
+           annotations={"ready-after": "1s"}, good=True),
 )  # fmt: skip
 
 NAMES = tuple(mutant.name for mutant in CATALOGUE)

@@ -145,7 +145,7 @@ def _objection(row: TickRow) -> str:
 
 
 def _value(one: Measured) -> str:
-    return f"{one.value:.4g} ({_limits(one)})" if one.value is not None else f"had no value: {one.error or 'no data'}"
+    return f"{one.value:.4g} ({_limits(one)})" if one.value is not None else "had no value"
 
 
 def _limits(one: Measured) -> str:
