@@ -37,7 +37,7 @@ from tests.fuzz.mutations import bundles, mutated, values
 
 MORE = os.environ.get("MESHTEST_FUZZ")
 """How many to try, other ones each time; without it the same few, for the gate."""
-EXAMPLES = int(MORE or 300)
+EXAMPLES = int(MORE or 150)
 PLACED = re.compile(r"^((fuzz|beside)\.yaml:\d+|<generated>:0): error: .+ \[[a-z0-9-]+\]$", re.S)
 CANARY = Match(headers=(HeaderMatch(name="x-user", match=StringMatch(kind="exact", value="jason")),))
 HOSTS = ["nobody", "", "*", "[::1]", "a b", "é.example", "http://reviews", "ftp://x", "x" * 300]

