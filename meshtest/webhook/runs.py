@@ -36,7 +36,8 @@ class RunKey(NamedTuple):
     namespace: str
     canary: str
     revision: str
-    """The checksum; of confirm-rollout `after:CHECKSUM`, as that is sent the checksum of the revision before."""
+    """The checksum; of confirm-rollout `after:CHECKSUM`, as that is sent the checksum of the revision before; of suites
+    that post-rollout names `ended:CHECKSUM`."""
     suite: str
 
     @property
