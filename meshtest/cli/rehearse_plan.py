@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from meshtest.cli import FAILED, OK
 from meshtest.cli.terminal import Terminal
 from meshtest.errors import UsageError
-from meshtest.lib.figures import percent
+from meshtest.lib.figures import clock, percent
 from meshtest.lib.words import plural
 
 if TYPE_CHECKING:
@@ -210,12 +210,3 @@ def _code_and_place(told: Surprising) -> str:
 
 def _placed(place: str, text: str, width: int) -> Iterator[str]:
     yield from textwrap.wrap(f"{place}: {text}", width, initial_indent=INDENT, subsequent_indent=INDENT * 3)
-
-
-def clock(value: float) -> str:
-    """`0s`, `90s` as `1m30s`, `2h`; parts of a second only below a minute."""
-    if value < 60:
-        return f"{round(value, 1):g}s"
-    whole = round(value)
-    parts = ((whole // 3600, "h"), (whole % 3600 // 60, "m"), (whole % 60, "s"))
-    return "".join(f"{amount}{unit}" for amount, unit in parts if amount)

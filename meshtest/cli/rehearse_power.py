@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshtest.errors import UsageError
-from meshtest.lib.figures import percent
+from meshtest.lib.figures import clock, percent
 
 if TYPE_CHECKING:
     from meshtest.model.document import Document, Documents
@@ -79,8 +79,6 @@ def lines(power: Power) -> Iterator[str]:
 
 
 def _head(power: Power) -> Iterator[str]:
-    from meshtest.cli.rehearse_plan import clock
-
     traffic = power.traffic
     parts = [f"{traffic.rps:g} requests/s of users"] if traffic.rps else []
     parts += [f"{traffic.direct:g}/s of a load test at the canary"] if traffic.direct else []
@@ -126,8 +124,6 @@ def _hopeless(power: Power) -> str:
 
 
 def _needed(power: Power, factor: float) -> str:
-    from meshtest.cli.rehearse_plan import clock
-
     rate, interval = power.traffic.rps + power.traffic.direct, power.canary.analysis.interval
     return (
         f"NOT ENOUGH: it takes about {rate * factor:.3g} requests/s, "

@@ -18,6 +18,15 @@ def seconds(value: float) -> str:
     return f"{value * 1e3:.0f} ms" if value >= 0.01 else f"{value * 1e3:.1f} ms"
 
 
+def clock(value: float) -> str:
+    """`0s`, `90s` as `1m30s`, `2h`; parts of a second only below a minute."""
+    if value < 60:
+        return f"{round(value, 1):g}s"
+    whole = round(value)
+    parts = ((whole // 3600, "h"), (whole % 3600 // 60, "m"), (whole % 60, "s"))
+    return "".join(f"{amount}{unit}" for amount, unit in parts if amount)
+
+
 def percent(share: float) -> str:
     """`9.1 %` of 0.091; three digits say enough."""
     return f"{share * 100:.3g} %"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from meshtest.cli import FAILED, OK, rehearse_plan
-from meshtest.cli.rehearse_plan import clock
 from meshtest.cli.rehearse_power import chance, rate_of
 from meshtest.errors import UsageError
+from meshtest.lib.figures import clock
 
 CANARY = """
 apiVersion: flagger.app/v1beta1
