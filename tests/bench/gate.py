@@ -1,7 +1,8 @@
 """Gate checks at 500 a second: latency and CPU, beside a plain Starlette application that does next to nothing.
 
 Both are one process, uvicorn with httptools; the prober takes turns between them, so that whatever else runs on the
-machine meets both. Latency counts from the intended moment. The endpoint checks a token, reads the payload as strictly
+machine meets both. Latency counts from the intended moment; how late the prober itself was is what the machine took from
+both: above 5 ms the aim cannot be seen on it. The endpoint checks a token, reads the payload as strictly
 as ever, and answers from a gate that is open for this revision; the plain one parses the JSON and looks into a dict.
 """
 
@@ -26,7 +27,7 @@ from meshtest.spi.load import Place
 from meshtest.spi.provider import Entrance
 from tests.bench.prober import cpu
 
-RATE, SECONDS, ROUNDS = 500.0, 2.0, 4
+RATE, SECONDS, ROUNDS = 500.0, 5.0, 4
 AIM = 5.0
 """ms, p99"""
 TOKEN = "0123456789abcdef"
@@ -61,6 +62,8 @@ class Taken(NamedTuple):
 
     latencies: list[float]
     """ms"""
+    late: list[float]
+    """ms that the sender woke up after the intended moment"""
     cpu: list[float]
     """us a request, a round"""
     failed: list[int]
@@ -88,11 +91,12 @@ def one_round(server: Served, folder: Path, number: int, taken: Taken) -> None:
     load = Load(spec, Place(name=name, entrance=entrance, directory=folder))
     before = cpu(server.pid)
     load.start()
-    until(lambda: load.finished >= RATE * SECONDS, within=60, what=lambda: f"{name} is too slow")
+    until(lambda: load.finished >= RATE * SECONDS, within=60, what=lambda: f"{name} is too slow", every=0.25)
     load.stop()
     requests = Requests.as_written(name, (folder / "requests" / f"{name}.bin").read_bytes(), [""])
     answered = [one for one in requests if one.fate is Fate.ANSWERED and one.status == 200]
     taken.latencies.extend((one.latency or 0.0) * 1e3 for one in answered)
+    taken.late.extend((one.late or 0.0) * 1e3 for one in answered)
     taken.failed.append(len(requests) - len(answered))
     taken.cpu.append((cpu(server.pid) - before) / len(requests) * 1e6)
 
@@ -111,7 +115,7 @@ def main() -> None:
         servers = [open_.enter_context(one) for one in (ours, served("starlette", folder, "-c", PLAIN))]
         opening = urllib.request.Request(f"http://127.0.0.1:{servers[0].port}/gate/open", PAYLOAD.encode(), HEADERS)
         urllib.request.urlopen(opening, timeout=60).close()
-        taken = {server: Taken([], [], []) for server in servers}
+        taken = {server: Taken([], [], [], []) for server in servers}
         for number in range(ROUNDS):
             for server in servers:
                 one_round(server, folder, number, taken[server])
@@ -121,11 +125,11 @@ def main() -> None:
 
 def _print(name: str, taken: Taken) -> None:
     ordered = sorted(taken.latencies)
-    p50, p99 = quantile(ordered, 0.5), quantile(ordered, 0.99)
+    p50, p99, late = quantile(ordered, 0.5), quantile(ordered, 0.99), quantile(sorted(taken.late), 0.99)
     aim = f"   aim <= {AIM:g} ms" if name == "endpoint" else ""
     print(
         f"{name:<10} {len(ordered)} checks at {RATE:g}/s, {sum(taken.failed)} failed: p50 {p50:.2f} ms, p99 {p99:.2f} "
-        f"ms, cpu {min(taken.cpu):.0f} us each{aim}"
+        f"ms (the sender was late by {late:.2f} ms), cpu {min(taken.cpu):.0f} us each{aim}"
     )
 
 
