@@ -1,9 +1,9 @@
 """Gate checks at 500 a second: latency and CPU, beside a plain Starlette application that does next to nothing.
 
 Both are one process, uvicorn with httptools; the prober takes turns between them, so that whatever else runs on the
-machine meets both. Latency counts from the intended moment; how late the prober itself was is what the machine took from
-both: above 5 ms the aim cannot be seen on it. The endpoint checks a token, reads the payload as strictly
-as ever, and answers from a gate that is open for this revision; the plain one parses the JSON and looks into a dict.
+machine meets both. Latency counts from the intended moment; how late the prober itself was is what the machine took
+from both: above 5 ms the aim cannot be seen on it. The endpoint checks a token, reads the payload as strictly as ever,
+and answers from a gate that is open for this revision; the plain one parses the JSON and looks into a dict.
 """
 
 from __future__ import annotations
