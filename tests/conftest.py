@@ -237,7 +237,7 @@ def run_folder_events(run: Path) -> list[dict[str, Any]]:
 
 def corpora_folder() -> Path:
     """Where they would be."""
-    return Path(os.environ.get("MESHTEST_CORPORA", Path(__file__).parents[2] / "shared" / "corpora"))
+    return Path(os.environ.get("MESHTEST_CORPORA") or Path(__file__).parents[2] / "shared" / "corpora")
 
 
 @pytest.fixture(scope="session")
@@ -246,4 +246,13 @@ def corpora() -> Path:
     folder = corpora_folder()
     if not folder.is_dir():
         pytest.skip(f"no corpora at {folder}; set MESHTEST_CORPORA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def schemas(corpora: Path) -> Path:
+    """The CRDs, beside the corpora; read them by tests/crds.py."""
+    folder = corpora.parent / "schemas"
+    if not folder.is_dir():
+        pytest.skip(f"no schemas at {folder}")
     return folder

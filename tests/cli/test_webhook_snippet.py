@@ -13,7 +13,7 @@ from meshtest.manifests.reader import read_text
 from meshtest.rollouts.canary import reading
 from meshtest.rollouts.canary.spec import Canary, HookType
 from meshtest.webhook.routes import ROUTES
-from tests.conftest import corpora_folder
+from tests.crds import schemas_of
 
 SUITES = Path(__file__).parents[2] / "suites" / "flagger"
 CANARY = """
@@ -71,15 +71,10 @@ def test_every_type_has_a_hook(capsys: pytest.CaptureFixture[str]) -> None:
     ]  # fmt: skip
 
 
-def test_the_crd_takes_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_crd_takes_it(schemas: Path, capsys: pytest.CaptureFixture[str]) -> None:
     jsonschema = pytest.importorskip("jsonschema", reason="pip install jsonschema")
-    path = corpora_folder().parent / "schemas" / "flagger.yaml"
-    if not path.is_file():
-        pytest.skip(f"no schemas at {path}")
-    crd = next(yaml.load_all(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     snippet = printed(capsys, "acceptance", "--suites", str(SUITES))
-    jsonschema.validate(yaml.safe_load(canary_with(snippet)), schema)
+    jsonschema.validate(yaml.safe_load(canary_with(snippet)), schemas_of(schemas / "flagger.yaml")["Canary"])
 
 
 def test_what_has_a_default_is_a_comment_and_what_has_none_is_to_be_filled_in(

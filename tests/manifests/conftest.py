@@ -1,13 +1,8 @@
-"""Manifests that the tests of this folder share, and the public corpora where they are installed."""
+"""Manifests that the tests of this folder share."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
-
-REPOSITORY = Path(__file__).parents[2]
 
 REVIEWS = """\
 apiVersion: v1
@@ -52,21 +47,3 @@ spec:
 def reviews() -> str:
     """A Service with two versions (1 and 3 replicas) and a subset for each, ready to append documents to."""
     return REVIEWS
-
-
-@pytest.fixture
-def corpora() -> Path:
-    """The folder of public manifests."""
-    folder = Path(os.environ.get("MESHTEST_CORPORA") or REPOSITORY / "../shared/corpora").resolve()
-    if not folder.is_dir():
-        pytest.skip(f"no corpora at {folder}; MESHTEST_CORPORA names them")
-    return folder
-
-
-@pytest.fixture
-def schemas(corpora: Path) -> Path:
-    """The CRDs, beside the corpora."""
-    folder = corpora.parent / "schemas"
-    if not folder.is_dir():
-        pytest.skip(f"no schemas at {folder}")
-    return folder

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from meshtest.preflight.schema import SHAPES, violations
 from meshtest.preflight.schema.shapes import Shape
+from tests.crds import schemas_of
 
 LIMITS = {
     "minimum": "least",
@@ -25,21 +25,6 @@ LIMITS = {
 }
 SAID_TWICE = {"only one of credentialName or tlsCertificates can be set"}
 """The CRD repeats the rule about credentialNames under another message."""
-
-
-@pytest.fixture(scope="module")
-def crds(corpora: Path) -> dict[str, dict[str, Any]]:
-    path = corpora.parent / "schemas" / "istio.yaml"
-    if not path.is_file():
-        pytest.skip(f"no CRDs at {path}")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found = [d["spec"] for d in yaml.load_all(path.read_text(), loader) if d]
-    return {f"{spec['group']}/{spec['names']['kind']}": _stored(spec) for spec in found}
-
-
-def _stored(spec: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = next(v for v in spec["versions"] if v["storage"])["schema"]["openAPIV3Schema"]
-    return found
 
 
 def limits(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str, object]]:
@@ -72,8 +57,9 @@ def told(shape: Shape, path: str = "") -> Iterator[tuple[str, str, object]]:
 
 
 @pytest.mark.parametrize("kind", SHAPES)
-def test_the_shape_is_that_of_the_crd(kind: str, crds: dict[str, dict[str, Any]]) -> None:
-    theirs = {item for item in limits(crds[kind]) if item[2] not in SAID_TWICE}
+def test_the_shape_is_that_of_the_crd(kind: str, schemas: Path) -> None:
+    crd = schemas_of(schemas / "istio.yaml")[kind.rpartition("/")[2]]
+    theirs = {item for item in limits(crd) if item[2] not in SAID_TWICE}
     ours = set(told(SHAPES[kind]))
     assert ours - theirs == set()
     assert theirs - ours == set()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from meshtest.errors import ManifestError
 from meshtest.manifests.fields import METADATA, Fields
@@ -20,6 +19,7 @@ from meshtest.rollouts.canary.fields import CANARY, SPEC
 from meshtest.rollouts.canary.reading import of, parse
 from meshtest.rollouts.canary.spec import AlertRule, Bounds, Hook, HookType, Metric, Reference, SessionAffinity
 from meshtest.rollouts.canary.spec import Severity as AlertSeverity
+from tests.crds import schemas_of, unlike
 
 LEAST = """\
 apiVersion: flagger.app/v1beta1
@@ -194,26 +194,9 @@ def test_intervals_are_what_flagger_makes_of_them(written: str, seconds: float) 
     assert of(first(LEAST.replace("interval: 1m", f"interval: {written}"))).analysis.interval == seconds
 
 
-def properties(schema: dict[str, Any]) -> dict[str, Any]:
-    below = schema.get("items", schema)
-    found: dict[str, Any] = below.get("additionalProperties", below).get("properties", {})
-    return found
-
-
-def differences(schema: dict[str, Any], table: Fields, path: str) -> Iterator[str]:
-    wanted = properties(schema)
-    yield from (f"{path}.{name} is in no table" for name in wanted.keys() - set(table.known))
-    yield from (f"{path}.{name} is not in the CRD" for name in set(table.known) - wanted.keys())
-    for name, below in table.read.items():
-        if below is not None and name in wanted:
-            yield from differences(wanted[name], below, f"{path}.{name}")
-
-
 def test_every_property_of_the_crd_is_read_or_reported(schemas: Path) -> None:
-    crds = yaml.load_all((schemas / "flagger.yaml").read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    canary = next(crd for crd in crds if crd and crd["spec"]["names"]["kind"] == "Canary")
-    spec = canary["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    assert sorted(differences(spec, SPEC, "spec")) == ["spec.canaryAnalysis is not in the CRD"]
+    crd = schemas_of(schemas / "flagger.yaml")["Canary"]
+    assert unlike(crd, SPEC) == ["spec.canaryAnalysis is not in the CRD"]
 
 
 @pytest.mark.parametrize(

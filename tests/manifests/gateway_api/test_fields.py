@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from meshtest.manifests import view as view_module
 from meshtest.manifests.compiler import compile
@@ -17,6 +16,7 @@ from meshtest.manifests.gateway_api import fields
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read_text
 from meshtest.manifests.view import View
+from tests.crds import schemas_of, unlike
 from tests.manifests.gateway_api.shop import SHOP
 
 TABLES = {
@@ -38,31 +38,12 @@ EXPERIMENTAL = {
 """Fields of the experimental channel only; the schemas are those of the standard one."""
 
 
-def properties(schema: dict[str, Any]) -> dict[str, Any]:
-    schema = schema.get("items", schema)
-    found: dict[str, Any] = schema.get("properties", {})
-    return found
-
-
-def differences(schema: dict[str, Any], table: Fields, path: str, extra: set[str]) -> Iterator[str]:
-    wanted = properties(schema)
-    for name in wanted.keys() - set(table.known):
-        yield f"{path}.{name} is in no table"
-    for name in set(table.known) - wanted.keys():
-        if f"{path}.{name}" not in extra:
-            yield f"{path}.{name} is not in the CRD"
-    for name, below in table.read.items():
-        if below is not None and name in wanted:
-            yield from differences(wanted[name], below, f"{path}.{name}", extra)
-
-
 @pytest.mark.parametrize("plural", TABLES)
 def test_every_property_of_the_crd_is_translated_or_reported(plural: str, schemas: Path) -> None:
-    crd = next(d for d in yaml.safe_load_all((schemas / f"gateway-api-{plural}.yaml").read_text()) if d)
-    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    (crd,) = schemas_of(schemas / f"gateway-api-{plural}.yaml").values()
     spec = TABLES[plural].read["spec"]
     assert spec is not None
-    assert sorted(differences(schema, spec, "spec", EXPERIMENTAL.get(plural, set()))) == []
+    assert unlike(crd, spec) == sorted(f"{path} is not in the CRD" for path in EXPERIMENTAL.get(plural, ()))
 
 
 def test_a_listener_of_a_set_has_the_fields_of_a_gateways() -> None:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from meshtest.manifests.compiler import compile
-from meshtest.manifests.fields import Fields
 from meshtest.manifests.istio_security.fields import AUTHORIZATION_POLICY, ENVOY_FILTER, REQUEST_AUTHENTICATION
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read_text
 from meshtest.model.diagnostic import Severity
 from meshtest.model.document import Documents
+from tests.crds import schemas_of, unlike
 
 KINDS = {
     "AuthorizationPolicy": AUTHORIZATION_POLICY,
@@ -88,33 +85,11 @@ spec:
 """
 
 
-@pytest.fixture(scope="module")
-def crds() -> dict[str, Any]:
-    """The schema of each kind's spec, by kind."""
-    corpora = Path(os.environ.get("MESHTEST_CORPORA", Path(__file__).parents[4] / "shared" / "corpora"))
-    file = corpora.parent / "schemas" / "istio.yaml"
-    if not file.is_file():
-        pytest.skip(f"no schemas beside the corpora at {corpora}; set MESHTEST_CORPORA")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    documents = [d for d in yaml.load_all(file.read_text(), loader) if d]
-    versions = {d["spec"]["names"]["kind"]: d["spec"]["versions"][0]["schema"] for d in documents}
-    return {kind: schema["openAPIV3Schema"]["properties"]["spec"] for kind, schema in versions.items()}
-
-
-def differences(schema: dict[str, Any], table: Fields, path: str) -> Iterator[str]:
-    wanted = schema.get("items", schema).get("properties", {})
-    yield from (f"{path}.{name} is in no table" for name in wanted.keys() - set(table.known))
-    yield from (f"{path}.{name} is not in the CRD" for name in set(table.known) - wanted.keys())
-    for name, below in table.read.items():
-        if below is not None and name in wanted:
-            yield from differences(wanted[name], below, f"{path}.{name}")
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_property_of_the_crd_is_translated_or_reported(kind: str, crds: dict[str, Any]) -> None:
+def test_every_property_of_the_crd_is_translated_or_reported(kind: str, schemas: Path) -> None:
     spec = KINDS[kind].read["spec"]
     assert spec is not None
-    assert sorted(differences(crds[kind], spec, "spec")) == []
+    assert unlike(schemas_of(schemas / "istio.yaml")[kind], spec) == []
 
 
 def test_everything_is_understood() -> None:
