@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from meshtest.loads.shape import Hold as Hold
     from meshtest.loads.shape import Ramp as Ramp
     from meshtest.loads.shape import steps as steps
-    from meshtest.loads.spec import Target as Target
+    from meshtest.loads.target import Target as Target
     from meshtest.mesh import Mesh as Mesh
     from meshtest.mesh import open_mesh as open_mesh
     from meshtest.model.series import NO_DATA as NO_DATA
@@ -56,7 +56,7 @@ _HOME = {
     "open_mesh": "mesh",
     "Reply": "loads.ask",
     "TlsAsk": "loads.ask",
-    "Target": "loads.spec",
+    "Target": "loads.target",
     **dict.fromkeys(("Burst", "Hold", "Ramp", "steps"), "loads.shape"),
     "Settings": "settings",
     "NO_DATA": "model.series",

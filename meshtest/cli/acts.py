@@ -75,7 +75,7 @@ def load(
 ) -> Answers:
     """A line about twice a second, then the summary."""
     from meshtest.loads.shape import length, parse_stage
-    from meshtest.loads.spec import parse_targets
+    from meshtest.loads.target import parse_targets
 
     targets = parse_targets(request, weights, headers=headers, body=body, protocol=protocol)
     stages = [parse_stage(stage) for stage in shape]

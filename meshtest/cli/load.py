@@ -12,7 +12,8 @@ from meshtest.cli.control import ask
 from meshtest.cli.options import add_json
 from meshtest.cli.terminal import Terminal
 from meshtest.errors import UsageError
-from meshtest.loads.spec import PROTOCOLS, SAMPLED
+from meshtest.loads.spec import SAMPLED
+from meshtest.loads.target import PROTOCOLS
 from meshtest.run.pulse import Beat
 
 

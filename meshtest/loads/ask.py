@@ -19,7 +19,7 @@ from meshtest.errors import UsageError
 from meshtest.lib.dataclass import dataclass
 from meshtest.loads import grpc_frames
 from meshtest.loads.line import Heard, Line, Trouble, fate_of, tls_context
-from meshtest.loads.spec import SCHEMES, TOKEN, Headers, parse_headers
+from meshtest.loads.parse import SCHEMES, TOKEN, Headers, destination, parse_headers, split_request, split_url
 from meshtest.model.record import REQUEST_ID, SERVED_BY
 from meshtest.model.request import Server
 from meshtest.spi.provider import Entrance
@@ -262,23 +262,13 @@ def _reply(what: Ask, heard: Heard, spoken: str, fate: str, error: str, seconds:
 
 def _parse(text: str) -> tuple[str, str, str, str]:
     """(method or "", scheme, authority, path and query)."""
-    words = text.split()
-    method, url = ("", *words) if len(words) == 1 else (words if len(words) == 2 else ("", ""))
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise UsageError(f"request {text!r}: {error}") from None
-    if parts.scheme not in SCHEMES or not host or parts.username is not None:
+    method, url = split_request(text)
+    parts = split_url(url, text)
+    if parts.scheme not in SCHEMES or not parts.hostname or parts.username is not None:
         raise UsageError(
             f"request {text!r}: write `[METHOD] SCHEME://host:port/path`, the scheme one of {', '.join(SCHEMES)}"
         )
-    default = SCHEMES[parts.scheme][2]
-    if not default and port is None:
-        raise UsageError(f"request {text!r}: {parts.scheme} has no usual port; write {parts.scheme}://{host}:PORT")
-    host = f"[{host}]" if ":" in host else host
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return method.upper(), parts.scheme, f"{host}:{port}" if port not in (None, default) else host, path
+    return method, parts.scheme, *destination(parts, text)
 
 
 def _plain(text: str) -> bool:

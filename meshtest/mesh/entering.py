@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshtest.errors import UsageError
-from meshtest.loads.spec import LoadSpec, Target
+from meshtest.loads.spec import LoadSpec
+from meshtest.loads.target import Target
 from meshtest.model.topology import Topology
 
 if TYPE_CHECKING:

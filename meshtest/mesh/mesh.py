@@ -24,8 +24,10 @@ from meshtest.checks import About, FaultBit, NoDowntime, Split
 from meshtest.errors import ConfigRejected, FeatureMissing, HistoryError, ProviderError, RolloutFailed, UsageError
 from meshtest.lib.words import listed, nearest
 from meshtest.loads.load import Load as Prober
+from meshtest.loads.parse import Headers
 from meshtest.loads.shape import Stage
-from meshtest.loads.spec import Arrivals, Headers, LoadSpec, Protocol, Target, sampled_by
+from meshtest.loads.spec import Arrivals, LoadSpec, Unreachable, sampled_by
+from meshtest.loads.target import Protocol, Target
 from meshtest.manifests.compiler import compile_or_raise
 from meshtest.manifests.culprit import culprits
 from meshtest.manifests.diff import diff
@@ -326,7 +328,7 @@ class Mesh(Observed):
         users: int = 0,
         fault_headers: Mapping[str, float] | None = None,
         sampled: float | None = None,
-        unreachable: Literal["error", "record"] = "error",
+        unreachable: Unreachable = "error",
         **engine: Any,
     ) -> Load:
         """Requests like `GET http://web/path`, evenly spaced at `rps` (default 100) whatever the answers do.

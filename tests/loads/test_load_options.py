@@ -21,7 +21,7 @@ from meshtest.errors import LoadError, UsageError
 from meshtest.lib.wait import until
 from meshtest.loads import Load, LoadSpec, Summary
 from meshtest.loads.shape import Burst, Hold, Ramp
-from meshtest.loads.spec import Target
+from meshtest.loads.target import Target
 from meshtest.model import choices
 from meshtest.model.record import NEVER, PART_BITS
 from meshtest.model.request import Fate, Lane, Requests

@@ -10,8 +10,9 @@ import pytest
 from meshtest.errors import UsageError
 from meshtest.loads import LoadSpec
 from meshtest.loads.http1 import request_parts
+from meshtest.loads.parse import parse_headers, parse_request
 from meshtest.loads.shape import Burst, Hold, Ramp
-from meshtest.loads.spec import Target, parse_headers, parse_request, parse_targets
+from meshtest.loads.target import Target, parse_targets
 from meshtest.model.request import Lane
 
 
