@@ -15,7 +15,7 @@ from typing import Any
 from meshtest.errors import UsageError
 from meshtest.lib.words import nearest
 from meshtest.spi import registry
-from meshtest.spi.load import Place, RunningLoad
+from meshtest.spi.load import LoadEngine, Place, RunningLoad
 
 KEYWORDS = {"locustfile": "locust", "k6": "k6"}
 """The option that calls for an engine, and the name of its entry point."""
@@ -45,5 +45,5 @@ def chosen(request: object, options: Mapping[str, Any]) -> str:
 
 def new_load(engine: str, place: Place, options: Mapping[str, Any]) -> RunningLoad:
     """A load of that engine that has not begun."""
-    made: RunningLoad = registry.load("loads", engine)(place, **options)
-    return made
+    make: LoadEngine = registry.load("loads", engine)
+    return make(place, **options)

@@ -6,12 +6,10 @@ Not here: what it is configured with (xds/, ads/), who owns the process (pods/).
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from meshtest.errors import ProcessFailed, ProviderError
 
@@ -80,9 +78,6 @@ class Admin:
         text = self.request("GET", f"/stats?filter={_quote(pattern)}")
         found = (re.match(r"(.+): (\d+)$", line) for line in text.splitlines())
         return {m[1]: int(m[2]) for m in found if m}
-
-    def config_dump(self) -> Any:
-        return json.loads(self.request("GET", "/config_dump?include_eds"))
 
 
 def _quote(text: str) -> str:

@@ -23,8 +23,6 @@ from meshtest.model.route import (
 
 HEAD = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: reviews}\nspec:\n"
 TO_V1 = "route: [{destination: {host: reviews, subset: v1}}]"
-BASE = 33
-"""Lines of the shared manifests before the VirtualService."""
 
 
 def virtual_service(http: str, *, hosts: str = "[reviews]", more: str = "") -> str:

@@ -37,7 +37,7 @@ def attach(route: RouteSpec, parent: ParentRef, listeners: Listeners, services: 
     if parent.kind in LISTENING:
         return _to_listeners(route, parent, listeners)
     if parent.kind == kinds.SERVICE:
-        return _to_service(route, parent, services)
+        return _to_service(parent, services)
     text = f"a parent of kind {parent.kind.rpartition('/')[2]!r} means nothing here"
     return Attachment(parent, Condition("Accepted", False, "NoMatchingParent", text))
 
@@ -81,7 +81,7 @@ def _meet(listener: Listener, hostnames: Iterable[str]) -> bool:
     return not pattern or not hostnames or any(intersection(pattern, name) for name in hostnames)
 
 
-def _to_service(route: RouteSpec, parent: ParentRef, services: dict[str, Service]) -> Attachment:
+def _to_service(parent: ParentRef, services: dict[str, Service]) -> Attachment:
     """GAMMA (GEP-1294): the route is for all callers of the Service, or of the route's namespace."""
     host = f"{parent.name}.{parent.namespace}.svc.{DOMAIN}"
     service = services.get(host)

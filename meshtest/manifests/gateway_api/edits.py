@@ -28,7 +28,7 @@ def set_weights(
     documents = documents if rule else rules.routed(documents, topology, host)
 
     def split(document: Document, found: Rule) -> Document:
-        entries = [{**_entry(found, services[v], host), "weight": weight} for v, weight in weights.items() if weight]
+        entries = [{**_entry(found, services[v]), "weight": weight} for v, weight in weights.items() if weight]
         return patch.put(document, (*found.path, "backendRefs"), [*entries, *_resting(topology, host, found, entries)])
 
     return rules.change(documents, rules.movable(documents, topology, host, rule), split)
@@ -54,7 +54,7 @@ def check_weights(weights: Mapping[str, int]) -> None:
         raise UsageError(f"weights must not sum to 0, or every request would get 500: {shown}")
 
 
-def _entry(rule: Rule, service: Service, host: str) -> Json:
+def _entry(rule: Rule, service: Service) -> Json:
     """The reference to that Service as it stands, or a new one with the port its neighbours have."""
     entries = rule.data.get("backendRefs") or []
     same = next((e for e in entries if host_of(e, rule.document) == service.fqdn), None)
@@ -77,7 +77,7 @@ def set_mirror(
 
     def mirror(document: Document, found: Rule) -> Document:
         kept = [f for f in found.data.get("filters") or () if not _mirrors_to(f, service, document)]
-        entry = {k: v for k, v in _entry(found, service, host).items() if k != "filters"}
+        entry = {k: v for k, v in _entry(found, service).items() if k != "filters"}
         added = [{"type": "RequestMirror", "requestMirror": {"backendRef": entry, **_share(percent)}}]
         wanted = [*kept, *added] if percent else kept
         if wanted or "filters" in found.data:
@@ -113,7 +113,7 @@ def set_match(documents: Documents, topology: Topology, host: str, match: Match,
         found = [both for own in rule.data.get("matches") or [{}] if (both := render.both(own, rendered)) is not None]
         document = changed.get(rule.document.key, rule.document)
         kept = {key: value for key, value in rule.data.items() if key not in ("name", "matches", "backendRefs")}
-        entry = {**_entry(rule, service, host), "weight": 1}
+        entry = {**_entry(rule, service), "weight": 1}
         copy = {"matches": found or [rendered], **kept, "backendRefs": [entry]}
         if document.kind == kinds.HTTP_ROUTE:
             copy = {"name": f"{name}-{number}" if number else name, **copy}

@@ -63,7 +63,7 @@ class _Linker:
 
     def table(self, document: Document, table: RouteTable) -> RouteTable:
         for index, gateway in enumerate(table.gateways):
-            self.check_gateway(gateway, table.namespace, document.where("spec", "gateways", index))
+            self.check_gateway(gateway, document.where("spec", "gateways", index))
         if MESH in table.gateways:
             for index, host in enumerate(document.data["spec"]["hosts"]):
                 self.check_host(str(host), table.namespace, document.where("spec", "hosts", index))
@@ -76,7 +76,7 @@ class _Linker:
             if id(route.destinations) not in seen:
                 seen[id(route.destinations)] = self.targets(route, table, arrivals)
             for gateway in route.match.gateways:
-                self.check_gateway(gateway, table.namespace, route.source)
+                self.check_gateway(gateway, route.source)
             destinations, mirrors = seen[id(route.destinations)] if route.destinations else ((), ())
             routes.append(self.route(route, destinations, mirrors))
         return replace(table, routes=tuple(routes))
@@ -90,7 +90,7 @@ class _Linker:
 
     def stream(self, route: StreamRoute, table: RouteTable, arrivals: set[int]) -> StreamRoute:
         for gateway in route.match.gateways:
-            self.check_gateway(gateway, table.namespace, route.source)
+            self.check_gateway(gateway, route.source)
         ports = {route.match.port} if route.match.port else arrivals
         destinations = tuple(self.destination(d, table.namespace, ports) for d in route.destinations)
         return replace(route, destinations=destinations)
@@ -115,7 +115,7 @@ class _Linker:
         balancing = (subset or policy).policy_for(only.port).load_balancing
         return balancing is not None and balancing.hash_on is not None
 
-    def check_gateway(self, gateway: str, namespace: str, source: Source) -> None:
+    def check_gateway(self, gateway: str, source: Source) -> None:
         if gateway == MESH or gateway in self.gateways:
             return
         by_name = {key.partition("/")[2]: key for key in self.gateways}

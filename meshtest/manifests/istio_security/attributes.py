@@ -11,8 +11,6 @@ from meshtest.manifests.view import View
 PEER = ("source.namespace", "source.principal", "source.serviceAccount", "source.trustDomain")
 """What is known of a caller by its certificate only."""
 ADDRESSES = ("source.ip", "remote.ip", "destination.ip")
-HTTP_ONLY = ("request.",)
-"""Prefix of what plain TCP does not have."""
 
 WHOLE = (
     *PEER,

@@ -51,7 +51,7 @@ def _heal(folder: Path) -> list[str]:
     if entries.boot == procs.boot():
         if procs.is_same(*entries.runner):
             return []
-        _let_finish(folder, entries)
+        _let_finish(entries)
     return finish(folder) if folder.exists() else []
 
 
@@ -63,7 +63,7 @@ def _remove_if_old(folder: Path) -> list[str]:
     return [] if young else finish(folder)
 
 
-def _let_finish(folder: Path, entries: ledger.Entries) -> None:
+def _let_finish(entries: ledger.Entries) -> None:
     """A living supervisor is already cleaning up; wait for it, and go on without it if it hangs."""
     try:
         until(lambda: not procs.is_same(*entries.supervisor), within=CLEANING, what=lambda: "supervisor hangs")
