@@ -22,19 +22,19 @@ PACKAGES = (
 )  # fmt: skip
 
 EXTRAS = {
-    "kubernetes": ("kubernetes", "clusters"),
     "locust": ("locust", "user journeys as load"),
-    "telemetry": ("opentelemetry-proto", "traces"),
     "export": ("pyarrow", "requests as Parquet"),
     "allure": ("allure-pytest", "Allure reports"),
+    "stats": ("scipy", "the checks canary_latency and trend"),
+    "webhook": ("starlette", "meshtest webhook serve"),
 }
 """Extra to (package that tells whether it is there, what it is for)."""
 
 PROGRAMS = {
-    "kubectl": "apply to clusters",
+    "kubectl": "the commands that meshtest plan prints",
     "k6": "k6 scripts as load",
     "nginx": "one of the tests",
-    "prometheus": "PromQL: mesh.query, meshtest query (apt install prometheus)",
+    "prometheus": "PromQL: mesh.query, meshtest query, meshtest rehearse (apt install prometheus)",
 }
 
 
@@ -57,7 +57,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def go(arguments: argparse.Namespace) -> int:
     resolved = settings_of(arguments)
-    findings = list(_findings(resolved.settings.provider))
+    findings = list(_findings())
     try:
         for what, remedy in _provider_examined(resolved.settings):
             findings.append(Finding(not remedy, True, what, remedy))
@@ -73,7 +73,7 @@ def go(arguments: argparse.Namespace) -> int:
     return OK if all(f.ok or not f.needed for f in findings) else TROUBLE
 
 
-def _findings(provider: str) -> Iterator[Finding]:
+def _findings() -> Iterator[Finding]:
     yield Finding(True, True, f"Python {platform.python_version()} on {platform.platform(terse=True)}")
     for package in PACKAGES:
         yield _package(package, needed=True, remedy=f"pip install {package}")
