@@ -5,34 +5,10 @@ from __future__ import annotations
 import pytest
 
 from meshtest import Mesh, RolloutFailed, masked, no_downtime
+from tests.web import SERVICE, deployment, joined, virtual_service
 
-WEB = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec:
-  selector: {app: web}
-  ports: [{name: http, port: 80, targetPort: 8080}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web-v1}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web, version: v1}}
-  template:
-    metadata: {labels: {app: web, version: v1}}
-    spec: {containers: [{name: web, image: example/web:1, ports: [{containerPort: 8080}]}]}
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: web}
-spec:
-  hosts: [web]
-  http:
-  - route: [{destination: {host: web}}]
-    retries: {attempts: 3, retryOn: "connect-failure,reset,5xx"}
-"""
+RETRIES = '{route: [{destination: {host: web}}], retries: {attempts: 3, retryOn: "connect-failure,reset,5xx"}}'
+WEB = joined(SERVICE, deployment("v1", replicas=2), virtual_service(RETRIES))
 
 
 @pytest.mark.mesh(propagation=0.3)

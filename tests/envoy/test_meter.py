@@ -180,14 +180,16 @@ apiVersion: v1
 kind: Service
 metadata: {name: raw}
 spec: {selector: {app: web}, ports: [{%s, targetPort: 8080}]}
----"""
+---
+"""
 
 RULE = """
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: web-tls}
 spec: {host: web, trafficPolicy: {tls: {mode: %s}}}
----"""
+---
+"""
 
 
 def snapshot(text: str, translator: Translator) -> Snapshot:

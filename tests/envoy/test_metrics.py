@@ -18,36 +18,11 @@ from meshtest import Mesh
 from meshtest.lib import wait
 from meshtest.model.request import Fate
 from meshtest.model.series import NO_DATA, NoDataFound
+from tests.web import SERVICE, SUBSETS, deployment, joined
 
 from .web import WEB
 
-CANARY = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web-v1}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web, version: v1}}
-  template:
-    metadata: {labels: {app: web, version: v1}}
-    spec: {containers: [{name: web, image: "web:1", ports: [{containerPort: 8080}]}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web-v2}
-spec:
-  selector: {matchLabels: {app: web, version: v2}}
-  template:
-    metadata:
-      labels: {app: web, version: v2}
-      annotations: {meshtest.dev/errors: "503:40"}
-    spec: {containers: [{name: web, image: "web:2", ports: [{containerPort: 8080}]}]}
----
+SHOP = """\
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: shop}
@@ -56,14 +31,9 @@ spec:
   template:
     metadata: {labels: {app: shop, version: "7"}}
     spec: {serviceAccountName: shop, containers: [{name: shop, image: "shop:1"}]}
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: web}
-spec:
-  host: web
-  subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
 """
+
+CANARY = joined(SERVICE, deployment("v1", replicas=2), deployment("v2", 'meshtest.dev/errors: "503:40"'), SHOP, SUBSETS)
 
 ROUTES = """
 apiVersion: networking.istio.io/v1

@@ -20,22 +20,9 @@ from meshtest.manifests.reader import read, read_text
 from meshtest.model.document import Documents
 from meshtest.model.route import Destination, Route, RouteTable
 from meshtest.model.topology import Topology
+from tests.web import SERVICE, deployment, joined
 
-WEB = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web-v1}
-spec:
-  selector: {matchLabels: {app: web, version: v1}}
-  template:
-    metadata: {labels: {app: web, version: v1}}
-    spec: {containers: [{name: web, image: web:1, ports: [{containerPort: 8080}]}]}
-"""
+WEB = joined(SERVICE, deployment("v1"))
 
 
 def topology_of(*texts: str) -> Topology:

@@ -1,20 +1,10 @@
 """One service that users reach through a gateway, and callers inside the mesh."""
 
-WEB = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web-v1}
-spec:
-  selector: {matchLabels: {app: web, version: v1}}
-  template:
-    metadata: {labels: {app: web, version: v1}}
-    spec: {containers: [{name: web, image: "web:1", ports: [{containerPort: 8080}]}]}
----
+from __future__ import annotations
+
+from tests.web import SERVICE, deployment, joined
+
+FRONT = """\
 apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {name: front}
@@ -30,3 +20,5 @@ spec:
   gateways: [front]
   http: [{name: main, route: [{destination: {host: web}}]}]
 """
+
+WEB = joined(SERVICE, deployment("v1"), FRONT)

@@ -10,60 +10,13 @@ import pytest
 from meshtest import Mesh, Settings
 from meshtest.run import Run
 from meshtest.testing import FakeProvider
+from tests.web import SERVICE, SUBSETS, deployment, joined, weights
 
-WEB = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web-v1}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web, version: v1}}
-  template:
-    metadata: {labels: {app: web, version: v1}}
-    spec: {containers: [{name: web, image: "example/web:1", ports: [{containerPort: 8080}]}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web-v2}
-spec:
-  selector: {matchLabels: {app: web, version: v2}}
-  template:
-    metadata: {labels: {app: web, version: v2}}
-    spec: {containers: [{name: web, image: "example/web:2", ports: [{containerPort: 8080}]}]}
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: web}
-spec:
-  host: web
-  subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: web}
-spec:
-  hosts: [web]
-  http:
-  - route:
-    - {destination: {host: web, subset: v1}, weight: 100}
-    - {destination: {host: web, subset: v2}, weight: 0}
-"""
+WEB = joined(SERVICE, deployment("v1", replicas=2), deployment("v2"), SUBSETS, weights(v1=100, v2=0))
 
-THIRD = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web-v3}
-spec:
-  selector: {matchLabels: {app: web, version: v3}}
-  template:
-    metadata: {labels: {app: web, version: v3}}
-    spec: {containers: [{name: web, image: "example/web:3", ports: [{containerPort: 8080}]}]}
----
+THIRD = joined(
+    deployment("v3"),
+    """\
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: web}
@@ -73,16 +26,8 @@ spec:
   - {name: v1, labels: {version: v1}}
   - {name: v2, labels: {version: v2}}
   - {name: v3, labels: {version: v3}}
-"""
-
-GATEWAY = """
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: shop}
-spec:
-  selector: {istio: ingressgateway}
-  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]
-"""
+""",
+)
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from meshtest.run import Run
 from meshtest.spi import registry
 from meshtest.spi.load import Place, RecordedLoad, Summary
 from meshtest.testing import FakeProvider
+from tests.web import GATEWAY
 
-from .conftest import GATEWAY, WEB
+from .conftest import WEB
 
 
 class Recorder(RecordedLoad):

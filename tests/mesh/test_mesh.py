@@ -16,8 +16,9 @@ from meshtest.model.verdict import Outcome
 from meshtest.run import Run
 from meshtest.spi.provider import Entrance, Provider
 from meshtest.testing import FakeProvider
+from tests.web import GATEWAY
 
-from .conftest import GATEWAY, WEB
+from .conftest import WEB
 
 
 def kinds(mesh: Mesh) -> list[str]:

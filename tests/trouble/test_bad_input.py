@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import Ground
-
-from .conftest import SERVICE, VERSIONS, deployment, joined, virtual_service
+from tests.web import SERVICE, VERSIONS, deployment, joined, virtual_service
 
 CASES = {
     "malformed YAML": (

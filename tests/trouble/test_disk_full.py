@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Ground, run_folder_events
-
-from .conftest import WEB
+from tests.web import WEB
 
 UNDER_LOAD = """
 import pytest

@@ -12,8 +12,7 @@ import pytest
 from meshtest import ConfigRejected, Mesh
 from meshtest.errors import PortTaken, ProcessFailed
 from tests.conftest import Ground
-
-from .conftest import GATEWAY, WEB, joined, virtual_service
+from tests.web import GATEWAY, WEB, joined, virtual_service
 
 
 def script(path: Path, text: str, mode: int = 0o755) -> Path:

@@ -20,8 +20,7 @@ from meshtest.model.record import RECORD
 from meshtest.model.verdict import Outcome
 from meshtest.run import judge_again, unfinished
 from tests.conftest import GONE_WITHIN, Ground, Program, run_folder_events, unhurried
-
-from .conftest import WEB
+from tests.web import WEB
 
 SEED = int(os.environ.get("TROUBLE_SEED") or random.SystemRandom().randrange(10**6))
 """Printed with every failure; TROUBLE_SEED repeats the same moments."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.conftest import Ground, elapsed, unhurried
-
-from .conftest import SERVICE, deployment, joined
+from tests.web import SERVICE, deployment, joined
 
 
 def up(ground: Ground, annotation: str) -> tuple[int, str]:
