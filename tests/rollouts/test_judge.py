@@ -12,9 +12,9 @@ from meshtest.errors import UsageError
 from meshtest.model.verdict import Outcome
 from meshtest.rollouts.judge.classify import Label, classify
 from meshtest.rollouts.judge.config import MetricConfig, parse
+from meshtest.rollouts.judge.mann_whitney import shift, superiority
 from meshtest.rollouts.judge.samples import Pair, cleaned, mean_ratio, percentile, summary, without_outliers
 from meshtest.rollouts.judge.score import Judged, Ruling, judge
-from meshtest.rollouts.judge.shift import shift, superiority
 
 NAN = float("nan")
 SCIPY = ((5, 7, 0.7714286, False), (20, 12, 0.6354167, False), (40, 41, 0.6963415, True))
