@@ -22,10 +22,10 @@ from typing import Any, ClassVar
 
 from meshtest.checks.arms import Arms, arms, within
 from meshtest.checks.base import BaseCheck
+from meshtest.checks.hodges_lehmann import Shift, shift
 from meshtest.checks.needs_scipy import scipy_stats
 from meshtest.checks.overload import saturated
 from meshtest.checks.rates import rate
-from meshtest.checks.shift import Shift, shift
 from meshtest.errors import UsageError
 from meshtest.lib.dataclass import dataclass
 from meshtest.lib.exceedance import more_needed, more_p, more_power, ratio_interval

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from meshtest.lib.journal import write_text_atomically
 from meshtest.model.report import RunReport
 from meshtest.reporters.html import changes, facts, graph, heatmap, logs, numbers, timeline, verdict, waterfall
-from meshtest.reporters.html.look import SCRIPT, STYLE
+from meshtest.reporters.html.assets import SCRIPT, STYLE
 from meshtest.reporters.html.markup import Markup, breakable, join, tag
 from meshtest.reporters.html.material import Material
 

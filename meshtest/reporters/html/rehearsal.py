@@ -10,8 +10,8 @@ from functools import partial
 
 from meshtest.lib.figures import percent
 from meshtest.model.rehearsal import Called, Measured, Rehearsal, TickRow
+from meshtest.reporters.html.assets import packed
 from meshtest.reporters.html.canvas import Canvas, Scale, both, label, picture
-from meshtest.reporters.html.look import packed
 from meshtest.reporters.html.markup import NOTHING, Markup, join, tag
 from meshtest.reporters.html.material import Material
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from meshtest.reporters.html import lanes
 from meshtest.reporters.html import timeline as over_time
 from meshtest.reporters.html import waterfall as end_to_end
+from meshtest.reporters.html.assets import STYLE
 from meshtest.reporters.html.canvas import WIDE, width
-from meshtest.reporters.html.look import STYLE
 from meshtest.reporters.html.markup import NOTHING, Markup, join, tag
 from meshtest.reporters.html.material import Failure, Material, natural
 

@@ -2,7 +2,7 @@
 
 Kayenta's MannWhitneyClassifier as NetflixACAJudge-v1.0 uses it. On purpose not as there:
 
-    relative tolerance   the verdict does not depend on the unit (shift.py); `compatible` restores what it was
+    relative tolerance   the verdict does not depend on the unit (mann_whitney.py); `compatible` restores what it was
     two constants        are compared as they are: Kayenta adds random noise, so the last digits differ each time
     shift of zero        with more ties than not, the test itself decides; Kayenta leaves it to the error of its solver
 """
@@ -15,8 +15,8 @@ from math import isnan
 
 from meshtest.lib.dataclass import dataclass
 from meshtest.rollouts.judge.config import MetricConfig
+from meshtest.rollouts.judge.mann_whitney import Shift, shift, superiority
 from meshtest.rollouts.judge.samples import Pair, cleaned, mean_ratio, summary
-from meshtest.rollouts.judge.shift import Shift, shift, superiority
 
 TOLERANCE = 0.25
 """Of the estimated shift: the interval must stay that far from zero."""

@@ -78,7 +78,7 @@ def judge(
     marginal: float | None = None,
     compatible: bool = False,
 ) -> Judged:
-    """The verdict. `compatible`: with the tolerance of Kayenta's solver, and what comes of it (shift.py)."""
+    """The verdict. `compatible`: with the tolerance of Kayenta's solver, and what comes of it (mann_whitney.py)."""
     told = config.thresholds or (PASS, MARGINAL)
     passes, marginal = told[0] if passes is None else passes, told[1] if marginal is None else marginal
     if marginal > passes:
