@@ -15,7 +15,8 @@ from meshtest.model.sightings import CHOOSING
 from meshtest.model.topology import key
 
 if TYPE_CHECKING:
-    from meshtest.mesh.mesh import Edit, Mesh
+    from meshtest.mesh.configured import Edit
+    from meshtest.mesh.mesh import Mesh
 
 COUNTERS = r"^http\..*\.fault\.(aborts|delays)_injected$"
 """Envoy's own count of what its fault filter did."""
