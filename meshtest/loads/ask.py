@@ -18,15 +18,13 @@ from urllib.parse import urlsplit
 from meshtest.errors import UsageError
 from meshtest.lib.dataclass import dataclass
 from meshtest.loads import grpc_frames
-from meshtest.loads.line import Heard, Line, Trouble, fate_of, tls_context
+from meshtest.loads.line import Fated, Heard, Line, Trouble, fate_of, tls_context
 from meshtest.loads.parse import SCHEMES, TOKEN, Headers, destination, parse_headers, split_request, split_url
 from meshtest.model.record import REQUEST_ID, SERVED_BY
 from meshtest.model.request import Server
 from meshtest.spi.provider import Entrance
 
 Spoken = Literal["http1", "http2", "grpc", "websocket", "tcp"]
-Fated = Literal["answered", "refused", "reset", "closed", "timeout", "garbled", "tls", "not_sent"]
-"""As model.request.Fate, and `tls`: the handshake failed, or the peer refused our certificate."""
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -217,7 +215,8 @@ def ask(to: Entrance | tuple[str, int], what: Ask) -> Reply:
         alpn = _ALPN[what.protocol] if what.tls.alpn is None else what.tls.alpn
         context = tls_context(what.tls.ca, what.tls.certificate, what.tls.key, alpn, what.tls.max_version)
     heard, began = Heard(), time.monotonic()
-    fate, error = "answered", ""
+    fate: Fated = "answered"
+    error = ""
     try:
         with Line(entrance.address, entrance.port, began + what.timeout) as line:
             through = entrance.proxy
@@ -240,10 +239,10 @@ def _sni(what: Ask) -> str:
     return "" if wanted == "-" else wanted or what.host
 
 
-def _reply(what: Ask, heard: Heard, spoken: str, fate: str, error: str, seconds: float) -> Reply:
+def _reply(what: Ask, heard: Heard, spoken: str, fate: Fated, error: str, seconds: float) -> Reply:
     version, alpn, certificate = heard.tls or ("", "", b"")
     return Reply(
-        fate=fate,  # type: ignore[arg-type]
+        fate=fate,
         error=error,
         protocol=spoken,
         status=heard.status,

@@ -11,20 +11,23 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self, cast
 
 from meshtest.errors import UsageError
 from meshtest.loads import sockets, wire
 from meshtest.model.request import Fate
+
+Fated = Literal["answered", "refused", "reset", "closed", "timeout", "garbled", "tls", "not_sent"]
+"""As model.request.Fate, and `tls`: the handshake failed, or the peer refused our certificate."""
 
 CHUNK = 64 * 1024
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 class Trouble(Exception):
-    """The exchange ended; `fate` is one of ask.Fated."""
+    """The exchange ended."""
 
-    def __init__(self, fate: str, why: str) -> None:
+    def __init__(self, fate: Fated, why: str) -> None:
         super().__init__(why)
         self.fate = fate
 
@@ -134,7 +137,7 @@ def _load_chain(context: ssl.SSLContext, certificate: str, key: str) -> None:
         context.load_cert_chain(*paths)
 
 
-def fate_of(trouble: Exception) -> tuple[str, str]:
+def fate_of(trouble: Exception) -> tuple[Fated, str]:
     """What an exception says about the request, and in words. Ours, if it is no trouble of the network, goes on."""
     if isinstance(trouble, Trouble):
         return trouble.fate, str(trouble)
@@ -149,7 +152,7 @@ def fate_of(trouble: Exception) -> tuple[str, str]:
     if isinstance(trouble, socket.gaierror):
         return "refused", f"the name is not known: {trouble.strerror}"
     if isinstance(trouble, OSError):
-        return Fate(sockets.fate_of(trouble)).name.lower(), trouble.strerror or str(trouble)
+        return cast("Fated", Fate(sockets.fate_of(trouble)).name.lower()), trouble.strerror or str(trouble)
     raise trouble
 
 

@@ -28,7 +28,7 @@ from meshtest.model.sightings import CHOOSING
 from meshtest.model.tables import quantile
 
 Reporter = Literal["user", "source", "destination"]
-REPORTERS: tuple[str, ...] = get_args(Reporter)
+REPORTERS: tuple[Reporter, ...] = get_args(Reporter)
 
 Wanted = Callable[[Server], bool]
 """Whether it is the service, and the version, in question."""
@@ -163,6 +163,6 @@ def _nothing(history: History, service: str, version: str, reporter: Reporter) -
     return NoData(f"{said}{window}{also}")
 
 
-def _number(history: History, who: str, reporter: str) -> int:
+def _number(history: History, who: str, reporter: Reporter) -> int:
     service, _, version = who.partition("@")
-    return count(history, service, version, reporter)  # type: ignore[arg-type]
+    return count(history, service, version, reporter)

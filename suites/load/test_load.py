@@ -7,6 +7,7 @@ import shutil
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,8 +44,8 @@ def test_a_script_of_k6_is_not_cut_by_a_shift(mesh: Mesh) -> None:
     _moved_under(mesh, k6=HERE / "visit.js")
 
 
-def _moved_under(mesh: Mesh, **generator: object) -> None:
-    users = mesh.load(**generator)  # type: ignore[arg-type]
+def _moved_under(mesh: Mesh, **generator: Any) -> None:
+    users = mesh.load(**generator)
     with users, mesh.load(WEB, rps=100):  # users who wait see no outage; what does not wait runs beside them
         users.until(requests=75)
         mesh["web"].shift(v2=100)

@@ -90,8 +90,8 @@ def test_the_service_port_decides_what_the_pod_is_spoken_to_whatever_the_client_
     echo: Mesh, urls: dict[str, str]
 ) -> None:
     for protocol in ("http1", "http2"):
-        assert spoken(echo.ask(urls["http"], protocol=protocol)) == "HTTP/1.1"  # type: ignore[arg-type]
-        assert spoken(echo.ask(urls["h2c"], protocol=protocol)) == "HTTP/2"  # type: ignore[arg-type]
+        assert spoken(echo.ask(urls["http"], protocol=protocol)) == "HTTP/1.1"
+        assert spoken(echo.ask(urls["h2c"], protocol=protocol)) == "HTTP/2"
 
 
 @pytest.mark.parametrize("urls", [INSIDE, OUTSIDE], ids=["inside", "outside"])

@@ -69,7 +69,7 @@ class TestConstruction:
     def test_after_the_marker_come_keywords_only(self) -> None:
         assert Counter("a", step=2).step == 2
         with pytest.raises(TypeError, match="positional"):
-            Counter("a", 2)  # type: ignore[misc]
+            Counter("a", 2)  # type: ignore[call-arg]
 
     def test_post_init_runs(self) -> None:
         assert Counter("a").total == 10
@@ -94,7 +94,7 @@ class TestFrozen:
         with pytest.raises(FrozenInstanceError, match="cannot assign to field 'x'"):
             Point(1).x = 2  # type: ignore[misc]
         with pytest.raises(FrozenInstanceError, match="cannot delete field 'x'"):
-            del Point(1).x  # type: ignore[misc]
+            del Point(1).x
 
     def test_a_cached_property_works(self) -> None:
         assert Point(101).far

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from scipy.stats import binom, hypergeom  # type: ignore[import-untyped]
+from scipy.stats import binom, hypergeom
 
 from meshtest.lib.exceedance import more_needed, more_p, more_power, ratio_interval
 

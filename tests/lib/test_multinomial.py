@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from scipy.stats import multinomial  # type: ignore[import-untyped]
+from scipy.stats import multinomial
 
 from meshtest.lib.multinomial import box_probability, family_p
 from meshtest.lib.stats import binomial_test

@@ -6,8 +6,8 @@ import random
 from math import exp, log
 
 import pytest
-from scipy.integrate import quad  # type: ignore[import-untyped]
-from scipy.stats import binom  # type: ignore[import-untyped]
+from scipy.integrate import quad
+from scipy.stats import binom
 
 from meshtest.lib.sequential import BetaMixture, RatioMixture, Sprt, log_mean, stake
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scipy.stats import binom, binomtest  # type: ignore[import-untyped]
+from scipy.stats import binom, binomtest
 
 from meshtest.lib.stats import (
     binomial_test,

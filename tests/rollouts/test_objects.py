@@ -126,22 +126,24 @@ class TestUsers:
         assert [(m.destination.host.partition(".")[0], m.percent) for m in only.mirrors] == [("podinfo-canary", 30)]
 
 
-class TestTheApex:
-    USERS = {  # noqa: RUF012
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "podinfo", "namespace": "test", "labels": {"team": "shop"}},
-        "spec": {"type": "NodePort", "selector": {"app": "podinfo"}, "ports": [{"port": 9898, "name": "http"}]},
-    }
+USERS = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "podinfo", "namespace": "test", "labels": {"team": "shop"}},
+    "spec": {"type": "NodePort", "selector": {"app": "podinfo"}, "ports": [{"port": 9898, "name": "http"}]},
+}
+"""The Service that users had before there was a Canary."""
 
+
+class TestTheApex:
     def test_serves_the_target_until_the_primary_is_ready(self) -> None:
-        one, documents = shop(deployment(), canary("kubernetes", iterations=3), self.USERS)
+        one, documents = shop(deployment(), canary("kubernetes", iterations=3), USERS)
         made = objects.created(one, documents)
         assert shares(compile_or_raise(made).topology, HOST) == {"podinfo": 100}
         assert shares(compile_or_raise(objects.scaled(one, made, 0)).topology, HOST) == {"podinfo-primary": 100}
 
     def test_keeps_what_the_user_gave_it(self) -> None:
-        one, documents = shop(deployment(), canary("kubernetes", iterations=3), self.USERS)
+        one, documents = shop(deployment(), canary("kubernetes", iterations=3), USERS)
         apex = initialised(one, documents).of("/Service")[0]
         assert (apex.file, apex.metadata["labels"], apex.data["spec"]["type"]) == (
             "shop.yaml",
