@@ -22,6 +22,7 @@ PACKAGES = (
 )  # fmt: skip
 
 EXTRAS = {
+    "kubernetes": ("kubernetes", "clusters"),
     "locust": ("locust", "user journeys as load"),
     "export": ("pyarrow", "requests as Parquet"),
     "allure": ("allure-pytest", "Allure reports"),
