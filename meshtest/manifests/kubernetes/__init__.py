@@ -56,7 +56,7 @@ def _notes(parsed: Iterable[Parsed[Any]]) -> Iterator[Diagnostic]:
 
 
 def duplicate_versions(topology: Topology) -> Iterator[Diagnostic]:
-    """Two Deployments of one service with one version label: no subset could tell them apart."""
+    """Two workloads of one service with one version label: no subset could tell them apart."""
     told: set[tuple[str, str]] = set()
     for service in topology.services:
         seen: dict[str, Workload] = {}
@@ -67,7 +67,7 @@ def duplicate_versions(topology: Topology) -> Iterator[Diagnostic]:
                 continue
             told.add((first.name, workload.name))
             text = (
-                f"Deployments `{first.name}` ({first.source}) and `{workload.name}` are both version {version!r} of "
+                f"Workloads `{first.name}` ({first.source}) and `{workload.name}` are both version {version!r} of "
                 f"service `{service.name}`; give each a `version` label of its own"
             )
             yield Diagnostic(Severity.ERROR, "duplicate-version", text, workload.source)

@@ -112,7 +112,8 @@ Made = tuple[dict[str, Any], str]
 
 def _targets(canary: Canary, documents: Documents) -> Iterator[Made]:
     if not _named(documents, WORKLOADS[canary.kind], canary.namespace, canary.target):
-        said = f"the manifests have no {canary.kind} {canary.workload}: one pod of the stand-in takes its place"
+        pods = "one pod a node" if canary.kind == "DaemonSet" else "one pod"
+        said = f"the manifests have no {canary.kind} {canary.workload}: {pods} of the stand-in takes its place"
         yield _target(canary), said
 
 
