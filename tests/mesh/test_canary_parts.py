@@ -292,8 +292,8 @@ class TestStage:
         del there["name"]
         _, notes = stage.furnished(wants, read_text(f"{WEB}\n---\n{json.dumps(there)}", "x"))
         assert notes[-1] == (
-            "nothing scales by load here: HorizontalPodAutoscaler podinfo.test holds replicas within its bounds, and no "
-            "more"
+            "nothing scales by load here: HorizontalPodAutoscaler podinfo.test holds replicas within its bounds, and "
+            "no more"
         )
 
     def test_other_targets_and_providers_are_refused_with_their_line(self) -> None:
