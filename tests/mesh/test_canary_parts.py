@@ -299,6 +299,10 @@ class TestStage:
     def test_other_targets_and_providers_are_refused_with_their_line(self) -> None:
         for spec, why in (
             ({"targetRef": {"apiVersion": "v1", "kind": "Service", "name": "x"}}, "a target of kind Service is not"),
+            (
+                {"provider": None, "ingressRef": {"kind": "Ingress", "name": "x"}},
+                "`spec.ingressRef` is for an ingress controller, which",
+            ),
             ({"provider": "nginx"}, "provider 'nginx' is not rehearsed"),
             ({"suspend": True}, "suspended"),
         ):

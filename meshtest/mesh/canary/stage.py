@@ -11,6 +11,7 @@ from typing import Any
 from meshtest.errors import UsageError
 from meshtest.lib.words import listed, nearest
 from meshtest.manifests.kubernetes import daemon_set
+from meshtest.model.diagnostic import Severity
 from meshtest.model.document import Document, Documents
 from meshtest.rollouts.canary import objects, reading
 from meshtest.rollouts.canary.routers import GATEWAY_API, family
@@ -36,6 +37,8 @@ def canary_of(documents: Documents, name: str, provider: str) -> Canary:
         raise UsageError(_which(name, found, chosen))
     canary = reading.of(chosen[0], provider=provider or reading.DEFAULT_PROVIDER)
     _check(canary, chosen[0])
+    if not provider:
+        _check_named(chosen[0])
     return canary
 
 
@@ -51,17 +54,26 @@ def _which(name: str, found: list[Document], chosen: list[Document]) -> str:
 
 
 def _check(canary: Canary, document: Document) -> None:
-    if canary.kind not in WORKLOADS:
-        where = document.where("spec", "targetRef", "kind")
-        text = (
-            f"a target of kind {canary.kind} is not rehearsed: it has no pods of its own that a revision could replace"
-        )
-        raise UsageError(f"{where}: {text}; name the Deployment that it selects, or look at --plan")
     if family(canary.provider) not in REHEARSED:
         where = document.where("spec", "provider")
         raise UsageError(f"{where}: provider {canary.provider!r} is not rehearsed; these are: {listed(REHEARSED)}")
+    if canary.kind not in WORKLOADS:
+        where = document.where("spec", "targetRef", "kind")
+        text = f"a target of kind {canary.kind} is not rehearsed: it has no pods of its own to be replaced"
+        raise UsageError(f"{where}: {text}; name the Deployment that it selects, or look at --plan")
     if canary.suspend:
         raise UsageError(f"{document.where('spec', 'suspend')}: this Canary is suspended, nothing would ever happen")
+
+
+def _check_named(document: Document) -> None:
+    """A Canary for an ingress controller seldom names it: Flagger is told by its flag -mesh-provider."""
+    spec = document.data["spec"]
+    for field in () if spec.get("provider") else ("ingressRef", "routeRef", "upstreamRef"):
+        if field in spec:
+            text = f"`spec.{field}` is for an ingress controller, which is not rehearsed, and no provider is named"
+            raise UsageError(
+                f"{document.where('spec', field)}: {text}; choose one with --provider: {listed(REHEARSED)}"
+            )
 
 
 def target_document(canary: Canary, documents: Documents) -> Document:
@@ -75,11 +87,18 @@ def furnished(canary: Canary, documents: Documents) -> tuple[Documents, tuple[st
     than on a cluster."""
     made = [*_targets(canary, documents), *_gateways(canary, documents)]
     documents = documents.apply(Document(data, "<stand-in>") for data, _ in made)
-    notes = [*(said for _, said in made), *_scaler_notes(canary, documents)]
+    notes = [*_ignored(canary, documents), *(said for _, said in made), *_scaler_notes(canary, documents)]
     if canary.kind != "DaemonSet":
         return documents, tuple(notes)
     documents, told = _on_nodes(canary, documents)
     return documents, (*notes, *told)
+
+
+def _ignored(canary: Canary, documents: Documents) -> Iterator[str]:
+    """What the Canary says and nobody here heeds."""
+    for document in _named(documents, reading.KIND, canary.namespace, canary.name):
+        notes = reading.parse(document, provider=canary.provider).notes
+        yield from (f"{note.source}: {note.message}" for note in notes if note.severity is Severity.WARNING)
 
 
 def _on_nodes(canary: Canary, documents: Documents) -> tuple[Documents, list[str]]:

@@ -60,7 +60,7 @@ def _canary(document: Document, spec: View | None, provider: str) -> Canary:
         target=target,
         kind=kind,
         provider=_provider(spec, provider),
-        service=_service(spec, target),
+        service=_service(spec, kind, target),
         analysis=_analysis(spec),
         deadline=DEADLINE if deadline is None else deadline,
         skip=bool(spec.boolean("skipAnalysis")),
@@ -105,8 +105,9 @@ def _provider(spec: View, default: str) -> str:
     return found
 
 
-def _service(spec: View, target: str) -> Service:
-    view = spec.child("service") if spec.require("service") else None
+def _service(spec: View, kind: str, target: str) -> Service:
+    """The CRD does not ask for one, and Knative does without; of a Deployment, Flagger makes Services with its port."""
+    view = spec.child("service") if kind == "Service" or spec.require("service") else None
     if view is None:
         return Service(name=target)
     return service(view, target)
