@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     from meshtest.cli import rehearse_mutants, rehearse_power
 
     parser.epilog = EPILOG
-    text = "the Canary, and what belongs to it: Deployment, Services, MetricTemplates, Gateway ... (missing: stand-ins)"
+    text = "the Canary, and what belongs to it: its target, Services, MetricTemplates, Gateway ... (missing: stand-ins)"
     parser.add_argument("files", nargs="+", help=text)
     parser.add_argument("--canary", default="", metavar="NAME", help="which one, where the files hold several")
     parser.add_argument(
@@ -55,7 +55,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _revision(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--to", default="", metavar="TAG|FILE", help="a tag of the first image, or the new Deployment")
+    group.add_argument("--to", default="", metavar="TAG|FILE", help="a tag of the first image, or the new target")
     group.add_argument(
         "--image", action="append", default=[], metavar="CONTAINER=TAG", help="or of this container; also a whole image"
     )

@@ -18,6 +18,7 @@ VERSIONS = {
     "/Service": ("v1",),
     "/Namespace": ("v1",),
     "apps/Deployment": ("apps/v1",),
+    "apps/DaemonSet": ("apps/v1",),
     "discovery.k8s.io/EndpointSlice": ("discovery.k8s.io/v1",),
     "/Secret": ("v1",),
     "/ConfigMap": ("v1",),
@@ -51,7 +52,7 @@ TRAFFIC = {
     "gateway.networking.x-k8s.io": "XBackendTrafficPolicy XMesh",
     "networking.k8s.io": "Ingress NetworkPolicy",
     "": "Pod ReplicationController Endpoints",
-    "apps": "StatefulSet DaemonSet ReplicaSet",
+    "apps": "StatefulSet ReplicaSet",
     "argoproj.io": "Rollout",
     "policy.linkerd.io": "HTTPRoute Server ServerAuthorization AuthorizationPolicy MeshTLSAuthentication "
     "NetworkAuthentication HTTPLocalRateLimitPolicy EgressNetwork",

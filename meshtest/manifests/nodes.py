@@ -56,10 +56,11 @@ def parse(text: str, file: str) -> Iterator[Node]:
 
 def malformed(error: yaml.YAMLError, file: str, text: str) -> ManifestError:
     """The parser's problem in one line."""
+    hint = "; it looks like a template of Helm: give what `helm template` makes of it" if "{{" in text else ""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         problem = " ".join(str(part) for part in (error.context, error.problem) if part)
-        return _error(f"malformed YAML: {problem}", file, mark.line + 1 if mark else 1)
+        return _error(f"malformed YAML: {problem}{hint}", file, mark.line + 1 if mark else 1)
     line = text.count("\n", 0, getattr(error, "position", 0)) + 1
     return _error(f"malformed YAML: {getattr(error, 'reason', error)}", file, line)
 

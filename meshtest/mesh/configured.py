@@ -22,6 +22,7 @@ from meshtest.lib.words import listed
 from meshtest.manifests.compiler import compile_or_raise
 from meshtest.manifests.culprit import culprits
 from meshtest.manifests.diff import diff
+from meshtest.manifests.kubernetes import daemon_set
 from meshtest.manifests.needs import needs
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read, read_text
@@ -173,7 +174,8 @@ class Configured(ABC):
             raise FeatureMissing(self.provider.name, sorted(missing))
 
     def scale(self, workload: str, replicas: int) -> None:
-        """As `kubectl scale`, by the workload's key: an edit of its Deployment, so that later changes keep it."""
+        """As `kubectl scale`, by the workload's key: an edit of its Deployment, so that later changes keep it. A
+        DaemonSet has one pod a node: it gets so many nodes (manifests/kubernetes/daemon_set.py)."""
         self._change(_scaled(self.documents, workload, replicas), f"scale {workload} to {replicas}")
 
     def rotate_certificates(self) -> int:
@@ -202,5 +204,8 @@ def _examine(documents: Documents, before: Documents | None) -> Sequence[Finding
 
 
 def _scaled(documents: Documents, workload: str, replicas: int) -> Documents:
-    named = [d for d in documents.of("apps/Deployment") if f"{d.namespace}/{d.name}" == workload]
-    return documents.apply(put(d, ("spec", "replicas"), replicas) for d in named)
+    def named(kind: str) -> list[Document]:
+        return [d for d in documents.of(kind) if f"{d.namespace}/{d.name}" == workload]
+
+    deployments = [put(d, ("spec", "replicas"), replicas) for d in named("apps/Deployment")]
+    return documents.apply([*deployments, *(daemon_set.on_nodes(d, replicas) for d in named(daemon_set.KIND))])

@@ -136,14 +136,14 @@ class Container:
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A Deployment: one version of a service, as pods of one template."""
+    """A Deployment or DaemonSet: one version of a service, as pods of one template."""
 
     name: str
     namespace: str = "default"
     labels: Labels
     """Labels of the pod template."""
     annotations: Labels = field(default_factory=dict)
-    """Annotations of the pod template over those of the Deployment."""
+    """Annotations of the pod template over those of the whole object."""
     replicas: int = 1
     containers: tuple[Container, ...]
     service_account: str = "default"

@@ -63,6 +63,8 @@ def performed(canary: Canary, documents: Documents, step: Json) -> Documents:
             return objects.created(canary, documents)
         case "zero":
             return objects.scaled(canary, documents, 0)
+        case "up":
+            return objects.scaled(canary, documents, wanted(canary, documents))
         case "promote":
             return objects.promoted(canary, objects.taken_over(canary, documents))
         case "reconcile":
@@ -72,6 +74,16 @@ def performed(canary: Canary, documents: Documents, step: Json) -> Documents:
     )
     routes = Routes(step.get("primary", 0), step.get("canary", 0), step.get("mirrored", False))
     return objects.routed(canary, documents, routes, status)
+
+
+def wanted(canary: Canary, documents: Documents) -> int:
+    """As the tick says it (beginning.py) of a canary that is at zero."""
+    if canary.autoscaler:
+        return objects.target_of(canary, documents).least_replicas
+    primary = next(
+        one for one in documents if one.name == f"{canary.target}-primary" and "template" in one.data["spec"]
+    )
+    return int(primary.data["spec"].get("replicas", 1))
 
 
 def seen(documents: Documents) -> dict[str, Json]:

@@ -44,6 +44,7 @@ spec:
         readinessProbe: {httpGet: {path: /, port: 9898}, initialDelaySeconds: 3, periodSeconds: 5}
 """
 ERRORS = "metrics: [{name: request-success-rate, interval: 1m, thresholdRange: {min: 99}}]"
+AGENT = WEB.replace("kind: Deployment", "kind: DaemonSet").replace("  replicas: 2\n", "")
 
 
 def phases(told: Rehearsal) -> list[str]:
@@ -87,6 +88,28 @@ def test_a_version_that_never_becomes_ready_meets_its_deadline(mesh: Mesh) -> No
     assert never.intervals > 4
     assert (never.failed, never.exposed) == (0, 0)
     mesh.verify()
+
+
+def test_a_daemon_set_is_promoted_one_node_after_the_other(mesh: Mesh) -> None:
+    canary = (CANARY % ("kubernetes", LONG, "iterations: 1")).replace("kind: Deployment", "kind: DaemonSet")
+    good = mesh.canary(text=canary + AGENT, speed=100, traffic=["GET / 100rps"]).run(to="v2")
+    assert good.promoted, good
+    assert good.failed == 0
+    assert any("runs on 2 nodes here" in note for note in good.notes)
+    kinds = [document.kind for document in mesh.documents if document.name == "podinfo-primary"]
+    assert sorted(kinds) == ["/Service", "apps/DaemonSet"]
+    replicas = {workload.name: workload.replicas for workload in mesh.topology.workloads}
+    assert replicas == {"podinfo": 0, "podinfo-primary": 2}
+    mesh.verify()
+
+
+def test_a_daemon_set_that_never_becomes_ready_meets_the_deadline_that_runs_from_the_last_write(mesh: Mesh) -> None:
+    canary = (CANARY % ("istio", 40, STEPS)).replace("kind: Deployment", "kind: DaemonSet")
+    never = mesh.canary(text=canary + AGENT, speed=100).run(to="v2", annotations={"meshtest.dev/ready-after": "10m"})
+    assert never.rolled_back, never
+    assert "canary damonset podinfo.test not ready with retryable false" in never.reason
+    assert never.intervals > 4
+    assert (never.failed, never.exposed) == (0, 0)
 
 
 @needs_prometheus

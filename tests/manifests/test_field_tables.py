@@ -18,7 +18,7 @@ from meshtest.manifests.istio.fields import DESTINATION_RULE, VIRTUAL_SERVICE
 from meshtest.manifests.istio.gateway_fields import GATEWAY
 from meshtest.manifests.istio.registry_fields import SERVICE_ENTRY, SIDECAR, WORKLOAD_ENTRY
 from meshtest.manifests.istio_security.peer import PEER_AUTHENTICATION
-from meshtest.manifests.kubernetes.fields import CONFIG_MAP, DEPLOYMENT, SECRET, SERVICE
+from meshtest.manifests.kubernetes.fields import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, SECRET, SERVICE
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read_text
 from meshtest.manifests.view import View
@@ -217,6 +217,21 @@ spec:
       - {name: e, readinessProbe: &grpc {grpc: {port: 80, service: a}}, livenessProbe: *grpc, startupProbe: *grpc}
       volumes: [{secret: {secretName: a}}, {configMap: {name: a}}]
 ---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: each}
+spec:
+  updateStrategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}
+  selector: {matchLabels: {app: each}}
+  template:
+    metadata: {labels: {app: each}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      serviceAccount: a
+      nodeSelector: {a: b}
+      containers: [{name: each, image: each}]
+      volumes: [{name: a, secret: {secretName: a}}]
+---
 apiVersion: v1
 kind: Secret
 metadata: {name: all}
@@ -263,7 +278,7 @@ def test_every_field_that_counts_as_translated_is_really_read(reviews: str, monk
         )
     )
     assert not [d for d in compiled.diagnostics if d.code in ("unknown-field", "wrong-type", "not-supported")]
-    kinds = {**ISTIO, **SECURITY, "Service": SERVICE, "Deployment": DEPLOYMENT}
+    kinds = {**ISTIO, **SECURITY, "Service": SERVICE, "Deployment": DEPLOYMENT, "DaemonSet": DAEMON_SET}
     kinds |= {"Secret": SECRET, "ConfigMap": CONFIG_MAP}
     unread = {
         f"{path}.{name}"
@@ -277,7 +292,14 @@ def test_every_field_that_counts_as_translated_is_really_read(reviews: str, monk
 
 
 @pytest.mark.parametrize(
-    ("kind", "table"), [*ISTIO.items(), *SECURITY.items(), ("Service", SERVICE), ("Deployment", DEPLOYMENT)]
+    ("kind", "table"),
+    [
+        *ISTIO.items(),
+        *SECURITY.items(),
+        ("Service", SERVICE),
+        ("Deployment", DEPLOYMENT),
+        ("DaemonSet", DAEMON_SET),
+    ],
 )
 def test_no_field_is_in_two_sets_and_every_reason_is_given(kind: str, table: Fields) -> None:
     for path, fields in tables(table, kind):
@@ -348,6 +370,7 @@ FREE = {
     "add",
     "to",
     "ports",
+    "nodeSelector",
 }
 """Mappings whose keys are the user's own."""
 
@@ -370,7 +393,7 @@ def test_an_unknown_field_is_an_error_wherever_it_stands() -> None:
     documents = read_text(EVERYTHING)
     for document, path in mappings(documents):
         own = bool(path) and path[-1] in FREE and "request" not in node(document, path)
-        if own or (path == ("spec", "selector") and document.kind != "apps/Deployment"):
+        if own or (path == ("spec", "selector") and document.kind not in ("apps/Deployment", "apps/DaemonSet")):
             continue
         changed = put(document, (*path, "zzz"), "x")
         notes = compile(Documents((changed,))).diagnostics

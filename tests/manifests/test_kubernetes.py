@@ -294,7 +294,7 @@ class TestVersions:
     def test_two_deployments_for_one_version_name_both_places(self, reviews: str) -> None:
         twin = deployment(ONE, name="reviews-v2b", labels="{app: reviews, version: v2}")
         assert said(reviews + twin) == [
-            "m.yaml:36: error: Deployments `reviews-v2` (m.yaml:17) and `reviews-v2b` are both version 'v2' of service "
+            "m.yaml:36: error: Workloads `reviews-v2` (m.yaml:17) and `reviews-v2b` are both version 'v2' of service "
             "`reviews`; give each a `version` label of its own [duplicate-version]"
         ]
 

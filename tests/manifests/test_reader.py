@@ -122,6 +122,11 @@ class TestDocuments:
             "m.yaml:1: error: malformed YAML: mapping values are not allowed in this context [malformed]",
         ),
         (
+            "{{- if .Values.canary }}\nspec: {}",
+            "m.yaml:1: error: malformed YAML: while parsing a flow node did not find expected node content; it looks "
+            "like a template of Helm: give what `helm template` makes of it [malformed]",
+        ),
+        (
             "a: 1\nb:\n\t- c",
             "m.yaml:3: error: malformed YAML: while scanning for the next token found character that cannot start "
             "any token [malformed]",

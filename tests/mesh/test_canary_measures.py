@@ -165,6 +165,10 @@ def test_queries_of_the_user(asked: Asked, mesh: Mesh) -> None:
     assert online == Answer(
         ok=False, reason='metric template lost.test error: metrictemplate.flagger.app "lost" not found'
     )
+    assert measures.notes[0] == (
+        "the manifests have no MetricTemplate test/lost, so each check of metric lost fails: name its file, or say "
+        "what it reads: --assume-metric lost=VALUE"
+    )
     asked.half_a_minute(good=10)
     read(measures, Source.INLINE)
     asked.half_a_minute(good=20, bad=5)

@@ -272,9 +272,37 @@ class TestStage:
             assert "no Gateway infra/public" in notes[1]
             assert stage.furnished(wants, documents) == (documents, ())
 
+    def test_a_daemon_set_runs_on_two_nodes_unless_it_says_on_how_many(self) -> None:
+        wants = podinfo(spec={"targetRef": {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "podinfo"}})
+        documents, notes = stage.furnished(wants, read_text(WEB, "x"))
+        assert "no DaemonSet podinfo.test: one pod a node of the stand-in takes its place" in notes[0]
+        assert "runs on 2 nodes here; its annotation meshtest.dev/nodes can say otherwise" in notes[1]
+        target = stage.target_document(wants, documents)
+        assert target.metadata["annotations"] == {"meshtest.dev/nodes": "2"}
+        assert stage.furnished(wants, documents) == (documents, ())
+        _, (newer,) = wanted(to="v2").revised(target)
+        assert newer.metadata["annotations"] == {"meshtest.dev/nodes": "2"}
+
+    def test_an_autoscaler_is_told_of_once_there_or_not(self) -> None:
+        reference = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "podinfo"}
+        wants = podinfo(spec={"autoscalerRef": reference})
+        _, notes = stage.furnished(wants, read_text(WEB, "x"))
+        assert "no HorizontalPodAutoscaler podinfo.test, for which Flagger waits" in notes[-1]
+        there = {**reference, "metadata": {"name": "podinfo", "namespace": "test"}, "spec": {"maxReplicas": 2}}
+        del there["name"]
+        _, notes = stage.furnished(wants, read_text(f"{WEB}\n---\n{json.dumps(there)}", "x"))
+        assert notes[-1] == (
+            "nothing scales by load here: HorizontalPodAutoscaler podinfo.test holds replicas within its bounds, and "
+            "no more"
+        )
+
     def test_other_targets_and_providers_are_refused_with_their_line(self) -> None:
         for spec, why in (
-            ({"targetRef": {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "x"}}, "DaemonSet is not rehearsed"),
+            ({"targetRef": {"apiVersion": "v1", "kind": "Service", "name": "x"}}, "a target of kind Service is not"),
+            (
+                {"provider": None, "ingressRef": {"kind": "Ingress", "name": "x"}},
+                "`spec.ingressRef` is for an ingress controller, which",
+            ),
             ({"provider": "nginx"}, "provider 'nginx' is not rehearsed"),
             ({"suspend": True}, "suspended"),
         ):

@@ -36,3 +36,34 @@ def test_what_the_proxies_refuse_becomes_an_event_and_is_tried_again(bare: Mesh,
         "route web.shop 100/0", "scale web.shop to 0",
     ]  # fmt: skip
     assert [workload.replicas for workload in provider.topology.workloads] == [0, 1]
+
+
+SCALED = CANARY.replace(
+    "  service:",
+    """  autoscalerRef:
+    {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, name: web, primaryScalerReplicas: {minReplicas: 4}}
+  service:""",
+)
+HPA = """
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web, namespace: shop}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, minReplicas: 3, maxReplicas: 5}
+"""
+
+
+def test_autoscalers_hold_their_minimum_and_nothing_scales_by_load(bare: Mesh, provider: FakeProvider) -> None:
+    seen: list[dict[str, int]] = []
+
+    def look(row: TickRow) -> None:
+        seen.append({workload.name: workload.replicas for workload in provider.topology.workloads})
+
+    found = bare.canary(text=SCALED + HPA, speed=200).run(to="v2", told=look)
+    assert found.promoted, found
+    assert seen[0] == seen[-2] == {"web": 3, "web-primary": 4}
+    assert seen[-1] == {"web": 0, "web-primary": 4}
+    assert len([note for note in found.notes if "nothing scales by load here" in note]) == 1
+    copy = next(d for d in bare.documents if d.kind.startswith("autoscaling") and d.name == "web-primary")
+    assert copy.data["spec"]["scaleTargetRef"]["name"] == "web-primary"
+    assert (copy.data["spec"]["minReplicas"], copy.data["spec"]["maxReplicas"]) == (4, 5)

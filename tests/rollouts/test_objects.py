@@ -226,6 +226,77 @@ class TestTheRevision:
         assert objects.target_of(*shop(deployment(), told, hpa)).least_replicas == 3
         assert objects.target_of(*shop(deployment(), told)).least_replicas == 1
 
+    def test_of_a_daemon_set_does_not_say_whether_it_is_at_zero(self) -> None:
+        told = {**deployment(), "kind": "DaemonSet"}
+        one, documents = shop(told, canary(target={"kind": "DaemonSet"}))
+        before = objects.target_of(one, documents)
+        zero = objects.scaled(one, objects.created(one, documents), 0)
+        assert objects.target_of(one, zero) == before
+        assert objects.target_of(one, objects.scaled(one, zero, 1)) == before
+
+
+HPA = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "podinfo"}
+
+
+def scaler(**spec: Any) -> Json:
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "podinfo"}
+    metadata = {"name": "podinfo", "namespace": "test"}
+    return {**HPA, "metadata": metadata, "spec": {"scaleTargetRef": reference, "maxReplicas": 4, **spec}}
+
+
+class TestTheAutoscaler:
+    """That its copy is Flagger's is held against Flagger; here is what it does to pods, and what is ours."""
+
+    @staticmethod
+    def under(*autoscalers: Json, replicas: int = 2, **reference: Any) -> tuple[Canary, Documents]:
+        told, target = canary("kubernetes", iterations=3), deployment()
+        told["spec"]["autoscalerRef"] = {**HPA, **reference}
+        target["spec"]["replicas"] = replicas
+        return shop(target, told, *autoscalers)
+
+    @staticmethod
+    def replicas(documents: Documents) -> list[int]:
+        return [one.data["spec"]["replicas"] for one in documents.of("apps/Deployment")]
+
+    def test_holds_the_target_and_the_primary_within_bounds_of_their_own(self) -> None:
+        one, documents = self.under(scaler(minReplicas=3), primaryScalerReplicas={"minReplicas": 5, "maxReplicas": 6})
+        documents = objects.held(documents)
+        assert self.replicas(documents) == [3]
+        resting = objects.held(initialised(one, documents))
+        assert self.replicas(resting) == [0, 5], "who has no pods gets none"
+        assert self.replicas(objects.held(objects.scaled(one, resting, 1))) == [3, 5]
+
+    def test_allows_no_more_than_its_most(self) -> None:
+        assert self.replicas(objects.held(self.under(scaler(maxReplicas=4), replicas=9)[1])) == [4]
+
+    def test_of_keda_leaves_what_is_paused_alone_and_keeps_one_without_load(self) -> None:
+        keda = {**scaler(), "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject"}
+        keda["spec"] = {"scaleTargetRef": {"name": "podinfo"}, "triggers": [], "minReplicaCount": 0}
+        one, documents = self.under(keda, apiVersion="keda.sh/v1alpha1", kind="ScaledObject")
+        assert self.replicas(objects.held(objects.scaled(one, documents, 1))) == [1]
+        keda["spec"]["minReplicaCount"] = 3
+        one, documents = self.under(keda, apiVersion="keda.sh/v1alpha1", kind="ScaledObject")
+        paused = objects.scaled(one, objects.created(one, documents), 0)
+        assert self.replicas(objects.held(paused)) == [0, 3]
+
+    def test_that_is_not_there_is_not_waited_for(self) -> None:
+        one, documents = self.under()
+        made = initialised(one, documents)
+        assert [d.kind for d in made if "Autoscaler" in d.kind] == []
+        assert objects.promoted(one, made)
+
+    def test_of_the_first_version_has_its_one_metric_told_in_the_words_of_the_second(self) -> None:
+        first = {**scaler(targetCPUUtilizationPercentage=80), "apiVersion": "autoscaling/v1"}
+        one, documents = self.under(first)
+        copy = next(
+            d
+            for d in initialised(one, documents)
+            if d.key[0] == "autoscaling/HorizontalPodAutoscaler" and d.name != "podinfo"
+        )
+        assert copy.data["apiVersion"] == "autoscaling/v2"
+        assert copy.data["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 80
+        assert str(copy.where()).startswith("HorizontalPodAutoscaler/podinfo-primary made from shop.yaml:5")
+
 
 class TestPlaces:
     def test_are_those_of_the_canary(self) -> None:
@@ -279,8 +350,14 @@ class TestRefusals:
             "one Canary is all that a target and a service can have [duplicate-canary]"
         )
 
-    def test_a_daemon_set(self) -> None:
-        assert "a DaemonSet is no workload of this mesh" in refusal(deployment(), canary(target={"kind": "DaemonSet"}))
+    def test_a_daemon_set_whose_pods_are_replaced_by_hand(self) -> None:
+        told = {**deployment(), "kind": "DaemonSet"}
+        del told["spec"]["replicas"]
+        told["spec"]["updateStrategy"] = {"type": "OnDelete"}
+        assert refusal(told, canary(target={"kind": "DaemonSet"})) == (
+            "shop.yaml:1: error: DaemonSet `podinfo` must have RollingUpdate strategy but has OnDelete: Flagger makes "
+            "no primary of it [not-supported]"
+        )
 
     def test_what_gateway_api_cannot_say(self) -> None:
         service = {**GATEWAY, "match": [{"headers": {"x-a": {"prefix": "b"}}}]}

@@ -17,7 +17,16 @@ from meshtest.manifests.view import View
 from meshtest.model.document import Document
 from meshtest.rollouts.canary.fields import CANARY, SPEC
 from meshtest.rollouts.canary.reading import of, parse
-from meshtest.rollouts.canary.spec import AlertRule, Bounds, Hook, HookType, Metric, Reference, SessionAffinity
+from meshtest.rollouts.canary.spec import (
+    AlertRule,
+    Autoscaler,
+    Bounds,
+    Hook,
+    HookType,
+    Metric,
+    Reference,
+    SessionAffinity,
+)
 from meshtest.rollouts.canary.spec import Severity as AlertSeverity
 from tests.crds import schemas_of, unlike
 
@@ -39,7 +48,9 @@ spec:
   provider: gatewayapi:v1
   metricsServer: http://prometheus:9090
   targetRef: {apiVersion: apps/v1, kind: Deployment, name: podinfo}
-  autoscalerRef: {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, name: podinfo}
+  autoscalerRef:
+    {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, name: podinfo, primaryScalerQueries: {a: up},
+     primaryScalerReplicas: {minReplicas: 2, maxReplicas: 5}}
   progressDeadlineSeconds: 60
   skipAnalysis: false
   revertOnDeletion: true
@@ -130,7 +141,10 @@ def test_defaults_are_flaggers() -> None:
 def test_everything_that_is_written_is_read() -> None:
     canary = of(first(EVERYTHING))
     analysis, service = canary.analysis, canary.service
-    assert (canary.autoscaler, canary.deadline, canary.revert) == ("HorizontalPodAutoscaler", 60, True)
+    assert (canary.deadline, canary.revert) == (60, True)
+    assert canary.autoscaler == Autoscaler(
+        kind="HorizontalPodAutoscaler", name="podinfo", least=2, most=5, queries={"a": "up"}
+    )
     assert canary.metrics_server == "http://prometheus:9090"
     assert (service.name, service.primary, service.canary) == ("web", "web-primary", "web-canary")
     assert (service.target_port, service.hosts, service.data["timeout"]) == ("http", ("web.example",), "5s")

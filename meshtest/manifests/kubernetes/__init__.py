@@ -1,4 +1,4 @@
-"""The dialect of Services, Deployments, and the Secrets and ConfigMaps with certificates."""
+"""The dialect of Services, Deployments, DaemonSets, and the Secrets and ConfigMaps with certificates."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from meshtest.manifests.kubernetes.credentials import config_map as parse_config_map
 from meshtest.manifests.kubernetes.credentials import secret as parse_secret
+from meshtest.manifests.kubernetes.daemon_set import daemon_set as parse_daemon_set
 from meshtest.manifests.kubernetes.deployment import deployment as parse_deployment
 from meshtest.manifests.kubernetes.endpoint_slice import endpoint_slice as parse_slice
 from meshtest.manifests.kubernetes.endpoint_slice import with_slices
@@ -21,14 +22,19 @@ from meshtest.spi.dialect import Compiled
 
 
 class Kubernetes:
-    """core/v1 Service, Secret, ConfigMap, apps/v1 Deployment and discovery/v1 EndpointSlice."""
+    """core/v1 Service, Secret, ConfigMap, apps/v1 Deployment and DaemonSet, and discovery/v1 EndpointSlice."""
 
     name = "kubernetes"
-    kinds = frozenset({"/Service", "/Secret", "/ConfigMap", "apps/Deployment", "discovery.k8s.io/EndpointSlice"})
+    kinds = frozenset(
+        {"/Service", "/Secret", "/ConfigMap", "apps/Deployment", "apps/DaemonSet", "discovery.k8s.io/EndpointSlice"}
+    )
 
     def compile(self, documents: Documents, topology: Topology) -> Compiled:
         services = [parse_service(d) for d in documents.of("/Service")]
-        workloads = [parse_deployment(d) for d in documents.of("apps/Deployment")]
+        workloads = [
+            *(parse_deployment(d) for d in documents.of("apps/Deployment")),
+            *(parse_daemon_set(d) for d in documents.of("apps/DaemonSet")),
+        ]
         secrets = [parse_secret(d) for d in documents.of("/Secret")]
         maps = [parse_config_map(d) for d in documents.of("/ConfigMap")]
         slices = [parse_slice(d) for d in documents.of("discovery.k8s.io/EndpointSlice")]
@@ -50,7 +56,7 @@ def _notes(parsed: Iterable[Parsed[Any]]) -> Iterator[Diagnostic]:
 
 
 def duplicate_versions(topology: Topology) -> Iterator[Diagnostic]:
-    """Two Deployments of one service with one version label: no subset could tell them apart."""
+    """Two workloads of one service with one version label: no subset could tell them apart."""
     told: set[tuple[str, str]] = set()
     for service in topology.services:
         seen: dict[str, Workload] = {}
@@ -61,7 +67,7 @@ def duplicate_versions(topology: Topology) -> Iterator[Diagnostic]:
                 continue
             told.add((first.name, workload.name))
             text = (
-                f"Deployments `{first.name}` ({first.source}) and `{workload.name}` are both version {version!r} of "
+                f"Workloads `{first.name}` ({first.source}) and `{workload.name}` are both version {version!r} of "
                 f"service `{service.name}`; give each a `version` label of its own"
             )
             yield Diagnostic(Severity.ERROR, "duplicate-version", text, workload.source)

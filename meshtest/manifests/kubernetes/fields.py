@@ -1,4 +1,4 @@
-"""Field tables of Service and Deployment: the levels that are read, by the Kubernetes API v1.34."""
+"""Field tables of Service, Deployment and DaemonSet: the levels that are read, by the Kubernetes API v1.34."""
 
 from __future__ import annotations
 
@@ -115,6 +115,29 @@ DEPLOYMENT = kind(
             "paused": "changes are rolled out at once",
         },
         unused=words("progressDeadlineSeconds revisionHistoryLimit"),
+    )
+)
+
+DAEMON_SET = kind(
+    Fields(
+        read={
+            "selector": Fields(read=leaves("matchLabels"), unused=words("matchExpressions")),
+            "template": Fields(
+                read={
+                    "metadata": METADATA,
+                    "spec": Fields(
+                        read={**POD.read, **leaves("nodeSelector")},
+                        unsupported=POD.unsupported,
+                        unused=POD.unused - {"nodeSelector"},
+                    ),
+                }
+            ),
+            "updateStrategy": Fields(
+                read={**leaves("type"), "rollingUpdate": Fields(read=leaves("maxSurge maxUnavailable"))},
+            ),
+        },
+        unsupported={"minReadySeconds": "a pod counts as available as soon as it is ready"},
+        unused=words("revisionHistoryLimit"),
     )
 )
 

@@ -61,7 +61,7 @@ class Measures:
     def notes(self) -> list[str]:
         """What is not as in production."""
         said = [f"metric {name} was not asked: assumed to be {value:g}" for name, value in self._assumed.items()]
-        return [*said, *(f"{one} was asked of our own Prometheus" for one in self._asked_elsewhere())]
+        return [*said, *self._missing(), *(f"{one} was asked of our own Prometheus" for one in self._asked_elsewhere())]
 
     def close(self) -> None:
         self._asked.close()
@@ -219,6 +219,13 @@ class Measures:
             if template and (kind := provider_of(template)) != "prometheus":
                 where = template.where("spec", "provider", "type")
                 yield f"{where}: metric {metric.name} is asked of {kind}, which is not here; {say}"
+
+    def _missing(self) -> Iterator[str]:
+        for metric in self._to_ask():
+            if metric.template and self._template(metric) is None:
+                named = f"{metric.template.namespace or self._canary.namespace}/{metric.template.name}"
+                said = f"the manifests have no MetricTemplate {named}, so each check of metric {metric.name} fails"
+                yield f"{said}: name its file, or say what it reads: --assume-metric {metric.name}=VALUE"
 
     def _asked_elsewhere(self) -> Iterator[str]:
         if self._canary.metrics_server:

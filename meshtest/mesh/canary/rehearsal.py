@@ -35,7 +35,7 @@ from meshtest.mesh.canary.story import Story
 from meshtest.mesh.canary.world import World
 from meshtest.model.document import Documents
 from meshtest.model.rehearsal import FILE, Ending, Rehearsal, TickRow
-from meshtest.rollouts.canary import Phase, State, Tick, drive, tick
+from meshtest.rollouts.canary import Phase, State, Tick, drive, objects, tick
 from meshtest.rollouts.canary.spec import Canary
 from meshtest.rollouts.canary.state import OVER
 from meshtest.rollouts.canary.status import is_new
@@ -160,6 +160,7 @@ class Rehearsing:
         mesh, world = self._mesh, self._world
         mesh.hasten = self.speed
         documents, self._notes = stage.furnished(self.canary, mesh.documents.apply(self._documents))
+        documents = objects.held(documents)
         wanted.revised(stage.target_document(self.canary, documents))  # what is wrong with it is said before all else
         mesh.put(documents, f"the Canary {self.canary.full_name} and what belongs to it")
         self._open()
@@ -167,9 +168,9 @@ class Rehearsing:
         self._state = State(replicas=self._replicas())
         for _ in range(TRIES):
             ticked = self._tick()
+            self._await_primary()
             if self._state.phase is Phase.INITIALIZED:
                 return
-            self._await_primary(ticked)
         raise UsageError(f"{self.canary.full_name} is not initialised: {_last_warning(ticked) or self._state.phase}")
 
     def _open(self) -> None:
@@ -190,7 +191,7 @@ class Rehearsing:
         found = self._world.rolled[Who.CANARY].workload
         return found.replicas if found else 1
 
-    def _await_primary(self, ticked: Tick) -> None:
+    def _await_primary(self) -> None:
         within = self._mesh.settings.start_timeout
         with contextlib.suppress(TimeoutError):
             wait.until(lambda: self._world.ready(Who.PRIMARY), within=within, what=str)

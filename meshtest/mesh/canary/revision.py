@@ -1,4 +1,4 @@
-"""What is rolled out: the target's Deployment as it is, but with another image, other annotations, or from a file.
+"""What is rolled out: the target as it is, but with another image, other annotations, or from a file.
 
 Pure but for the reading of that file.
 """
@@ -12,6 +12,7 @@ from typing import Any
 from meshtest.errors import UsageError
 from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed, nearest
+from meshtest.manifests.kubernetes.daemon_set import NODES
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read
 from meshtest.model.document import Document, Documents
@@ -41,8 +42,8 @@ class Wanted:
         if not (self.to or self.image or self.images or self.annotations):
             raise UsageError('what is rolled out? run(to="v2"), image=, images=, annotations=, or a file: --to v2')
         documents = read(self.to, base=self.base) if self.is_file else Documents((target,))
-        (deployment,) = [d for d in documents if d.key == target.key] or _not_there(self.to, target)
-        changed = self._annotated(self._with_images(deployment))
+        (found,) = [d for d in documents if d.key == target.key] or _not_there(self.to, target)
+        changed = _on_as_many_nodes(self._annotated(self._with_images(found)), target)
         if changed.data.get("spec") == target.data.get("spec") and not self.is_file:
             raise UsageError(f"{self.name(target)} is what {target.name} is already: there is no new revision to see")
         return self.name(target), documents.apply([changed])
@@ -98,7 +99,9 @@ def _containers(document: Document) -> list[Mapping[str, Any]]:
     for key in CONTAINERS:
         found = found.get(key) or {} if isinstance(found, Mapping) else {}
     if not isinstance(found, list) or not found or not all(isinstance(one, Mapping) for one in found):
-        raise UsageError(f"{document.where(*CONTAINERS)}: the Deployment {document.name} has no containers")
+        raise UsageError(
+            f"{document.where(*CONTAINERS)}: the {document.data['kind']} {document.name} has no containers"
+        )
     return found
 
 
@@ -109,4 +112,11 @@ def _no_container(name: str, names: Sequence[str]) -> str:
 
 
 def _not_there(file: str, target: Document) -> list[Document]:
-    raise UsageError(f"{file}: there is no Deployment {target.namespace}/{target.name} in it, the Canary's target")
+    kind = target.data["kind"]
+    raise UsageError(f"{file}: there is no {kind} {target.namespace}/{target.name} in it, the Canary's target")
+
+
+def _on_as_many_nodes(document: Document, target: Document) -> Document:
+    """The cluster does not change with the revision."""
+    nodes = (target.metadata.get("annotations") or {}).get(NODES)
+    return document if nodes is None else put(document, ("metadata", "annotations", NODES), nodes)

@@ -1,4 +1,4 @@
-"""The status of a Deployment, from its pods: what Kubernetes' controller would write, on the Canary's clock.
+"""The status of a Deployment or a DaemonSet, from its pods: what their controllers would write, on the Canary's clock.
 
 Not here: what Flagger makes of it (rollouts/canary/readiness.py).
 """
@@ -94,3 +94,28 @@ def _unavailable(workload: Workload) -> int:
 
 def _pods(value: int | str, replicas: int) -> int:
     return value if isinstance(value, int) else int(replicas * float(value.rstrip("%")) / 100)
+
+
+class RolledDaemons(Rolled):
+    """One DaemonSet: its numbers are of nodes, and a node counts with its oldest pod (updateDaemonSetStatus of
+    kubernetes pkg/controller/daemon). Flagger's deadline runs from its own last write (daemonset_ready.go)."""
+
+    written = 0.0
+    """When the Canary's status was, in seconds of production."""
+
+    def restart(self) -> None:
+        self.written = 0.0
+
+    def look(self) -> Rollout:
+        workload = self.workload
+        if workload is None:
+            return Rollout(wanted=1, total=0, updated=0, available=0)
+        pods, nodes = self.pods(), workload.replicas
+        new = sum(pod.template in ("", workload.template_hash) for pod in pods)
+        return Rollout(
+            wanted=nodes,
+            total=len(pods),
+            updated=max(0, min(new, nodes - (len(pods) - new))),
+            available=min(nodes, sum(pod.ready and pod.known for pod in pods)),
+            unavailable_for=self._clock.after - self.written,
+        )

@@ -10,12 +10,18 @@ from typing import Any
 
 from meshtest.errors import UsageError
 from meshtest.lib.words import listed, nearest
+from meshtest.manifests.kubernetes import daemon_set
+from meshtest.model.diagnostic import Severity
 from meshtest.model.document import Document, Documents
-from meshtest.rollouts.canary import reading
+from meshtest.rollouts.canary import objects, reading
 from meshtest.rollouts.canary.routers import GATEWAY_API, family
 from meshtest.rollouts.canary.spec import Canary
 
-DEPLOYMENT = "apps/Deployment"
+WORKLOADS = {"Deployment": "apps/Deployment", "DaemonSet": daemon_set.KIND}
+"""Targets that are rehearsed."""
+NODES = 2
+"""Of a DaemonSet: on a single one, users of its primary would lose requests at each promotion, as they hardly do in
+production."""
 ISTIO_GATEWAY = "networking.istio.io/Gateway"
 HTTP_GATEWAY = "gateway.networking.k8s.io/Gateway"
 IMAGE = "stand-in"
@@ -31,6 +37,8 @@ def canary_of(documents: Documents, name: str, provider: str) -> Canary:
         raise UsageError(_which(name, found, chosen))
     canary = reading.of(chosen[0], provider=provider or reading.DEFAULT_PROVIDER)
     _check(canary, chosen[0])
+    if not provider:
+        _check_named(chosen[0])
     return canary
 
 
@@ -46,27 +54,72 @@ def _which(name: str, found: list[Document], chosen: list[Document]) -> str:
 
 
 def _check(canary: Canary, document: Document) -> None:
-    if canary.kind != "Deployment":
-        where = document.where("spec", "targetRef", "kind")
-        raise UsageError(f"{where}: a target of kind {canary.kind} is not rehearsed, a Deployment is")
     if family(canary.provider) not in REHEARSED:
         where = document.where("spec", "provider")
         raise UsageError(f"{where}: provider {canary.provider!r} is not rehearsed; these are: {listed(REHEARSED)}")
+    if canary.kind not in WORKLOADS:
+        where = document.where("spec", "targetRef", "kind")
+        text = f"a target of kind {canary.kind} is not rehearsed: it has no pods of its own to be replaced"
+        raise UsageError(f"{where}: {text}; name the Deployment that it selects, or look at --plan")
     if canary.suspend:
         raise UsageError(f"{document.where('spec', 'suspend')}: this Canary is suspended, nothing would ever happen")
 
 
+def _check_named(document: Document) -> None:
+    """A Canary for an ingress controller seldom names it: Flagger is told by its flag -mesh-provider."""
+    spec = document.data["spec"]
+    for field in () if spec.get("provider") else ("ingressRef", "routeRef", "upstreamRef"):
+        if field in spec:
+            text = f"`spec.{field}` is for an ingress controller, which is not rehearsed, and no provider is named"
+            raise UsageError(
+                f"{document.where('spec', field)}: {text}; choose one with --provider: {listed(REHEARSED)}"
+            )
+
+
 def target_document(canary: Canary, documents: Documents) -> Document:
-    """Its Deployment, which is there (see furnished)."""
-    (found,) = _named(documents, DEPLOYMENT, canary.namespace, canary.target)
+    """Its Deployment or DaemonSet, which is there (see furnished)."""
+    (found,) = _named(documents, WORKLOADS[canary.kind], canary.namespace, canary.target)
     return found
 
 
 def furnished(canary: Canary, documents: Documents) -> tuple[Documents, tuple[str, ...]]:
-    """With stand-ins for the target and the gateways that are missing, and a sentence for each."""
-    made = [*_deployments(canary, documents), *_gateways(canary, documents)]
-    notes = tuple(said for _, said in made)
-    return documents.apply(Document(data, "<stand-in>") for data, _ in made), notes
+    """With stand-ins for the target and the gateways that are missing, and a sentence for each; and for what is other
+    than on a cluster."""
+    made = [*_targets(canary, documents), *_gateways(canary, documents)]
+    documents = documents.apply(Document(data, "<stand-in>") for data, _ in made)
+    notes = [*_ignored(canary, documents), *(said for _, said in made), *_scaler_notes(canary, documents)]
+    if canary.kind != "DaemonSet":
+        return documents, tuple(notes)
+    documents, told = _on_nodes(canary, documents)
+    return documents, (*notes, *told)
+
+
+def _ignored(canary: Canary, documents: Documents) -> Iterator[str]:
+    """What the Canary says and nobody here heeds."""
+    for document in _named(documents, reading.KIND, canary.namespace, canary.name):
+        notes = reading.parse(document, provider=canary.provider).notes
+        yield from (f"{note.source}: {note.message}" for note in notes if note.severity is Severity.WARNING)
+
+
+def _on_nodes(canary: Canary, documents: Documents) -> tuple[Documents, list[str]]:
+    """The DaemonSet on two nodes, unless it says on how many."""
+    target = target_document(canary, documents)
+    if daemon_set.NODES in (target.metadata.get("annotations") or {}):
+        return documents, []
+    told = (
+        f"DaemonSet {canary.workload} runs on {NODES} nodes here; its annotation {daemon_set.NODES} can say otherwise"
+    )
+    return documents.apply([daemon_set.on_nodes(target, NODES)]), [told]
+
+
+def _scaler_notes(canary: Canary, documents: Documents) -> Iterator[str]:
+    if canary.autoscaler is None:
+        return
+    name = f"{canary.autoscaler.kind} {canary.autoscaler.name}.{canary.namespace}"
+    if objects.scaler_of(canary, documents) is None:
+        yield f"the manifests have no {name}, for which Flagger waits on a cluster: replicas are as the target says"
+    else:
+        yield f"nothing scales by load here: {name} holds replicas within its bounds, and no more"
 
 
 def _named(documents: Documents, kind: str, namespace: str, name: str) -> list[Document]:
@@ -76,13 +129,14 @@ def _named(documents: Documents, kind: str, namespace: str, name: str) -> list[D
 Made = tuple[dict[str, Any], str]
 
 
-def _deployments(canary: Canary, documents: Documents) -> Iterator[Made]:
-    if not _named(documents, DEPLOYMENT, canary.namespace, canary.target):
-        said = f"the manifests have no Deployment {canary.workload}: one pod of the stand-in takes its place"
-        yield _deployment(canary), said
+def _targets(canary: Canary, documents: Documents) -> Iterator[Made]:
+    if not _named(documents, WORKLOADS[canary.kind], canary.namespace, canary.target):
+        pods = "one pod a node" if canary.kind == "DaemonSet" else "one pod"
+        said = f"the manifests have no {canary.kind} {canary.workload}: {pods} of the stand-in takes its place"
+        yield _target(canary), said
 
 
-def _deployment(canary: Canary) -> dict[str, Any]:
+def _target(canary: Canary) -> dict[str, Any]:
     service = canary.service
     wanted = service.target_port or service.port
     port = {"name": wanted, "containerPort": 8080} if isinstance(wanted, str) else {"containerPort": wanted}
@@ -90,10 +144,10 @@ def _deployment(canary: Canary) -> dict[str, Any]:
     container = {"name": canary.target, "image": f"{IMAGE}:v1", "ports": [port]}
     return {
         "apiVersion": "apps/v1",
-        "kind": "Deployment",
+        "kind": canary.kind,
         "metadata": {"name": canary.target, "namespace": canary.namespace},
         "spec": {
-            "replicas": 1,
+            **({"replicas": 1} if canary.kind == "Deployment" else {}),
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
         },

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from meshtest.errors import ConfigRejected, ManifestError
 from meshtest.mesh.canary.clock import Clock
-from meshtest.mesh.canary.rolled import Rolled
+from meshtest.mesh.canary.rolled import Rolled, RolledDaemons
 from meshtest.mesh.canary.traffic import Users
 from meshtest.mesh.faults import COUNTERS, described
 from meshtest.model.document import Documents
@@ -27,7 +27,7 @@ from meshtest.rollouts.canary import affinity, objects, readiness, routers
 from meshtest.rollouts.canary.observations import Target
 from meshtest.rollouts.canary.replies import YES, Answer, Readiness, Reading, Reply
 from meshtest.rollouts.canary.spec import Canary, HookType
-from meshtest.rollouts.canary.state import Routes, Status
+from meshtest.rollouts.canary.state import Phase, Routes, Status
 from meshtest.rollouts.canary.steps import (
     CallHook,
     CreatePrimary,
@@ -68,10 +68,13 @@ class World:
     def __init__(self, mesh: Mesh, canary: Canary, clock: Clock) -> None:
         self._mesh, self.canary, self._clock = mesh, canary, clock
         target, primary = (f"{canary.namespace}/{name}" for name in (canary.target, f"{canary.target}-primary"))
-        self.rolled = {Who.CANARY: Rolled(mesh, target, clock), Who.PRIMARY: Rolled(mesh, primary, clock)}
+        rolled = RolledDaemons if canary.kind == "DaemonSet" else Rolled
+        self.rolled = {Who.CANARY: rolled(mesh, target, clock), Who.PRIMARY: rolled(mesh, primary, clock)}
         self.users: Users | None = None
         """Those of the present run."""
         self.status = Status()
+        self._begun = (Status(), 0.0)
+        """The status that the last tick began with, and when."""
         self.called: list[Called] = []
         self.measured: list[Measured] = []
         self.names: dict[str, str] = {}
@@ -100,9 +103,19 @@ class World:
         return not self._readiness(who).error
 
     def begin_tick(self, status: Status) -> None:
+        self._note_write(status)
         self.status = status
         self.called, self.measured = [], []
         self._spread_fault()
+
+    def _note_write(self, status: Status) -> None:
+        """The tick before has written it, if it is another one; a failed Canary is written anew by each tick."""
+        before, at = self._begun
+        now = self._clock.after
+        for rolled in self.rolled.values():
+            if isinstance(rolled, RolledDaemons) and (status != before or status.phase is Phase.FAILED):
+                rolled.written = now if status.phase is Phase.FAILED else min(at, now)
+        self._begun = (status, now)
 
     # ---- steps
 
@@ -173,7 +186,7 @@ class World:
 
     def _change(self, edit: Callable[[Documents], Documents], reason: str) -> None:
         try:
-            self._mesh.begin(edit(self._mesh.documents), reason)
+            self._mesh.begin(objects.held(edit(self._mesh.documents)), reason)
         except (ConfigRejected, ManifestError) as error:
             raise Refused(str(error)) from None
 
@@ -189,7 +202,7 @@ class World:
         before = self._mesh.documents
         workload = self.rolled[Who.CANARY].workload
         replicas = workload.replicas if workload else 0
-        self._mesh.begin(objects.scaled(self.canary, before.apply(documents), replicas), f"apply {name}")
+        self._mesh.begin(objects.held(objects.scaled(self.canary, before.apply(documents), replicas)), f"apply {name}")
         others = {known for revision, known in self.names.items() if revision != self.target.revision}
         while name in others:
             name += "'"

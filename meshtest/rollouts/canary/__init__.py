@@ -12,10 +12,10 @@
     surprises.py     what Flagger does and does not tell, each with a code; bites.py those that a Canary as written has
     course.py        the state machine asked ahead, until it ends or turns in circles; plan.py what that means to people
     power.py         exact chances of promotion and rollback: from traffic.py, limits.py (metrics) and chances.py
-    objects/         what it makes of the cluster: primary, Services, routes
+    objects/         what it makes of the cluster: primary, autoscaler, Services, routes
 
-Equal to fluxcd/flagger at 15bd6ad (1.44.0): tests/conformance/test_flagger.py. Not here: autoscalers beside the number
-of replicas, the deletion of a Canary.
+Equal to fluxcd/flagger at 15bd6ad (1.44.0): tests/conformance/test_flagger.py. Not here: the deletion of a Canary; what
+autoscalers do under load.
 """
 
 from meshtest.rollouts.canary.driver import Done as Done

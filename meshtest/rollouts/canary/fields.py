@@ -6,7 +6,7 @@ Below `service` stand words of Istio and Gateway API, but only those that the CR
 
 from __future__ import annotations
 
-from meshtest.manifests.fields import Fields, kind, leaves, words
+from meshtest.manifests.fields import Fields, kind, leaves
 
 INGRESS = "ingress controllers are not simulated"
 
@@ -116,8 +116,10 @@ SPEC = Fields(
         **leaves("provider metricsServer progressDeadlineSeconds skipAnalysis revertOnDeletion suspend"),
         "targetRef": TARGET,
         "autoscalerRef": Fields(
-            read=leaves("apiVersion kind name"),
-            unused=words("primaryScalerQueries primaryScalerReplicas"),
+            read={
+                **leaves("apiVersion kind name primaryScalerQueries"),
+                "primaryScalerReplicas": Fields(read=leaves("minReplicas maxReplicas")),
+            }
         ),
         "service": SERVICE,
         "analysis": ANALYSIS,

@@ -15,7 +15,7 @@ from meshtest.model.document import Document
 from meshtest.rollouts.canary.fields import CANARY
 from meshtest.rollouts.canary.reading_analysis import analysis
 from meshtest.rollouts.canary.reading_service import service
-from meshtest.rollouts.canary.spec import Analysis, Canary, Service
+from meshtest.rollouts.canary.spec import Analysis, Autoscaler, Canary, Service
 
 KIND = "flagger.app/Canary"
 DEFAULT_PROVIDER = "istio"
@@ -60,7 +60,7 @@ def _canary(document: Document, spec: View | None, provider: str) -> Canary:
         target=target,
         kind=kind,
         provider=_provider(spec, provider),
-        service=_service(spec, target),
+        service=_service(spec, kind, target),
         analysis=_analysis(spec),
         deadline=DEADLINE if deadline is None else deadline,
         skip=bool(spec.boolean("skipAnalysis")),
@@ -81,17 +81,21 @@ def _target(spec: View) -> tuple[str, str]:
     return target.choice("kind", TARGETS, TARGETS[0]), target.string("name")
 
 
-def _autoscaler(spec: View) -> str:
+def _autoscaler(spec: View) -> Autoscaler | None:
     scaler = spec.child("autoscalerRef")
     if scaler is None:
-        return ""
+        return None
     for key in ("apiVersion", "kind", "name"):
         scaler.require(key)
         scaler.string(key)
-    kind = scaler.choice("kind", SCALERS, "")
-    if kind == SCALERS[1]:
-        scaler.not_supported("its pauses are not simulated, replicas are those of its minimum", "kind")
-    return kind
+    replicas = scaler.child("primaryScalerReplicas")
+    return Autoscaler(
+        kind=scaler.choice("kind", SCALERS, SCALERS[0]),
+        name=scaler.string("name"),
+        least=replicas.integer("minReplicas", least=0) if replicas else None,
+        most=replicas.integer("maxReplicas", least=0) if replicas else None,
+        queries=scaler.string_map("primaryScalerQueries") if "primaryScalerQueries" in scaler else None,
+    )
 
 
 def _provider(spec: View, default: str) -> str:
@@ -101,8 +105,9 @@ def _provider(spec: View, default: str) -> str:
     return found
 
 
-def _service(spec: View, target: str) -> Service:
-    view = spec.child("service") if spec.require("service") else None
+def _service(spec: View, kind: str, target: str) -> Service:
+    """The CRD does not ask for one, and Knative does without; of a Deployment, Flagger makes Services with its port."""
+    view = spec.child("service") if kind == "Service" or spec.require("service") else None
     if view is None:
         return Service(name=target)
     return service(view, target)

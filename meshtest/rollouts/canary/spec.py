@@ -207,6 +207,20 @@ class Service:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Autoscaler:
+    """What owns the number of replicas of the target, and how that of the primary differs from it."""
+
+    kind: str
+    """HorizontalPodAutoscaler or ScaledObject (KEDA)."""
+    name: str
+    least: int | None = None
+    """Replicas of the primary; None: as those of the target."""
+    most: int | None = None
+    queries: Mapping[str, str] | None = None
+    """Of the primary, by the name of their trigger; None: those of the target, with its name replaced."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Canary:
     """One Canary object."""
 
@@ -225,8 +239,7 @@ class Canary:
     suspend: bool = False
     revert: bool = False
     """Undo it all when the Canary is deleted."""
-    autoscaler: str = ""
-    """Kind of the autoscaler that owns the number of replicas: HorizontalPodAutoscaler, ScaledObject."""
+    autoscaler: Autoscaler | None = None
     metrics_server: str = ""
 
     @property

@@ -1,8 +1,8 @@
 """What Flagger makes of a Canary, as documents: pure, from documents to documents.
 
     origin.py       made documents stand where the Canary stands; refusals with file:line
-    target.py       the Deployment it is about, its label and ports
-    primary.py      `<target>-primary`; configs.py its ConfigMaps and Secrets
+    target.py       the Deployment or DaemonSet it is about, its label and ports
+    primary.py      `<target>-primary`; configs.py its ConfigMaps and Secrets; scalers.py its autoscaler
     services.py     apex, `-primary`, `-canary`
     istio.py, gateway_api.py (with filters.py and matches.py), smi.py   routes, by provider
     revision.py     what version the target is
@@ -10,29 +10,33 @@
 The steps of a rollout (rollouts/canary/steps.py) and what performs them:
 
     CreatePrimary   created()     primary and Services; an apex that was there is left alone until the primary is ready
-    Scale           scaled()      to zero: with the apex in front of the primary first (taken_over)
+    Scale           scaled()      to zero: with the apex in front of the primary first (taken_over), its autoscaler
+                                  copied and the canary's paused
     CreateRoutes    routed()      takes the apex over, and the route
     SetRoutes       routed()      the weights, the mirror, the cookies
-    Promote         promoted()    the primary gets the target's pods
+    Promote         promoted()    the primary gets the target's pods, and the bounds of its autoscaler
 
 Equal to fluxcd/flagger at 15bd6ad (1.44.0): tests/conformance/test_flagger_objects.py. Not here: when (tick.py), owner
-references, the copy of the autoscaler.
+references.
 """
 
 from __future__ import annotations
 
 from meshtest.manifests import patch
+from meshtest.manifests.kubernetes import daemon_set
 from meshtest.model.document import Document, Documents
 from meshtest.rollouts.canary import routers
-from meshtest.rollouts.canary.objects import configs, gateway_api, istio, primary, services, smi
+from meshtest.rollouts.canary.objects import configs, gateway_api, istio, primary, scalers, services, smi
 from meshtest.rollouts.canary.objects.origin import Origin
 from meshtest.rollouts.canary.objects.revision import label_of as label_of
 from meshtest.rollouts.canary.objects.revision import target_of as target_of
-from meshtest.rollouts.canary.objects.target import workload
+from meshtest.rollouts.canary.objects.scalers import held as held
+from meshtest.rollouts.canary.objects.scalers import named as scaler_of
+from meshtest.rollouts.canary.objects.target import Workload, workload
 from meshtest.rollouts.canary.spec import Canary
 from meshtest.rollouts.canary.state import Routes, Status
 
-__all__ = ["created", "label_of", "promoted", "routed", "scaled", "taken_over", "target_of"]
+__all__ = ["created", "held", "label_of", "promoted", "routed", "scaled", "scaler_of", "taken_over", "target_of"]
 
 
 def created(canary: Canary, documents: Documents) -> Documents:
@@ -57,12 +61,21 @@ def taken_over(canary: Canary, documents: Documents) -> Documents:
 
 
 def scaled(canary: Canary, documents: Documents, replicas: int) -> Documents:
-    """With so many replicas of the target. At zero nobody may be sent to it: the apex is taken over."""
+    """With so many replicas of the target. At zero nobody may be sent to it: the apex is taken over. A DaemonSet has
+    all or none."""
     if not canary.runs_pods:
         return documents
-    target = workload(canary, documents).document
-    changed = documents.apply([patch.put(target, ("spec", "replicas"), replicas)])
-    return changed if replicas else taken_over(canary, changed)
+    target = workload(canary, documents)
+    if replicas:
+        return documents.apply([_sized(target, replicas), *scalers.resumed(canary, documents)])
+    rested = [*scalers.copies(canary, documents), *scalers.paused(canary, documents)]
+    return taken_over(canary, documents.apply([_sized(target, 0), *rested]))
+
+
+def _sized(target: Workload, replicas: int) -> Document:
+    if target.is_daemon_set:
+        return daemon_set.from_zero(target.document) if replicas else daemon_set.at_zero(target.document)
+    return patch.put(target.document, ("spec", "replicas"), replicas)
 
 
 def routed(canary: Canary, documents: Documents, routes: Routes, status: Status) -> Documents:
@@ -91,4 +104,6 @@ def promoted(canary: Canary, documents: Documents) -> Documents:
         return documents.apply([services.promoted_copy(canary, documents)])
     target = workload(canary, documents)
     old = primary.existing(target, documents) or primary.made(target, documents)
-    return documents.apply([*configs.copies(target, documents), primary.promoted(canary, target, documents, old)])
+    new = primary.promoted(canary, target, documents, old)
+    scaler = scalers.copies(canary, documents, again=True)
+    return documents.apply([*configs.copies(target, documents), new, *scaler])

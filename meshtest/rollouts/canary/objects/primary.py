@@ -1,8 +1,9 @@
 """`<target>-primary`: the target's pods under a label of their own, made once and written again at each promotion.
 
-Rules: createPrimaryDeployment and Promote of fluxcd/flagger pkg/canary/deployment_controller.go, with its default
-flags: no label of the Deployment itself is copied. Two deviations: `flagger-id`, which is random there, follows from
-what the pods are made of; and annotations of our own (`meshtest.dev/...`) stay at every promotion.
+Rules: createPrimaryDeployment and Promote of fluxcd/flagger pkg/canary/deployment_controller.go, createPrimaryDaemonSet
+and Promote of daemonset_controller.go, with its default flags: no label of the target itself is copied. Two deviations:
+`flagger-id`, which is random there, follows from what the pods are made of; and annotations of our own
+(`meshtest.dev/...`) stay at every promotion.
 """
 
 from __future__ import annotations
@@ -14,25 +15,27 @@ from typing import Any
 from meshtest.model.document import Document, Documents
 from meshtest.rollouts.canary.objects import configs
 from meshtest.rollouts.canary.objects.origin import Json, copied, filled, made_from, mapping, own, without_flux
-from meshtest.rollouts.canary.objects.target import DEPLOYMENT, LABELS, Workload
+from meshtest.rollouts.canary.objects.target import LABELS, Workload
 from meshtest.rollouts.canary.spec import Canary
 from meshtest.rollouts.canary.state import Configs
 
 ID = "flagger-id"
 """A pod annotation that is another one each time, so that the pods are always rolled."""
 OURS = "meshtest.dev/"
-KEPT = ("progressDeadlineSeconds", "minReadySeconds", "revisionHistoryLimit", "strategy")
+KEPT = ("progressDeadlineSeconds", "minReadySeconds", "revisionHistoryLimit", "strategy", "updateStrategy")
 
 
 def existing(target: Workload, documents: Documents) -> Document | None:
-    key = (DEPLOYMENT, target.document.namespace, target.primary)
+    key = (target.document.kind, target.document.namespace, target.primary)
     return next((one for one in documents if one.key == key), None)
 
 
 def made(target: Workload, documents: Documents) -> Document:
-    """At the first deployment: at least one replica, annotations as the target's."""
+    """At the first deployment: at least one replica, annotations as the target's. A DaemonSet that is at zero is copied
+    as it is."""
     annotations = without_flux(target.document.metadata.get("annotations"))
-    return _deployment(target, documents, replicas=target.spec.get("replicas") or 1, annotations=annotations)
+    template = _template(target, documents, mapping(target.spec.get("template")), None)
+    return _primary(target, template, replicas=target.spec.get("replicas") or 1, annotations=annotations)
 
 
 def promoted(canary: Canary, target: Workload, documents: Documents, old: Document) -> Document:
@@ -41,36 +44,34 @@ def promoted(canary: Canary, target: Workload, documents: Documents, old: Docume
     replicas = before if canary.autoscaler else target.spec.get("replicas")
     theirs = mapping(target.document.metadata.get("annotations")).items()
     annotations = {key: value for key, value in theirs if key.startswith(OURS)}
-    return _deployment(target, documents, replicas=replicas, annotations=annotations, old=old)
+    template = _template(target, documents, target.template, old)
+    return _primary(target, template, replicas=replicas, annotations=annotations)
 
 
-def _deployment(
-    target: Workload, documents: Documents, *, replicas: Any, annotations: Json, old: Document | None = None
-) -> Document:
-    name, labels = target.primary, {target.label: target.primary_value}
+def _primary(target: Workload, template: Json, *, replicas: Any, annotations: Json) -> Document:
+    name, kind, labels = target.primary, target.document.data["kind"], {target.label: target.primary_value}
     head = {"name": name, "namespace": target.document.namespace, "labels": labels}
     spec = {
         **{key: target.spec[key] for key in KEPT if key in target.spec},
-        **({} if replicas is None else {"replicas": replicas}),
+        **({} if replicas is None or target.is_daemon_set else {"replicas": replicas}),
         "selector": {"matchLabels": labels},
-        "template": _template(target, documents, old),
+        "template": template,
     }
-    data = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {**head, **filled(annotations=annotations)},
-        "spec": spec,
-    }
-    return Document(copied(data), made_from("Deployment", name, target.document.file), target.document.lines)
+    metadata = {**head, **filled(annotations=annotations)}
+    data = {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": spec}
+    return Document(copied(data), made_from(kind, name, target.document.file), target.document.lines)
 
 
-def _template(target: Workload, documents: Documents, old: Document | None) -> Json:
-    template, metadata = target.template, mapping(target.template.get("metadata"))
+def _template(target: Workload, documents: Documents, template: Json, old: Document | None) -> Json:
+    metadata = mapping(template.get("metadata"))
     refs = configs.digests(target, documents)
     labels = without_flux(metadata.get("labels")) | {target.label: target.primary_value}
     annotations = without_flux(metadata.get("annotations")) | {ID: _id(template, refs, old)}
     pod = configs.renamed(mapping(template.get("spec")), dict(refs))
-    return {"metadata": {"labels": labels, "annotations": annotations}, "spec": _apart(pod, target)}
+    return {
+        "metadata": {"labels": labels, "annotations": annotations},
+        "spec": pod if target.is_daemon_set else _apart(pod, target),
+    }
 
 
 def _id(template: Json, refs: Configs, old: Document | None) -> str:

@@ -12,16 +12,11 @@ from typing import Any
 
 from meshtest.model.document import Documents
 from meshtest.model.service import VERSION_LABELS
-from meshtest.rollouts.canary.objects import configs
-from meshtest.rollouts.canary.objects.origin import Origin, mapping
+from meshtest.rollouts.canary.objects import configs, scalers
+from meshtest.rollouts.canary.objects.origin import mapping
 from meshtest.rollouts.canary.objects.target import Workload, found, workload
 from meshtest.rollouts.canary.observations import Target
 from meshtest.rollouts.canary.spec import Canary
-
-SCALERS = {
-    "HorizontalPodAutoscaler": ("autoscaling/HorizontalPodAutoscaler", "minReplicas"),
-    "ScaledObject": ("keda.sh/ScaledObject", "minReplicaCount"),
-}
 
 
 def target_of(canary: Canary, documents: Documents) -> Target:
@@ -32,7 +27,7 @@ def target_of(canary: Canary, documents: Documents) -> Target:
     return Target(
         revision=_hash(target.template),
         configs=configs.digests(target, documents),
-        least_replicas=_least_replicas(canary, documents),
+        least_replicas=scalers.least_replicas(canary, documents),
     )
 
 
@@ -64,15 +59,3 @@ def _lean(node: Any) -> Any:
         found = {key: _lean(value) for key, value in node.items()}
         return {key: value for key, value in found.items() if value not in (None, "", [], {})}
     return [_lean(value) for value in node] if isinstance(node, list) else node
-
-
-def _least_replicas(canary: Canary, documents: Documents) -> int:
-    """Of the autoscaler that the Canary names, if it is among the documents."""
-    kind, field = SCALERS.get(canary.autoscaler, ("", ""))
-    spec = mapping(Origin.of(canary, documents).document.data.get("spec"))
-    name = mapping(spec.get("autoscalerRef")).get("name")
-    for one in documents.of(kind):
-        if (one.namespace, one.name) == (canary.namespace, name):
-            least = mapping(one.data.get("spec")).get(field)
-            return max(1, least) if isinstance(least, int) else 1
-    return 1

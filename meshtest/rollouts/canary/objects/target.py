@@ -1,7 +1,8 @@
 """The workload that a Canary is about: found among the documents, or refused at file:line.
 
 Refusals are Flagger's own where it has one (GetMetadata and getSelectorLabel of fluxcd/flagger
-pkg/canary/deployment_controller.go); the others would lead to requests that nobody answers.
+pkg/canary/deployment_controller.go, createPrimaryDaemonSet of daemonset_controller.go); the others would lead to
+requests that nobody answers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import listed, nearest
+from meshtest.manifests.kubernetes import daemon_set
 from meshtest.model.document import Document, Documents
 from meshtest.rollouts.canary.objects.origin import KIND, Json, Origin, mapping, mappings, refuse
 from meshtest.rollouts.canary.spec import Canary
@@ -19,13 +21,13 @@ LABELS = ("app", "name", "app.kubernetes.io/name")
 """Labels that tell primary and canary apart: Flagger's flag -selector-labels."""
 SIDECARS = frozenset({"istio-proxy", "envoy"})
 """Containers whose ports are nobody's service."""
-DEPLOYMENT, SERVICE = "apps/Deployment", "/Service"
-KINDS = {"Deployment": DEPLOYMENT, "Service": SERVICE}
+DEPLOYMENT, DAEMON_SET, SERVICE = "apps/Deployment", daemon_set.KIND, "/Service"
+KINDS = {"Deployment": DEPLOYMENT, "DaemonSet": DAEMON_SET, "Service": SERVICE}
 
 
 @dataclass(frozen=True)
 class Workload:
-    """The target Deployment."""
+    """The target, a Deployment or a DaemonSet."""
 
     document: Document
     label: str
@@ -34,6 +36,10 @@ class Workload:
     @property
     def name(self) -> str:
         return self.document.name
+
+    @property
+    def is_daemon_set(self) -> bool:
+        return self.document.kind == DAEMON_SET
 
     @property
     def primary(self) -> str:
@@ -54,7 +60,9 @@ class Workload:
 
     @property
     def template(self) -> Json:
-        return mapping(self.spec.get("template"))
+        """Of its pods. That a DaemonSet is scaled to zero stands in it, and is no part of it."""
+        document = daemon_set.from_zero(self.document) if self.is_daemon_set else self.document
+        return mapping(mapping(document.data.get("spec")).get("template"))
 
     @property
     def containers(self) -> list[Json]:
@@ -70,15 +78,16 @@ class Workload:
 
 
 def workload(canary: Canary, documents: Documents) -> Workload:
-    """The target of kind Deployment; ManifestError for one that Flagger would not start with."""
+    """The target that runs pods; ManifestError for one that Flagger would not start with."""
     origin = Origin.of(canary, documents)
     document = found(canary, documents)
+    _check_strategy(document)
     for label in LABELS:
         if label in _selected(document):
             one = Workload(document, label)
             _check_port(canary, one, origin)
             return one
-    text = f"Deployment `{document.name}`: `spec.selector.matchLabels` must contain one of {listed(LABELS)}; "
+    text = f"{canary.kind} `{document.name}`: `spec.selector.matchLabels` must contain one of {listed(LABELS)}; "
     text += "Flagger tells primary and canary apart by it"
     raise refuse(document, "missing-field", text, "spec", "selector", "matchLabels")
 
@@ -87,10 +96,7 @@ def found(canary: Canary, documents: Documents) -> Document:
     """The document of the target, of whatever kind."""
     origin = Origin.of(canary, documents)
     _check_alone(canary, documents, origin)
-    kind = KINDS.get(canary.kind)
-    if kind is None:
-        text = f"a {canary.kind} is no workload of this mesh; rehearse the Canary with a Deployment of the same pods"
-        raise origin.refuse("not-supported", text, "spec", "targetRef", "kind")
+    kind = KINDS[canary.kind]
     for document in documents.of(kind):
         if (document.namespace, document.name) == (canary.namespace, canary.target):
             return document
@@ -131,8 +137,17 @@ def _selected(document: Document) -> Json:
     return mapping(selector.get("matchLabels"))
 
 
+def _check_strategy(document: Document) -> None:
+    """Flagger makes no primary of a DaemonSet whose pods are replaced by hand."""
+    strategy = mapping(mapping(document.data.get("spec")).get("updateStrategy"))
+    if document.kind == DAEMON_SET and strategy.get("type", "RollingUpdate") != "RollingUpdate":
+        text = f"DaemonSet `{document.name}` must have RollingUpdate strategy but has {strategy['type']}: "
+        text += "Flagger makes no primary of it"
+        raise refuse(document, "not-supported", text, "spec", "updateStrategy", "type")
+
+
 def _check_port(canary: Canary, one: Workload, origin: Origin) -> None:
-    """A Deployment that names no port may serve any."""
+    """A workload that names no port may serve any."""
     service, ports = canary.service, [port for _, port in one.ports()]
     wanted = service.target_port or service.port
     key = "name" if isinstance(wanted, str) else "containerPort"
@@ -140,8 +155,7 @@ def _check_port(canary: Canary, one: Workload, origin: Origin) -> None:
     if wanted in known or not (ports or key == "name"):
         return
     field = "targetPort" if service.target_port else "port"
-    text = (
-        f"`spec.service.{field}` is {wanted}, and Deployment `{one.name}` ({one.document.where()}) has no such port; "
-    )
+    whose = f"{canary.kind} `{one.name}` ({one.document.where()})"
+    text = f"`spec.service.{field}` is {wanted}, and {whose} has no such port; "
     text += f"it has: {listed(str(port) for port in known if port) or 'none'}"
     raise origin.refuse("unknown-port", text, "spec", "service", field)
