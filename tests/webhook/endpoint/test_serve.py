@@ -179,6 +179,10 @@ class TestBadInput:
             (["webhook", "serve"], "the following arguments are required: --suites"),
             (["webhook", "serve", "--suites", ".", "--workers", "0"], "'0' is no whole number above 0"),
             (["webhook", "serve", "--suites", ".", "--drain", "x"], "'x' are no seconds"),
+            (["webhook", "serve", "--suites", ".", "--grace", "-1"], "argument --grace: '-1' are no seconds"),
+            (["webhook", "serve", "--suites", ".", "--keep-runs", "all"], "'all' is no whole number above 0"),
+            (["webhook", "serve", "--suites", ".", "--keep-days", "0"], "argument --keep-days: '0' is no whole number"),
+            (["webhook", "serve", "--suites", ".", "--output-limit", "4M"], "'4M' is no whole number above 0"),
             (["webhook", "serve", "--suites", ".", "--nonsense"], "unrecognized arguments: --nonsense"),
         ],
     )
