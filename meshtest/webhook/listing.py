@@ -62,13 +62,20 @@ async def healthz(endpoint: Endpoint, call: Call) -> Reply:
 
 
 async def readyz(endpoint: Endpoint, call: Call) -> Reply:
-    """503 from SIGTERM on, so that a Service sends new calls elsewhere, and while nothing can be written."""
-    why = "draining" if endpoint.draining else endpoint.jobs.trouble
-    return answers.broken(why) if why else Reply(body="OK")
+    """503 from SIGTERM on, so that a Service sends new calls elsewhere.
+
+    Not while the state cannot be written: there is no elsewhere, and what is known is still told. A hook that nobody
+    answers is a failed check to Flagger.
+    """
+    if endpoint.draining:
+        return answers.broken("draining")
+    if endpoint.store.trouble and not await in_thread(endpoint.store.can_write):
+        return Reply(body=f"OK, but {endpoint.store.trouble}\n")
+    return Reply(body="OK")
 
 
 async def metrics(endpoint: Endpoint, call: Call) -> Reply:
-    text = endpoint.numbers.text(endpoint.store.runs(), endpoint.store.gates(), endpoint.limits, endpoint.draining)
+    text = endpoint.numbers.text(endpoint.store, endpoint.limits, endpoint.draining)
     media = exposition.wanted(call.headers.get("accept", ""))
     body = exposition.openmetrics(text) if media == exposition.OPENMETRICS else text
     return Reply(body=body, media=media)

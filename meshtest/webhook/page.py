@@ -66,7 +66,8 @@ def status(endpoint: Endpoint) -> str:
     ]
     state = "is about to end; it accepts no more runs" if endpoint.draining else "is ready"
     lead = tag("p", f"The endpoint {state}. {_clock(now)} UTC", class_="dim")
-    return _page("meshtest webhook", [tag("h1", "meshtest webhook"), lead, *parts], refresh=10)
+    trouble = [tag("ul", tag("li", endpoint.store.trouble, class_="failed"))] if endpoint.store.trouble else []
+    return _page("meshtest webhook", [tag("h1", "meshtest webhook"), lead, *trouble, *parts], refresh=10)
 
 
 def of_run(endpoint: Endpoint, run: StoredRun, files: Sequence[tuple[str, int]]) -> str:
