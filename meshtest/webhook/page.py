@@ -125,7 +125,7 @@ def _times(run: StoredRun, now: float) -> str:
         return f"accepted {_ago(run.accepted, now)}"
     if not run.state.is_over:
         return f"began {_ago(run.began, now)}"
-    took = f" after {_span(run.ended - run.began)}" if run.began else ""
+    took = f" after {_span(run.seconds)}" if run.began else ""
     return f"ended {_ago(run.ended, now)}{took}"
 
 

@@ -40,6 +40,15 @@ class TestRuns:
         assert found["report"] == f"http://gate/reports/{run.id}/"
         jsonschema.validate(found, openapi.SCHEMAS["Run"])
 
+    def test_a_clock_that_is_set_back_makes_no_time_negative(self, site: Site) -> None:
+        site.hook("pre-rollout/smoke", "c2")
+        site.store.begin(site.run().id)
+        site.clock.at -= 86400
+        site.ends(RunState.PASSED)
+        assert "ended 0 s ago" in site.get("/").text
+        assert "after 0 s" in site.get("/").text
+        assert 'run_seconds_sum{suite="smoke",state="passed"} 0\n' in site.get("/metrics").text
+
     def test_none(self, site: Site) -> None:
         for path in ("/runs/x", "/reports/x/", "/reports/x/y.html"):
             assert site.get(path)[:2] == (404, "no run 'x'; GET /runs lists them\n")
