@@ -48,6 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tethered", action="store_true", help="end when stdin does, as with whoever started it")
     _admission(parser.add_argument_group("who may ask"))
     _limits(parser.add_argument_group("limits"))
+    _keeping(parser.add_argument_group("what is kept"))
 
 
 def _admission(group: argparse._ArgumentGroup) -> None:
@@ -81,6 +82,22 @@ def _limits(group: argparse._ArgumentGroup) -> None:
         metavar="S",
         help="for what runs at SIGTERM; then it is ended (%(default)s)",
     )
+    group.add_argument(
+        "--grace", type=_seconds, default=10.0, metavar="S",
+        help="from a run's signal to SIGKILL: cancelled, over its time, or not over after --drain (%(default)s)",
+    )  # fmt: skip
+
+
+def _keeping(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--keep-runs", type=_count, default=1000, metavar="N",
+        help="the newest, with their reports; those of a canary's latest revision stay besides (%(default)s)",
+    )  # fmt: skip
+    group.add_argument("--keep-days", type=_count, default=30, metavar="N", help="and none for longer (%(default)s)")
+    group.add_argument(
+        "--output-limit", type=_count, default=4 * 1024 * 1024, metavar="BYTES",
+        help="of a run's output; of more, the beginning and the end are kept (%(default)s)",
+    )  # fmt: skip
 
 
 def _count(text: str) -> int:
@@ -148,7 +165,10 @@ def _endpoint(arguments: argparse.Namespace, guard: Guard, here: str) -> Iterato
     from meshtest.webhook.suites import load_suites
 
     suites = load_suites(arguments.suites)
-    limits = Limits(workers=arguments.workers, queue=arguments.queue)
+    limits = Limits(
+        workers=arguments.workers, queue=arguments.queue, grace=arguments.grace, output=arguments.output_limit,
+        keep=arguments.keep_runs, days=arguments.keep_days,
+    )  # fmt: skip
     rules = Rules(body_limit=arguments.body_limit, body_timeout=arguments.header_timeout)
     with contextlib.closing(Store(arguments.state)) as store:
         jobs = Jobs(store, suites, arguments.state, limits)

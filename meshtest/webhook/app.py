@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route as Served
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
@@ -30,7 +28,8 @@ from meshtest.webhook.refusal import Refusal
 from meshtest.webhook.routes import ROUTES, TASK, Route
 
 LOG = logging.getLogger("meshtest.webhook")
-ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+ALWAYS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
+_ALWAYS = [(name.encode(), value.encode()) for name, value in ALWAYS.items()]
 
 
 class App:
@@ -38,72 +37,75 @@ class App:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        served = [self._served([route, TASK] if route.path == TASK.path else [route]) for route in ROUTES]
-        self._router = Router(served, redirect_slashes=False, default=self._of_no_path)
+        paths = [[route, TASK] if route.path == TASK.path else [route] for route in ROUTES]
+        self._router = Router([self._served(routes) for routes in paths], redirect_slashes=False, default=self._task)
 
     def _served(self, routes: list[Route]) -> Served:
         methods = [method for route in routes for method in route.methods]
-        by_method = {method: route for route in routes for method in route.methods}
-
-        async def answer(request: Request) -> Response:
-            route = by_method.get(request.method, routes[0])  # HEAD is a GET
-            return await self._answer(route, request)
-
-        return Served(routes[0].path, answer, methods=methods)
+        return Served(routes[0].path, Path(self, routes), methods=methods)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         began = time.perf_counter()
         scope["app"] = self  # or the router would answer 405 itself, without a reason
-        status = 500
-
-        async def sending(message: Any) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            await send(message)
-
         try:
-            await self._router(scope, receive, sending)
+            await self._router(scope, receive, send)
         except HTTPException as error:
-            reply = _of_method(scope, error)
-            await _response(reply)(scope, receive, sending)
-        self.endpoint.numbers.answered(scope.get("meshtest.route", "other"), status, time.perf_counter() - began)
+            await self._sent(_of_method(scope, error), "other", began, send)
 
-    async def _of_no_path(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._answer(TASK, Request(scope, receive))
-        await response(scope, receive, send)
+    async def _task(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.answer(TASK, scope, receive, send)
 
-    async def _answer(self, route: Route, request: Request) -> Response:
-        if route is not TASK:
-            request.scope["meshtest.route"] = route.path
+    async def answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        reply = await self._reply(route, scope, receive)
+        await self._sent(reply, "other" if route is TASK else route.path, began, send)
+
+    async def _sent(self, reply: Reply, label: str, began: float, send: Send) -> None:
+        await _send(reply, send)
+        self.endpoint.numbers.answered(label, reply.status, time.perf_counter() - began)
+
+    async def _reply(self, route: Route, scope: Scope, receive: Receive) -> Reply:
         try:
-            reply = await self._handled(route, request)
+            return await self._handled(route, scope, receive)
         except Refusal as refusal:
-            reply = answers.refused(refusal)
+            return answers.refused(refusal)
         except Exception:
-            LOG.exception("%s %s could not be answered", request.method, route.path)
-            reply = answers.broken("the endpoint is broken; its log says why")
-        return _response(reply)
+            LOG.exception("%s %s could not be answered", scope["method"], route.path)
+            return answers.broken("the endpoint is broken; its log says why")
 
-    async def _handled(self, route: Route, request: Request) -> Reply:
-        endpoint, headers = self.endpoint, dict(request.headers)
-        call = Call(
-            request.method, request.scope["path"], request.path_params,
-            request.scope["query_string"], headers, b"",
-        )  # fmt: skip
+    async def _handled(self, route: Route, scope: Scope, receive: Receive) -> Reply:
+        endpoint, headers, method = self.endpoint, _headers(scope), scope["method"]
+        call = Call(method, scope["path"], scope.get("path_params", {}), scope["query_string"], headers, b"")
         if route.public:
             return await route.handler(endpoint, call)
         admitted = endpoint.guard.check_header(headers)
-        if request.method not in ("GET", "HEAD"):
-            call.body = await read(request, endpoint.rules.body_limit, endpoint.rules.body_timeout)
+        if method not in ("GET", "HEAD"):
+            call.body = await read(receive, headers, endpoint.rules.body_limit, endpoint.rules.body_timeout)
             auth.check_origin(headers)
-        takes = route.payload and request.method == "POST"
+        takes = route.payload and method == "POST"
         if not admitted:
             endpoint.guard.check_payload(call.path, call.query, call.payload if takes and call.body.strip() else None)
         if takes:
             endpoint.guard.check_namespace(call.payload.namespace)
         return await route.handler(endpoint, call)
+
+
+class Path:
+    """An ASGI application for one path: which route it is depends on the method, and HEAD is a GET."""
+
+    def __init__(self, app: App, routes: list[Route]) -> None:
+        self._app, self._first = app, routes[0]
+        self._by_method = {method: route for route in routes for method in route.methods}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app.answer(self._by_method.get(scope["method"], self._first), scope, receive, send)
+
+
+def _headers(scope: Scope) -> Mapping[str, str]:
+    """Of one that comes twice the first; ASGI has the names in lower case."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
 
 def _of_method(scope: Scope, error: HTTPException) -> Reply:
@@ -113,6 +115,9 @@ def _of_method(scope: Scope, error: HTTPException) -> Reply:
     return Reply(status=error.status_code, body=reason, headers={"Allow": ", ".join(words)})
 
 
-def _response(reply: Reply) -> Response:
-    headers = {**ALWAYS, "Content-Type": reply.media, **reply.headers}
-    return Response(reply.body, reply.status, headers)
+async def _send(reply: Reply, send: Send) -> None:
+    body = reply.body.encode() if isinstance(reply.body, str) else reply.body
+    headers = [*_ALWAYS, (b"content-type", reply.media.encode()), (b"content-length", b"%d" % len(body))]
+    headers += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

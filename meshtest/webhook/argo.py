@@ -16,7 +16,6 @@ hash; it is the checksum here.
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from meshtest.webhook.endpoint import Endpoint
 from meshtest.webhook.payload import Payload, canary_of, payload
 from meshtest.webhook.refusal import Refusal
 from meshtest.webhook.runs import RunKey, RunState, StoredRun
+from meshtest.webhook.verdicts import data
 from meshtest.webhook.work import RESULT
 
 VERDICT = {RunState.PASSED: "pass", RunState.FAILED: "fail"}
@@ -60,10 +60,7 @@ def _asked(call: Call) -> Payload:
 
 def _judged(path: Path) -> dict[str, Any]:
     """`score` and `samples` of a run of the judge's; a suite of tests has neither."""
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
+    found = data(path)
     return {name: found[name] for name in ("score", "samples") if isinstance(found.get(name), int | float)}
 
 

@@ -12,7 +12,7 @@ from meshtest.webhook.payload import Payload, parse
 from meshtest.webhook.refusal import Refusal, shown
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from starlette.types import Receive
 
 LONGEST_WAIT = 3600.0
 SIGNED = "signature"
@@ -67,25 +67,24 @@ class Call:
         return ascii(self.headers.get("user-agent", "unknown"))[1:-1][:80]
 
 
-async def read(request: Request, limit: int, within: float) -> bytes:
+async def read(receive: Receive, headers: Mapping[str, str], limit: int, within: float) -> bytes:
     """The body. 413 over the limit, 408 if it does not come in time; a client that leaves gets no answer."""
-    from starlette.requests import ClientDisconnect
-
-    announced = request.headers.get("content-length", "0")
+    announced = headers.get("content-length", "0")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:
         raise too_large(limit)
-    found, size = [], 0
+    found, size, more = [], 0, True
     try:
         async with asyncio.timeout(within):
-            async for part in request.stream():
-                size += len(part)
+            while more:
+                part = await receive()
+                if part["type"] == "http.disconnect":
+                    raise Refusal(400, "the client left")
+                found.append(part.get("body", b""))
+                size, more = size + len(found[-1]), part.get("more_body", False)
                 if size > limit:
                     raise too_large(limit)
-                found.append(part)
     except TimeoutError:
         raise Refusal(408, f"the body did not come within {within:g} s", {"Connection": "close"}) from None
-    except ClientDisconnect:
-        raise Refusal(400, "the client left") from None
     return b"".join(found)
 
 

@@ -11,7 +11,7 @@ that took its place. So a run is kept for the rollout *after* a checksum, and it
     │ PENDING │────────► │ PASSED │───────────► │ GRANTED │  list still denies, or the answer was lost
     │   403   │          └────────┘     200     └─────────┘
     └─────────┘                                   │ │ │
-        │ failed, unknown...                      │ │ └─ an hour has passed ──────────────► forgotten
+        │ failed, unknown...                      │ │ └─ older than `max-age` of the suite ─► forgotten
         ▼                                         │ └─── ask in another phase: a new one ─► forgotten
     ┌─────────┐  an ask after a minute            └───── any call of another binding ─────► forgotten
     │ DENIED  │──────────────────────► forgotten                                  (revisions.py)
@@ -24,12 +24,19 @@ that took its place. So a run is kept for the rollout *after* a checksum, and it
   and v3 is asked about with the checksum of v1 again.)
 - No denial for ever. While it waits, v2 may be mended as v3, and Flagger would ask with the same words; counting no
   failed checks, it would ask for ever.
-- What remains: a verdict about v2 may let v3 through that replaced it in Waiting. Whoever needs better uses
-  pre-rollout, which knows the revision.
+- No old verdict, whether it was told or not: `max-age` in suite.yaml, 10 minutes by default. It must be more than an
+  interval of the Canary, or each pass is worn out when Flagger asks next, and the rollout waits for ever; the log says
+  so. Nor one from the future: the clock was set back since, and nobody knows how old it is.
+- What remains: v3 that replaced v2 in Waiting less than `max-age` ago is let through by the verdict about v2. No age
+  can close that, since at least one interval must lie between a run's begin and the ask that it answers; `?wait=`, with
+  a `timeout` above it, makes them one call, so that only the run itself lies between. Nor can a question to the
+  cluster: this endpoint may ask it nothing, and what is deployed can change after any answer. Whoever needs a verdict
+  about one revision uses pre-rollout, whose checksum is its own.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from meshtest.webhook.endpoint import Endpoint, in_thread
@@ -38,9 +45,9 @@ from meshtest.webhook.runs import AFTER, RunKey, RunState, StoredRun
 from meshtest.webhook.store import Gate
 from meshtest.webhook.suites import Suite
 
+LOG = logging.getLogger("meshtest.webhook")
 DENIED_FOR = 60.0
 """Seconds; an interval of Flagger's by default."""
-GRANTED_FOR = 3600.0
 FIRST = OVER | {"Initialized"}
 """Phases in which Flagger asks for the first time; then it waits."""
 
@@ -53,17 +60,26 @@ async def run_for(
     async with endpoint.starting:
         known = endpoint.jobs.find(key)
         if known and known.state.is_over:
-            if not _worn_out(endpoint, known, asked, denied_for):
+            if not _worn_out(endpoint, suite, known, asked, denied_for):
                 return known
+            _warn(endpoint, suite, known)
             await in_thread(lambda: endpoint.store.retire(known.id))
         return await endpoint.submit(suite, key, parameters, asked.phase)
 
 
-def _worn_out(endpoint: Endpoint, run: StoredRun, asked: Payload, denied_for: float) -> bool:
-    age = endpoint.now() - run.ended
-    if run.state is not RunState.PASSED:
-        return age >= denied_for
-    return age >= GRANTED_FOR or (asked.phase in FIRST and _is_granted(endpoint, run))
+def _warn(endpoint: Endpoint, suite: Suite, run: StoredRun) -> None:
+    if run.state is RunState.PASSED and not _is_granted(endpoint, run):
+        LOG.warning(
+            "run %s passed, but nobody asked within max-age of suite %s (%g s): it is run again; if this goes on, the "
+            "interval of %s/%s is longer than that", run.id, suite.name, suite.max_age, *run.key[:2],
+        )  # fmt: skip
+
+
+def _worn_out(endpoint: Endpoint, suite: Suite, run: StoredRun, asked: Payload, denied_for: float) -> bool:
+    has_passed = run.state is RunState.PASSED
+    if not 0 <= endpoint.now() - run.ended < (suite.max_age if has_passed else denied_for):
+        return True
+    return has_passed and asked.phase in FIRST and _is_granted(endpoint, run)
 
 
 def _is_granted(endpoint: Endpoint, run: StoredRun) -> bool:

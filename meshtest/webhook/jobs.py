@@ -22,7 +22,8 @@ from typing import TypeVar
 
 from meshtest.errors import MeshtestError, UsageError
 from meshtest.lib.dataclass import dataclass
-from meshtest.webhook.keeping import Keeper
+from meshtest.webhook import trouble
+from meshtest.webhook.keeping import Ended, Keeper, has_begun
 from meshtest.webhook.recovery import CLOSING, recovered, said
 from meshtest.webhook.retention import Retention
 from meshtest.webhook.runs import RunKey, RunState, StoredRun
@@ -37,7 +38,8 @@ _T = TypeVar("_T")
 LOG = logging.getLogger("meshtest.webhook")
 
 RETRY = 1.0
-"""Seconds until a verdict that could not be written (a full disk) is tried again; until then it is in the folder."""
+"""Seconds until what the machine did not allow (a full disk, no more files or processes) is tried again: to begin a
+run, to read its end, to write its verdict. Until then it is in the folder."""
 
 
 class Draining(MeshtestError):
@@ -90,8 +92,6 @@ class Jobs:
         self._draining = self._closing = False
         self._workers: list[threading.Thread] = []
         self._callbacks: list[Callable[[StoredRun], None]] = []
-        self.trouble = ""
-        """Why nothing can be written just now; "" if all is well."""
 
     # ---- asked for by others
 
@@ -213,7 +213,10 @@ class Jobs:
             try:
                 self._run(id)
             except Exception as error:  # a mistake of ours must not cost a worker, nor leave a run without an end
-                self._written(partial(self._store.settle, id, RunState.UNKNOWN, line(f"internal error: {error!r}")))
+                LOG.exception("run %s met a mistake of ours", id)
+                self._insisted(
+                    id, partial(self._store.settle, id, RunState.UNKNOWN, line(f"internal error: {error!r}"))
+                )
             finally:
                 with self._changed:
                     self._busy -= 1
@@ -228,31 +231,45 @@ class Jobs:
             return self._waiting.popleft()
 
     def _run(self, id: str) -> None:
-        if not self._written(lambda: self._store.begin(id)):
+        if not self._insisted(id, lambda: self._store.begin(id)):
             return
         run = self._store[id]
         self._tell(run)
-        said = self._outcome(run, self._folder / run.folder)
-        settled = self._written(lambda: self._store.settle(id, *said))
+        said = self._insisted(id, lambda: self._outcome(run, self._folder / run.folder))
+        if said is None:
+            return
+        settled = self._insisted(id, lambda: self._store.settle(id, *said))
         if settled:
             self._tell(settled)
         with contextlib.suppress(StoreError, OSError):
             self._retention.tidy()
 
     def _outcome(self, run: StoredRun, folder: Path) -> Said:
+        """OSError: the machine did not allow it, and it may be asked again. A run that has begun is not begun again."""
+        if reason := self._store[run.id].cancelling:
+            return Said(RunState.CANCELLED, reason)
         suite = self._suites.get(run.key.suite)
         if suite is None:
             return Said(RunState.UNKNOWN, f"there is no suite {run.key.suite!r} any more")
         try:
             keeper = self._kept(suite, run, folder)
         except (OSError, MeshtestError) as error:
+            if isinstance(error, OSError) and trouble.passes(error):
+                raise
             return Said(RunState.UNKNOWN, line(f"it could not be started: {error}"))
-        ended, complaint = keeper.wait()
-        with self._changed:
-            del self._keepers[run.id]
+        ended, complaint = self._waited_for(keeper)
+        if ended is None and not has_begun(folder):
+            raise OSError(f"its keeper could not begin: {complaint}")
         if ended is None:
             return Said(RunState.UNKNOWN, line(f"its end is not known: {complaint}"))
         return said(suite, folder, ended)
+
+    def _waited_for(self, keeper: Keeper) -> tuple[Ended | None, str]:
+        try:
+            return keeper.wait()
+        finally:
+            with self._changed:
+                del self._keepers[keeper.id]
 
     def _kept(self, suite: Suite, run: StoredRun, folder: Path) -> Keeper:
         work, limits = self._work(suite, run, folder), self._limits
@@ -278,16 +295,18 @@ class Jobs:
             self._changed.notify_all()
         self._tell(run)
 
-    def _written(self, write: Callable[[], _T]) -> _T | None:
-        """Tried until the disk takes it; None if the endpoint ends before, then recovery does it."""
+    def _insisted(self, id: str, step: Callable[[], _T]) -> _T | None:
+        """Of a run; tried until the machine allows it; None if the endpoint ends before, then recovery does it."""
+        told = False
         while True:
             try:
-                result = write()
-            except StoreError as error:
-                self.trouble = str(error)
-            else:
-                self.trouble = ""
-                return result
+                return step()
+            except StoreError:  # the store has told of it
+                pass
+            except OSError as error:
+                if not told:
+                    LOG.error("run %s waits: %s; this is tried again until it can be done", id, error)
+                told = True
             with self._changed:
                 if self._changed.wait_for(lambda: self._closing, timeout=RETRY):
                     return None

@@ -220,7 +220,7 @@ class Output:
         self.file, self.open = file, True
         self._half = max(1, limit // 2)
         self._head = self._half
-        self._tail = b""
+        self._tail = bytearray()  # as bytes, each part of a flood would copy all of it
         self._left_out = 0
         self._kept = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
 
@@ -249,7 +249,7 @@ class Output:
 
     def _shorten(self) -> None:
         self._left_out += max(0, len(self._tail) - self._half)
-        self._tail = self._tail[-self._half :]
+        del self._tail[: -self._half]
 
     def _put(self, data: bytes) -> None:
         try:

@@ -7,6 +7,7 @@ meshtest_webhook_run_seconds_{sum,count}{suite,state} of those that have ended
 meshtest_webhook_queue, _queue_limit, _workers        runs that wait; how many may; how many run at the same time
 meshtest_webhook_gates_open{kind}                     gates that are open now
 meshtest_webhook_draining                             1 from SIGTERM on
+meshtest_webhook_trouble                              1 while the state cannot be written; worth an alert
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from meshtest.lib.exposition import Sample, line, number
 from meshtest.webhook.gates import KINDS
 from meshtest.webhook.jobs import Limits
 from meshtest.webhook.runs import RunState, StoredRun
-from meshtest.webhook.store import Gate
+from meshtest.webhook.store import Gate, Store
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0, 60.0)
 """Seconds; 5 ms is what a gate's answer is to stay below."""
@@ -34,6 +35,7 @@ HELP = {
     "workers": ("gauge", "Runs that may run at the same time."),
     "gates_open": ("gauge", "Gates that are open."),
     "draining": ("gauge", "1 while the endpoint is about to end and accepts no runs."),
+    "trouble": ("gauge", "1 while the state cannot be written, so that no run is accepted."),
 }
 
 
@@ -51,8 +53,8 @@ class Numbers:
         self._durations[route][bisect_left(BOUNDS, seconds)] += 1
         self._seconds[route] += seconds
 
-    def text(self, runs: Iterable[StoredRun], gates: Iterable[Gate], limits: Limits, draining: bool) -> str:
-        runs = list(runs)
+    def text(self, store: Store, limits: Limits, draining: bool) -> str:
+        runs = store.runs()
         families = {
             "answers_total": self._answer_samples(),
             "answer_seconds": self._duration_samples(),
@@ -61,8 +63,9 @@ class Numbers:
             "queue": [_sample("queue", sum(run.state is RunState.QUEUED for run in runs))],
             "queue_limit": [_sample("queue_limit", limits.queue)],
             "workers": [_sample("workers", limits.workers)],
-            "gates_open": _open(gates),
+            "gates_open": _open(store.gates()),
             "draining": [_sample("draining", int(draining))],
+            "trouble": [_sample("trouble", int(bool(store.trouble)))],
         }
         return "".join(_family(name, samples) for name, samples in families.items())
 
@@ -99,7 +102,7 @@ def _run_seconds(runs: Iterable[StoredRun]) -> Iterator[Sample]:
     took: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     for run in runs:
         if run.state.is_over and run.began:
-            took[run.key.suite, str(run.state)].append(run.ended - run.began)
+            took[run.key.suite, str(run.state)].append(run.seconds)
     for (suite, state), seconds in sorted(took.items()):
         yield _sample("run_seconds_sum", sum(seconds), suite=suite, state=state)
         yield _sample("run_seconds_count", len(seconds), suite=suite, state=state)

@@ -93,6 +93,7 @@ _IN_QUERY: dict[str, Any] = {
     "wait": (_SECONDS, "Hold the answer until the run is over, for so many seconds at most."),
     "again": (_SECONDS, "confirm-rollout: seconds for which a denial is good; then the suite runs again."),
     "state": ({"type": "string", "enum": [str(state) for state in RunState]}, "Only these."),
+    "before": ({"type": "string", "pattern": r"^\d{1,12}(-[0-9a-f]{8})?$"}, "Only those accepted before this run."),
     "limit": ({"type": "integer", "minimum": 1, "maximum": 1000}, "How many at most."),
 }
 

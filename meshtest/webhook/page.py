@@ -6,7 +6,8 @@ Nothing can be done from here: a page that changes something is one that another
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from meshtest.reporters.html.markup import Markup, breakable, join, tag, text
@@ -62,11 +63,38 @@ def status(endpoint: Endpoint) -> str:
         _section("Under way", [_run(endpoint, run, now) for run in under_way], "No suite is running."),
         _section("Gates", [_gate(gate, now) for gate in gates[:LATEST]], "Nobody has opened a gate yet."),
         _section("Verdicts", [_run(endpoint, run, now) for run in over[:LATEST]], "No run has ended yet."),
+        _older(over, {}),
         _section("Suites", [_suite(endpoint, name) for name in sorted(endpoint.suites)], "There is none."),
     ]
     state = "is about to end; it accepts no more runs" if endpoint.draining else "is ready"
     lead = tag("p", f"The endpoint {state}. {_clock(now)} UTC", class_="dim")
-    return _page("meshtest webhook", [tag("h1", "meshtest webhook"), lead, *parts], refresh=10)
+    trouble = [tag("ul", tag("li", endpoint.store.trouble, class_="failed"))] if endpoint.store.trouble else []
+    return _page("meshtest webhook", [tag("h1", "meshtest webhook"), lead, *trouble, *parts], refresh=10)
+
+
+def of_runs(endpoint: Endpoint, runs: Iterable[StoredRun], chosen: Mapping[str, str]) -> str:
+    """`GET /?canary=NAME`, `/?before=ID`: the first of the runs that were chosen, and a way to the next."""
+    found = list(islice(runs, LATEST + 1))
+    what = ", ".join(f"{name} {value}" for name, value in chosen.items())
+    parts = [
+        tag("p", tag("a", "all runs", href="/"), class_="dim"),
+        _section(f"Runs: {what}", [_run(endpoint, run, endpoint.now()) for run in found[:LATEST]], "There is none."),
+        _older(found, chosen),
+    ]
+    return _page("meshtest webhook", parts, refresh=None)
+
+
+def _older(runs: Sequence[StoredRun], chosen: Mapping[str, str]) -> Markup:
+    """After a page of them, the latest first."""
+    if len(runs) <= LATEST:
+        return Markup("")
+    return tag("p", tag("a", "older ones", href=_chosen({**chosen, "before": runs[LATEST - 1].id})))
+
+
+def _chosen(query: Mapping[str, str]) -> str:
+    from urllib.parse import urlencode
+
+    return f"/?{urlencode(query)}"
 
 
 def of_run(endpoint: Endpoint, run: StoredRun, files: Sequence[tuple[str, int]]) -> str:
@@ -100,7 +128,8 @@ def _section(title: str, items: Sequence[Markup], nothing: str, kind: str | None
 
 
 def _run(endpoint: Endpoint, run: StoredRun, now: float, *, links: bool = True) -> Markup:
-    who = tag("strong", breakable(f"{run.key.namespace}/{run.key.canary}"))
+    canary = {"namespace": run.key.namespace, "canary": run.key.canary}
+    who = tag("strong", tag("a", breakable("/".join(canary.values())), href=_chosen(canary)))
     head = [tag("span", str(run.state), class_="state"), who, tag("span", run.key.suite)]
     if links:
         head.append(tag("a", "report", href=f"/reports/{run.id}/"))
@@ -124,7 +153,7 @@ def _times(run: StoredRun, now: float) -> str:
         return f"accepted {_ago(run.accepted, now)}"
     if not run.state.is_over:
         return f"began {_ago(run.began, now)}"
-    took = f" after {_span(run.ended - run.began)}" if run.began else ""
+    took = f" after {_span(run.seconds)}" if run.began else ""
     return f"ended {_ago(run.ended, now)}{took}"
 
 

@@ -1,7 +1,9 @@
-"""uvicorn's HTTP/1.1, with two limits that it lacks: how long and how large the head of a request may be.
+"""uvicorn's HTTP/1.1, with limits that it lacks: how long and how large the head of a request may be, and how many
+connections are held.
 
-Without them a client that sends a header a minute holds a connection for ever, and one that never ends its headers
-fills the memory (httptools sets no limit of its own). The body is limited where it is read: call.py.
+Without them a client that sends a header a minute holds a connection for ever, one that never ends its headers fills
+the memory (httptools sets no limit of its own), and those that say nothing take all open files: uvicorn's own limit is
+looked at when a request has come. The body is limited where it is read: call.py.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     head_within = 10.0
     """Seconds from the first byte, or from the connection, to the end of the headers."""
+    most = 1000
+    """Connections."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -30,6 +34,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._expect_head()
+        if len(self.connections) > self.most:
+            self._refuse(b"503 Service Unavailable", b"%d connections are open already\n" % self.most)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_ended()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,8 +21,12 @@ FOLDER = re.compile(r"\d{6,}-[0-9a-f]{8}")
 class Retention:
     """Of one store."""
 
-    def __init__(self, store: Store, folder: Path, *, keep: int, days: float, now: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, folder: Path, *, keep: int, days: float, now: Callable[[], float],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._store, self._folder, self._keep, self._days, self._now = store, folder, keep, days, now
+        self._steady, self._origin = steady, now() - steady()
         self._lock = threading.Lock()
 
     def tidy(self) -> None:
@@ -38,7 +43,8 @@ class Retention:
         return [run for run in runs if run.state.is_over and not self._stays(run, newest, latest)]
 
     def _stays(self, run: StoredRun, newest: set[str], latest: dict[tuple[str, str], str]) -> bool:
-        young = self._now() - run.ended < self._days * DAY  # a clock that went back makes nothing older
+        now = min(self._now(), self._origin + self._steady())  # a clock that is set makes nothing older
+        young = now - run.ended < self._days * DAY
         return young and (run.id in newest or latest[run.key[:2]] == run.key.revision)
 
     def _unknown(self) -> list[Path]:

@@ -61,7 +61,7 @@ ROUTES = (
     _asking("/launch-test", k6.launch, "As flagger-k6-webhook's, but the script is a suite.", 200, 403, 404, 409, 429),
     Route(
         path="/runs", handler=listing.runs, about="Runs, the latest first.", media=JSON,
-        query=(*listing.FILTERS, "limit"),
+        query=(*listing.CHOICE, "limit"),
     ),
     _data("/runs/{id}", listing.run, "A run.", 200, 403, 404),
     _data("/runs/{id}/cancel", listing.cancel, "End a run.", 202, 403, 404, 409, 503, method="POST"),
@@ -72,7 +72,10 @@ ROUTES = (
     Route(path="/readyz", handler=listing.readyz, about="503 while it drains.", public=True, answers=(200, 503)),
     Route(path="/metrics", handler=listing.metrics, about="Metrics of the endpoint itself."),
     _data("/openapi.json", openapi.described, "This description.", 200),
-    Route(path="/", handler=listing.home, about="Who is running, verdicts, gates: for people.", media=HTML),
+    Route(
+        path="/", handler=listing.home, about="Who is running, verdicts, gates: for people.", media=HTML,
+        query=listing.CHOICE,
+    ),
 )  # fmt: skip
 TASK = Route(
     path="/", handler=loadtester.task, about="Tasks of flagger-loadtester: never run; says what to do instead.",

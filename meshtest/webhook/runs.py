@@ -42,7 +42,7 @@ class RunKey(NamedTuple):
 
     @property
     def checksum(self) -> str:
-        return self.revision.removeprefix(AFTER)
+        return self.revision.rpartition(":")[2]  # a checksum has none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,3 +70,8 @@ class StoredRun:
     """Why it is to end; it may still run for its grace, but whatever it comes to, it will be CANCELLED."""
     current: bool = True
     """Calls with its key join it; no longer, once another attempt has taken its place or it is retired."""
+
+    @property
+    def seconds(self) -> float:
+        """It took; 0 if the clock was set back meanwhile."""
+        return max(0.0, self.ended - self.began)

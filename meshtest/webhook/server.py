@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshtest.errors import PortTaken, UsageError
 from meshtest.lib.dataclass import dataclass
+from meshtest.webhook.descriptors import Complaints, connections
 
 if TYPE_CHECKING:
     import uvicorn
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 IDLE = 120
 """Seconds a connection may be silent. Go's client closes its own after 90: if we were first, a hook that is sent just
 then would meet a closed connection, and fail."""
-CONNECTIONS = 1000
+BACKLOG = 512
 _UNIX = "unix:"
 
 
@@ -66,7 +67,7 @@ def listening(address: str) -> socket.socket:
     try:
         made = socket.create_server(
             (host.strip("[]") or "127.0.0.1", int(port)),
-            family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512,
+            family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=BACKLOG,
         )  # fmt: skip
         # asyncio sets it for sockets that it made itself only; without it the body of an answer waits for the
         # acknowledgement of its head, 40 ms each time
@@ -85,7 +86,7 @@ def _unix(path: Path) -> socket.socket:
             path.unlink()
         made.bind(str(path))
         path.chmod(0o600)
-        made.listen(512)
+        made.listen(BACKLOG)
     except OSError as error:
         made.close()
         raise PortTaken(f"cannot listen on unix:{path}: {error.strerror or error} (choose with --listen)") from None
@@ -149,8 +150,14 @@ async def _serve(
     server = _server(endpoint, serving, secured)
     ending = Ending(endpoint, server, serving.drain)
     endpoint.listen()
+    asyncio.get_running_loop().set_exception_handler(Complaints())
+
+    def serving_now() -> None:
+        bound.listen(BACKLOG)
+        ready()
+
     with ending.on_signals():
-        announcing = asyncio.create_task(_announce(server, ready))
+        announcing = asyncio.create_task(_announce(server, serving_now))
         await server.serve(sockets=[bound])
         await announcing
         await ending.done()
@@ -165,6 +172,7 @@ def _server(endpoint: Endpoint, serving: Serving, secured: ssl.SSLContext | None
 
     class Protocol(LimitedProtocol):
         head_within = serving.header_timeout
+        most = connections(endpoint.limits.workers)
 
     class Server(uvicorn.Server):
         @contextlib.contextmanager
@@ -174,8 +182,9 @@ def _server(endpoint: Endpoint, serving: Serving, secured: ssl.SSLContext | None
 
     config = uvicorn.Config(
         App(endpoint), http=Protocol, ws="none", loop="asyncio", lifespan="off", log_config=None, access_log=False,
-        server_header=False, proxy_headers=False, timeout_keep_alive=IDLE, limit_concurrency=CONNECTIONS,
-        timeout_graceful_shutdown=5, backlog=512,
+        server_header=False, proxy_headers=False, timeout_keep_alive=IDLE,
+        # asyncio accepts so many at a time; if there is no file left, it would complain so often, each second
+        timeout_graceful_shutdown=5, backlog=1,
     )  # fmt: skip
     config.load()
     config.ssl = secured

@@ -2,6 +2,7 @@
 
     about: Checkout answers, and within its latency.
     timeout: 10m                        # 90, 90s, 10m, 1h
+    max-age: 10m                        # of a pass that lets a rollout begin (confirm-rollout)
     parameters:
       target: {about: URL of the canary, pattern: "http://[a-z.-]+(:[0-9]+)?", default: http://checkout-canary}
     namespaces: [shop, "shop-.*"]       # whole names
@@ -123,7 +124,7 @@ class Reading:
         match = None if isinstance(value, bool) else DURATION.fullmatch(str(value))
         seconds = float(match[1]) * SECONDS[match[2]] if match else 0.0
         if 0 < seconds <= LONGEST:
-            yield key, seconds
+            yield key.replace("-", "_"), seconds
         else:
             self._wrong((key,), f"{key} {value!r} is no time such as 90s, 10m or 1h, of at most 168h")
 
@@ -203,7 +204,7 @@ _OTHER_KINDS = tuple(kind for kind in get_args(Kind) if kind != "tests")
 _PARAMETER = {"pattern": "", "default": "", "about": ""}
 _KEYS: Mapping[str, Callable[[Reading, str, Any], Iterator[tuple[str, Any]]]] = {
     "about": Reading._text,
-    "timeout": Reading._duration,
+    **dict.fromkeys(("timeout", "max-age"), Reading._duration),
     "parameters": Reading._parameters,
     "namespaces": Reading._patterns,
     "arguments": Reading._words,

@@ -40,6 +40,8 @@ class Suite:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     timeout: float = 1800.0
     """Seconds; then the run is UNKNOWN."""
+    max_age: float = 600.0
+    """Seconds for which a pass lets a rollout begin (confirm-rollout); more than an interval of the Canary."""
     namespaces: tuple[str, ...] = ()
     """Regular expressions that the whole namespace must match; none: every one that the endpoint admits."""
     kind: Kind = "tests"

@@ -2,7 +2,8 @@
 
     ended by a signal, over its time, an exit code that is none of its answers     UNKNOWN
     pytest   0 passed, but UNKNOWN if every test was skipped; 1 failed, but UNKNOWN if all that failed are verdicts
-             UNKNOWN, errors of fixtures or of meshtest: our trouble, not the system's; 5 no test was collected
+             UNKNOWN, errors of fixtures, of meshtest or of the machine: our trouble, not the system's, or if there is
+             no whole report of them; 5 no test was collected
     k6       0 passed, if the script has thresholds; 99, 108, 110 (thresholds crossed, test.abort(), fail()) failed
     judge    0 passed; 1 failed; anything else UNKNOWN. The reason is of result.json or the last line of output
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshtest.lib.words import plural
+from meshtest.webhook import trouble
 from meshtest.webhook.keeping import TIMEOUT, Ended
 from meshtest.webhook.runs import RunState
 from meshtest.webhook.suites import Suite
@@ -30,6 +32,8 @@ LONGEST = 200
 """Characters of a reason. Flagger puts it into an event, Kubernetes cuts those at 1,024 bytes."""
 LAST = 64 * 1024
 """Bytes at the end of the output in which the last line is looked for."""
+LARGEST = 16 * 1024 * 1024
+"""Bytes of a report that are read, into the memory of an endpoint that others need: 100,000 tests have fewer."""
 K6_FAILED = (99, 108, 110)
 """k6's errext/exitcodes: ThresholdsHaveFailed, ScriptAborted, MarkedAsFailed."""
 OURS, THEIRS = "meshtest.errors.", "meshtest.errors.RolloutFailed"
@@ -69,6 +73,18 @@ def last_line(folder: Path) -> str:
     return next((found for found in map(line, reversed(lines)) if found), "")
 
 
+def read(path: Path) -> bytes:
+    """What a run has left under this name; empty if that is nothing, or too much. OSError: the machine's trouble."""
+    try:
+        with path.open("rb") as file:
+            found = file.read(LARGEST + 1)
+    except OSError as error:
+        if trouble.passes(error):
+            raise
+        return b""
+    return found if len(found) <= LARGEST else b""
+
+
 def _last_words(folder: Path) -> str:
     last = last_line(folder)
     return f"; its last line: {last}" if last else ""
@@ -98,6 +114,7 @@ class Case(NamedTuple):
     def is_unproven(self) -> bool:
         """It has not passed, and does not say anything against the system."""
         ours = self.message.startswith(OURS) and not self.message.startswith(THEIRS)
+        ours = ours or trouble.is_told_by(self.message)
         return self.result == "error" or (self.result == "failure" and (self.outcome == "UNKNOWN" or ours))
 
 
@@ -109,8 +126,9 @@ def _pytest(folder: Path, ended: Ended) -> Said:
         return Said(RunState.FAILED, _first(failed, cases))
     if ended.code == 1 and (unproven := [case for case in cases if case.is_unproven]):
         return Said(RunState.UNKNOWN, f"nothing is proven: {_first(unproven, cases)}")
-    if ended.code == 1:
-        return Said(RunState.FAILED, last_line(folder) or "a test failed, and no report says which")
+    if ended.code == 1:  # so it ends as well if the disk is full when the report is written
+        what = "no test of the report has failed" if cases else "there is no whole report of the tests"
+        return Said(RunState.UNKNOWN, f"nothing is proven: pytest ended with 1, and {what}{_last_words(folder)}")
     known = {2: "was interrupted", 3: "met an internal error", 4: "was called wrongly", 5: "found no test"}
     what = known.get(ended.code, f"ended with {ended.code}")
     return Said(RunState.UNKNOWN, f"pytest {what}{_last_words(folder)}")
@@ -140,8 +158,8 @@ def _cases(path: Path) -> Iterator[Case]:
     from xml.etree import ElementTree
 
     try:
-        yield from map(_case, ElementTree.parse(path).iter("testcase"))
-    except (OSError, ElementTree.ParseError):
+        yield from map(_case, ElementTree.fromstring(read(path)).iter("testcase"))
+    except ElementTree.ParseError:
         return
 
 
@@ -158,7 +176,7 @@ def _case(element: Element) -> Case:
 
 
 def _k6(folder: Path, ended: Ended) -> Said:
-    metrics = _json(folder / SUMMARY).get("metrics", {})
+    metrics = data(folder / SUMMARY).get("metrics", {})
     if ended.code in K6_FAILED:
         crossed = ", ".join(_crossed(metrics))
         return Said(RunState.FAILED, f"thresholds crossed: {crossed}" if crossed else last_line(folder))
@@ -184,17 +202,18 @@ _ANSWERS = {0: RunState.PASSED, 1: RunState.FAILED}
 
 
 def _code(folder: Path, ended: Ended) -> Said:
-    reason = str(_json(folder / RESULT).get("reason") or last_line(folder))
+    reason = str(data(folder / RESULT).get("reason") or last_line(folder))
     state = _ANSWERS.get(ended.code, RunState.UNKNOWN)
     return Said(state, reason or f"ended with {ended.code}, without a word")
 
 
-def _json(path: Path) -> dict[str, Any]:
+def data(path: Path) -> dict[str, Any]:
+    """Of a file of JSON; empty if it is none."""
     try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        found = json.loads(read(path))
+    except (ValueError, RecursionError):
         return {}
-    return data if isinstance(data, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 _JUDGES = {"tests": _pytest, "k6": _k6, "judge": _code}

@@ -143,7 +143,8 @@ def test_what_is_written_lies_on_the_claim_and_the_root_is_read_only() -> None:
 def test_there_is_one_writer_and_it_has_time_to_drain() -> None:
     spec = document("deployment")["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
-    assert pod()["terminationGracePeriodSeconds"] > parsed(container()["args"]).drain
+    options = parsed(container()["args"])
+    assert pod()["terminationGracePeriodSeconds"] >= options.drain + options.grace + 5
     assert document("claim")["spec"]["accessModes"] == ["ReadWriteOnce"]
 
 

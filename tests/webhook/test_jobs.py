@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -322,12 +323,42 @@ def test_a_verdict_waits_for_the_disk(queue: Queue, monkeypatch: pytest.MonkeyPa
     database = queue.store()._database
     database.execute("PRAGMA query_only = ON")
     (queue.folder / "go").touch()
-    until(lambda: bool(jobs.trouble), within=PATIENCE, what=lambda: "no trouble")
-    assert "cannot be written" in jobs.trouble
+    until(lambda: bool(queue.store().trouble), within=PATIENCE, what=lambda: "no trouble")
+    assert "cannot be written" in queue.store().trouble
     assert jobs.wait(run.id, 0).state is RunState.RUNNING
     database.execute("PRAGMA query_only = OFF")
     assert jobs.wait(run.id, PATIENCE).state is RunState.PASSED
-    assert not jobs.trouble
+    assert not queue.store().trouble
+
+
+def test_a_run_that_the_machine_does_not_let_begin_begins_later(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("meshtest.webhook.jobs.RETRY", 0.01)
+    jobs = queue("echo begun once", start=False)
+    run = jobs.submit(judged("smoke"), key(), {})
+    (queue.folder / run.folder / ".exit").mkdir(parents=True)  # no file can be made of it, as on a full disk
+    jobs.start()
+    until(lambda: "waits: its keeper could not begin" in caplog.text, within=PATIENCE, what=lambda: caplog.text)
+    (queue.folder / run.folder / ".exit").rmdir()
+    over = jobs.wait(run.id, PATIENCE)
+    assert (over.state, over.reason) == (RunState.PASSED, "begun once")
+    assert caplog.text.count("waits: ") == 1, "however often it was tried"
+
+
+def test_a_run_that_cannot_begin_can_be_cancelled(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_process_left(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("meshtest.webhook.jobs.RETRY", 0.01)
+    monkeypatch.setattr("meshtest.webhook.jobs.Keeper", no_process_left)
+    jobs = queue()
+    run = jobs.submit(judged("smoke"), key(), {})
+    until(lambda: "temporarily unavailable" in caplog.text, within=PATIENCE, what=lambda: caplog.text)
+    jobs.cancel_run(run.id, "over")
+    assert jobs.wait(run.id, PATIENCE).state is RunState.CANCELLED
 
 
 def test_the_output_of_a_run_is_kept_within_its_limit(queue: Queue) -> None:

@@ -108,6 +108,34 @@ def test_a_file_that_is_not_ours_is_told(tmp_path: Path, content: bytes | None, 
         Store(tmp_path)
 
 
+def test_a_damaged_state_is_told_before_anything_is_served_from_it(opened: Open, tmp_path: Path) -> None:
+    store = opened()
+    for number in range(20):
+        store.accept(key(revision=str(number)), {"padding": "x" * 1000})
+    store.close()
+    path = tmp_path / "state" / "state.sqlite"
+    content = path.read_bytes()
+    path.write_bytes(content[:-4096] + b"\xff" * 4096)
+    with pytest.raises(
+        UsageError, match=r"state\.sqlite cannot be used: it is damaged \(.*; free some room, restore it"
+    ):
+        Store(tmp_path / "state")
+
+
+def test_trouble_is_told_once_and_so_is_its_end(opened: Open, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "meshtest.webhook")
+    store = opened()
+    store._database.execute("PRAGMA query_only = ON")
+    for _ in range(3):
+        assert not store.can_write()
+    assert "cannot be written: attempt to write a readonly database" in store.trouble
+    store._database.execute("PRAGMA query_only = OFF")
+    assert [store.can_write() for _ in range(3)] == [True, True, True]
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first == f"{first.partition(';')[0]}; no run is accepted, and verdicts wait, until it can be"
+    assert second.endswith("can be written again")
+
+
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"the state folder .*/file/state cannot be written: Not a directory"):

@@ -18,6 +18,7 @@ WHOLE = """\
       Checkout answers,
       and in time.
     timeout: 10m
+    max-age: 90
     parameters:
       target: {about: URL of the canary, pattern: "http://[a-z.-]+", default: http://checkout-canary}
       token-name:
@@ -50,6 +51,7 @@ def test_its_file_says_more(tmp_path: Path) -> None:
     assert load_suites(tmp_path)["smoke"] == Suite(
         name="smoke", path=path, about="Checkout answers, and in time.", timeout=600, namespaces=("shop", "shop-.*"),
         parameters={"target": target, "token-name": Parameter()}, arguments=("-k", "smoke"), rerun_interrupted=True,
+        max_age=90,
     )  # fmt: skip
 
 
@@ -62,7 +64,7 @@ def test_a_script_of_k6_or_a_file_of_the_judge_makes_other_kinds(tmp_path: Path)
 
 MISTAKES = [
     ("timeut: 3", "suite.yaml:1: unknown key 'timeut'; did you mean 'timeout'?"),
-    ("zzz: 3", "suite.yaml:1: unknown key 'zzz'; known: about, timeout, parameters"),
+    ("zzz: 3", "suite.yaml:1: unknown key 'zzz'; known: about, timeout, max-age, parameters"),
     ("about: x\ntimeout: soon", "suite.yaml:2: timeout 'soon' is no time such as 90s, 10m or 1h"),
     ("timeout: 0", "suite.yaml:1: timeout 0 is no time"),
     ("timeout: true", "suite.yaml:1: timeout True is no time"),
@@ -72,6 +74,7 @@ MISTAKES = [
     ("arguments: [--maxfail, 1]", "write numbers in quotes"),
     ("namespaces: []", "suite.yaml:1: namespaces must be a list of regular expressions"),
     ("namespaces:\n- shop\n- 'a('", "suite.yaml:3: 'a(' is no regular expression of RE2: missing ): a("),
+    ("max-age: soon", "suite.yaml:1: max-age 'soon' is no time such as 90s, 10m or 1h, of at most 168h"),
     ("interrupted: maybe", "suite.yaml:1: interrupted must be rerun or hold, not 'maybe'"),
     ("parameters: [a]", "suite.yaml:1: parameters must be a mapping of names"),
     ("parameters:\n  Upper: {}", "suite.yaml:2: 'Upper' is no name for a parameter"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from meshtest.webhook.keeping import Ended
 from meshtest.webhook.runs import RunState
 from meshtest.webhook.store import Store
 from meshtest.webhook.suites import Suite, load_suites
-from meshtest.webhook.verdicts import LONGEST, line, verdict
+from meshtest.webhook.verdicts import LARGEST, LONGEST, line, verdict
 from tests.webhook.cheap import PATIENCE, key
 
 PASSED, FAILED, UNKNOWN = RunState.PASSED, RunState.FAILED, RunState.UNKNOWN
@@ -34,6 +35,7 @@ def of(kind: str, message: str) -> str:
 LOST = of("failure", "meshtest.errors.RolloutFailed: FAIL: 3 of 900 requests lost")
 FEW = of("failure", "meshtest.errors.RolloutFailed: UNKNOWN: too few requests")
 OURS = of("failure", "meshtest.errors.ProcessFailed: envoy did not start")
+FULL = of("failure", "OSError: [Errno 28] No space left on device: '/tmp/x'")
 ERROR = of("error", "failed on setup with 'no cluster'")
 SKIPPED = of("skipped", "needs a mirror")
 
@@ -54,7 +56,11 @@ SKIPPED = of("skipped", "needs a mirror")
         (1, [case("a", of("failure", "assert 0"), "PASS")], FAILED, "a: assert 0"),
         (1, [case("a", ERROR)], UNKNOWN, "nothing is proven: a: failed on setup with 'no cluster'"),
         (1, [case("a", OURS)], UNKNOWN, "nothing is proven: a: meshtest.errors.ProcessFailed"),
-        (1, [], FAILED, "the last line"),
+        (1, [case("a", FULL)], UNKNOWN, "nothing is proven: a: OSError: [Errno 28]"),
+        (1, [case("a", of("failure", "MemoryError")), case("b", LOST, "FAIL")], FAILED, "b: meshtest.errors.Rollout"),
+        (1, [case("a", of("failure", "OSError: [Errno 113] No route to host"))], FAILED, "a: OSError: [Errno 113]"),
+        (1, [], UNKNOWN, "nothing is proven: pytest ended with 1, and there is no whole report of the tests; its last"),
+        (1, [case("a")], UNKNOWN, "nothing is proven: pytest ended with 1, and no test of the report has failed"),
         (2, [], UNKNOWN, "pytest was interrupted; its last line: the last line"),
         (4, [], UNKNOWN, "pytest was called wrongly; its last line: the last line"),
         (5, [], UNKNOWN, "pytest found no test; its last line: the last line"),
@@ -69,9 +75,23 @@ def test_of_pytest(tmp_path: Path, code: int, cases: list[str], state: RunState,
     assert found.reason.startswith(reason)
 
 
-def test_a_report_that_is_cut_is_none(tmp_path: Path) -> None:
-    (tmp_path / "junit.xml").write_text("<testsuites><testsuite><testcase name='a'")
-    assert verdict(TESTS, tmp_path, Ended(code=0)).state is UNKNOWN
+@pytest.mark.parametrize("code", [0, 1])
+@pytest.mark.parametrize("left", [b"<testsuites><testsuite><testcase name='a'", b" " * (LARGEST + 1), b"", None])
+def test_a_report_that_is_cut_or_too_large_is_none(tmp_path: Path, left: bytes | None, code: int) -> None:
+    if left is not None:
+        (tmp_path / "junit.xml").write_bytes(left)
+    assert verdict(TESTS, tmp_path, Ended(code=code)).state is UNKNOWN
+
+
+def test_a_report_that_the_machine_does_not_let_us_read_is_read_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_file_left(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Path, "open", no_file_left)
+    with pytest.raises(OSError, match="Too many open files"):
+        verdict(TESTS, tmp_path, Ended(code=0))
 
 
 def metrics(*, crossed: bool | None, iterations: int = 9) -> str:

@@ -80,6 +80,7 @@ class TestStatusByHookAndState:
     def test_what_tells_of_an_end_starts_its_suite(self, site: Site, hook: str, phase: str) -> None:
         assert site.hook(f"{hook}/smoke", "c2", phase).status == 202
         assert revisions(site) == [("ended:c2", "queued")]
+        assert site.run().key.checksum == "c2", "as the suite is told"
         site.ends(RunState.FAILED, "no")
         assert site.hook(f"{hook}/smoke", "c2", phase).status == 412
 
@@ -235,11 +236,23 @@ class TestConfirmRollout:
         site.clock.at += 5
         assert site.hook("confirm-rollout/smoke?again=5", "c1", "Waiting").status == 403
 
-    def test_a_grant_lasts_an_hour(self, site: Site) -> None:
+    @pytest.mark.parametrize("later", [599, 600, -86400])  # at last: the clock was set back by a day
+    @pytest.mark.parametrize("told", [True, False])
+    def test_a_pass_is_good_for_its_max_age(
+        self, site: Site, told: bool, later: float, caplog: pytest.LogCaptureFixture
+    ) -> None:
         site.hook("confirm-rollout/smoke", "c1", "Succeeded")
         site.ends(RunState.PASSED)
-        assert site.hook("confirm-rollout/smoke", "c1", "Waiting").status == 200
-        site.clock.at += 3600
+        if told:
+            assert site.hook("confirm-rollout/smoke", "c1", "Waiting").status == 200
+        site.clock.at += later
+        assert site.hook("confirm-rollout/smoke", "c1", "Waiting").status == (200 if later == 599 else 403)
+        assert ("the interval of shop/web is longer" in caplog.text) == (later != 599 and not told)
+
+    def test_a_denial_does_not_last_longer_because_the_clock_was_set_back(self, site: Site) -> None:
+        site.hook("confirm-rollout/smoke", "c1", "Succeeded")
+        site.ends(RunState.FAILED, "no")
+        site.clock.at -= 86400
         assert site.hook("confirm-rollout/smoke", "c1", "Waiting").status == 403
 
     def test_after_a_failed_rollout_it_is_the_new_checksum_at_once(self, site: Site) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 from typing import Any
 
 import jsonschema
 import pytest
 
 from meshtest.webhook import openapi
+from meshtest.webhook.page import LATEST
 from meshtest.webhook.routes import ROUTES
-from meshtest.webhook.runs import RunState
+from meshtest.webhook.runs import RunKey, RunState
 from tests.webhook.endpoint.site import Answer, Site
 
+PASSED = RunState.PASSED
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -28,9 +32,20 @@ class TestRuns:
         assert len(site.get("/runs?limit=1").data["runs"]) == 1
         assert site.get("/runs?canary=zzz").data == {"runs": []}
 
-    @pytest.mark.parametrize("query", ["state=x", "limit=0", "limit=x", "limit=99999999999999999999", "stat=failed"])
+    @pytest.mark.parametrize(
+        "query", ["state=x", "limit=0", "limit=x", "limit=99999999999999999999", "stat=failed", "before=x"]
+    )
     def test_a_wrong_question(self, site: Site, query: str) -> None:
         assert site.get(f"/runs?{query}").status == 400
+
+    def test_page_after_page(self, site: Site) -> None:
+        for number in range(5):
+            site.post("/hooks/pre-rollout/smoke", name=f"web{number % 2}", checksum=f"c{number}")
+        seen, query = [], "limit=2"
+        while found := site.get(f"/runs?{query}").data["runs"]:
+            seen += [run["revision"] for run in found]
+            query = f"limit=2&before={found[-1]['id']}"
+        assert seen == ["c4", "c3", "c2", "c1", "c0"]
 
     def test_one(self, site: Site) -> None:
         site.hook("pre-rollout/strict", "c2", region="eu")
@@ -39,6 +54,15 @@ class TestRuns:
         assert found["parameters"] == {"region": "eu"}
         assert found["report"] == f"http://gate/reports/{run.id}/"
         jsonschema.validate(found, openapi.SCHEMAS["Run"])
+
+    def test_a_clock_that_is_set_back_makes_no_time_negative(self, site: Site) -> None:
+        site.hook("pre-rollout/smoke", "c2")
+        site.store.begin(site.run().id)
+        site.clock.at -= 86400
+        site.ends(RunState.PASSED)
+        assert "ended 0 s ago" in site.get("/").text
+        assert "after 0 s" in site.get("/").text
+        assert 'run_seconds_sum{suite="smoke",state="passed"} 0\n' in site.get("/metrics").text
 
     def test_none(self, site: Site) -> None:
         for path in ("/runs/x", "/reports/x/", "/reports/x/y.html"):
@@ -239,6 +263,28 @@ class TestPage:
         site.ends(RunState.PASSED)
         site.hook("confirm-rollout/smoke", "c1", "Waiting")
         assert "Nobody has opened a gate yet." in site.get("/").text
+
+    def test_what_does_not_fit_a_phone_is_on_the_next_page(self, site: Site) -> None:
+        for number in range(2 * LATEST + 2):
+            site.store.settle(site.store.accept(RunKey("shop", "web", f"c{number}", "smoke"), {})[0].id, PASSED, "")
+        site.post("/hooks/pre-rollout/smoke", name="api", checksum="c0")
+        seen, link = [], "/"
+        while link:
+            text = site.get(link).text
+            seen += re.findall(r"revision (c\d+)", text)
+            link = html.unescape(next(iter(re.findall(r'<a href="([^"]+)">older ones', text)), ""))
+        assert seen[1:] == [f"c{number}" for number in reversed(range(2 * LATEST + 2))]
+        assert seen[0] == "c0", "it is under way"
+
+    def test_of_one_canary(self, site: Site) -> None:
+        for name in ("web", "api"):
+            site.post("/hooks/pre-rollout/smoke", name=name, checksum=f"of-{name}")
+        (link,) = set(re.findall(r'href="(/\?[^"]+)">shop/<wbr>api', site.get("/").text))
+        text = site.get(html.unescape(link)).text
+        assert "of-api" in text
+        assert "of-web" not in text
+        assert site.get("/?canary=none").text.count("There is none.") == 1
+        assert site.get("/?name=web").status == 400
 
     def test_nothing_yet(self, site: Site) -> None:
         assert "No suite is running." in site.get("/").text

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -15,7 +16,9 @@ from typing import Any
 import pytest
 
 from meshtest.cli import BAD_INPUT, OK, TROUBLE, main
+from meshtest.errors import UsageError
 from meshtest.testing.certificates import CertificateAuthority
+from meshtest.webhook.descriptors import connections
 from meshtest.webhook.runs import RunState
 from meshtest.webhook.server import listening
 from meshtest.webhook.store import Store
@@ -73,6 +76,46 @@ def test_sigterm_drains_then_ends_what_runs_and_keeps_it(ground: Ground) -> None
     ground.nothing_left()
     with contextlib.closing(Store(ground.folder / "webhook-state")) as store:
         assert [run.state for run in store.runs()] == [RunState.INTERRUPTED]
+
+
+def test_neither_a_full_disk_nor_the_want_of_files_costs_a_run(ground: Ground) -> None:
+    program, url = serve(ground, "--listen", ":0", "--drain", "0", "--grace", "0")
+    payload = {"name": "web", "namespace": "shop", "checksum": "c2", "phase": "Progressing"}
+    endless = resource.RLIM_INFINITY
+    resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (0, endless))
+    for path in ("/gate/open", "/gate/open", "/hooks/pre-rollout/quick"):
+        assert ask(url, "POST", path, payload)[0] == 503
+    assert ask(url, "GET", "/readyz")[1].startswith("OK, but the state in webhook-state cannot be written")
+    assert "meshtest_webhook_trouble 1" in ask(url, "GET", "/metrics")[1]
+    assert json.loads(ask(url, "GET", "/runs")[1]) == {"runs": []}
+    resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (endless, endless))
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+    connection.request("GET", "/readyz")
+    assert connection.getresponse().read() == b"OK"
+    files = resource.prlimit(program.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(program.pid, resource.RLIMIT_NOFILE, (3, files[1]))  # whoever is connected stays so
+    connection.request("POST", "/hooks/pre-rollout/quick", json.dumps(payload))
+    assert connection.getresponse().status == 202
+    program.until(lambda: "waits: [Errno 24] Too many open files" in program.err, "trouble")
+    resource.prlimit(program.pid, resource.RLIMIT_NOFILE, files)
+    connection.close()
+    program.until(lambda: list(ground.folder.glob("webhook-state/runs/*/begun")), "the run's begin")
+    assert program.err.count("can be written again") == 1
+    program.signal(signal.SIGTERM)
+    assert program.wait() == OK
+    assert "Traceback" not in program.err
+
+
+def test_silent_connections_leave_files_for_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = list[tuple[int, int]]()
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: changed.append(limits))
+    for limits, workers, found in (((256, 4096), 4, 1000), ((256, 256), 4, 176), ((10**6, 10**6), 4, 1000)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limits=limits: limits)
+        assert connections(workers) == found
+    assert changed == [(1080, 4096), (256, 256)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
+    with pytest.raises(UsageError, match=r"only 256 files may be open \(ulimit -n\), and with --workers 50 the"):
+        connections(50)
 
 
 def test_a_unix_socket_and_heads_that_are_none(ground: Ground) -> None:
@@ -179,6 +222,10 @@ class TestBadInput:
             (["webhook", "serve"], "the following arguments are required: --suites"),
             (["webhook", "serve", "--suites", ".", "--workers", "0"], "'0' is no whole number above 0"),
             (["webhook", "serve", "--suites", ".", "--drain", "x"], "'x' are no seconds"),
+            (["webhook", "serve", "--suites", ".", "--grace", "-1"], "argument --grace: '-1' are no seconds"),
+            (["webhook", "serve", "--suites", ".", "--keep-runs", "all"], "'all' is no whole number above 0"),
+            (["webhook", "serve", "--suites", ".", "--keep-days", "0"], "argument --keep-days: '0' is no whole number"),
+            (["webhook", "serve", "--suites", ".", "--output-limit", "4M"], "'4M' is no whole number above 0"),
             (["webhook", "serve", "--suites", ".", "--nonsense"], "unrecognized arguments: --nonsense"),
         ],
     )
