@@ -59,6 +59,8 @@ class Story:
         self.rows.append(row)
         self._slot, self._last = clock.slot, ticked
         self._note(row, ticked, clock)
+        for why in world.again:
+            self._notes.setdefault(f"tick {number} read again a window later: {why}")
         return row
 
     def _note(self, row: TickRow, ticked: Tick, clock: Clock) -> None:

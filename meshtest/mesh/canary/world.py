@@ -91,6 +91,8 @@ class World:
         self.measured: list[Measured] = []
         self.unproven = ""
         """Why the check that failed in this tick proves nothing against the version."""
+        self.again: list[str] = []
+        """Why metrics were read again in this tick."""
         self.elsewhere = 0.0
         """Seconds of ours for which this tick has waited for webhooks."""
         self._idle_since = machine.Reading.now()
@@ -122,7 +124,7 @@ class World:
     def begin_tick(self, status: Status) -> None:
         self.status = status
         self.called, self.measured = [], []
-        self.unproven, self.elsewhere = "", 0.0
+        self.unproven, self.again, self.elsewhere = "", [], 0.0
         self._spread_fault()
 
     def end_tick(self) -> None:
@@ -187,6 +189,7 @@ class World:
             self.unproven, seconds = self._doubt(step, reading, measured)
             if not (self.unproven and left and seconds <= LONGEST):
                 break
+            self.again.append(self.unproven)
             self.end_tick()
             self._clock.pause(seconds)
         self.measured.append(measured)
