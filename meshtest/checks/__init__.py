@@ -29,6 +29,7 @@ from meshtest.spi import registry
 from meshtest.spi.check import Check
 
 if TYPE_CHECKING:
+    from meshtest.checks.canary_proven import canary_proven as canary_proven
     from meshtest.checks.canary_users import canary_users as canary_users
     from meshtest.checks.traces import traces_complete as traces_complete
     from meshtest.checks.traces_broken import traces_propagated as traces_propagated
@@ -74,7 +75,7 @@ OF_TRACES = {
     "trace_path": "traces_path",
 }
 """The module of each, imported when asked for: most runs look at no trace."""
-LATE = {**OF_TRACES, "canary_users": "canary_users"}
+LATE = {**OF_TRACES, "canary_users": "canary_users", "canary_proven": "canary_proven"}
 """So are these: most runs rehearse no Canary."""
 
 
@@ -117,7 +118,8 @@ def cut_short(history: History) -> Finding:
 __all__ = [
     "CHECKS", "OF_TRACES", "About", "Canary", "CanaryLatency", "Certificate", "FaultBit", "Latency", "Masked",
     "MaskedOutage", "Mirrored", "NoDowntime", "Outage", "Reached", "Share", "Split", "SplitSequential", "Trend",
-    "about", "canary", "canary_latency", "canary_users", "certificate", "explain", "fault_bit", "from_parameters",
+    "about", "canary", "canary_latency", "canary_proven", "canary_users", "certificate", "explain", "fault_bit",
+    "from_parameters",
     "judge", "latency", "masked", "masked_outages", "mirrored", "no_downtime", "no_hidden_errors", "outages",
     "reached", "shares", "span_duration", "split", "split_sequential", "trace_path", "traces_complete",
     "traces_propagated", "trend",

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SPEED = 20.0
 EPILOG = """exit codes: 0 promoted, and no user lost a request but by the new version itself; 1 rolled back, or users
-lost some; 5 not finished. With --plan and --mutants: 0, or 1 if the Canary never ends, or lets a bad version pass."""
+lost some; 5 not finished, or rolled back for what this machine did. With --plan and --mutants: 0, or 1 if the Canary
+never ends, or lets a bad version pass; with --mutants 5 if a trial proved nothing."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -210,6 +211,8 @@ def _data(found: Rehearsal, verdict: Verdict, run: Path) -> dict[str, Any]:
 
 def exit_code(found: Rehearsal, verdict: Verdict) -> int:
     """`verdict`: what users met."""
+    if found.unproven:
+        return FAILED if verdict.outcome is Outcome.FAIL else UNPROVEN
     if found.rolled_back:
         return FAILED
     if not found.promoted or not found.requests:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from meshtest.cli import FAILED, OK
+from meshtest.cli import FAILED, OK, UNPROVEN
 from meshtest.cli.options import settings_of
 from meshtest.cli.terminal import Terminal
 from meshtest.errors import UsageError
@@ -66,7 +66,8 @@ def go(arguments: argparse.Namespace) -> int:
             print(json.dumps(as_data(trials, done)))
         else:
             show(terminal, trials, mutants, done)
-    return FAILED if any(trial.verdict == "survived" for trial in done) else OK
+    verdicts = {trial.verdict for trial in done}
+    return FAILED if "survived" in verdicts else UNPROVEN if "unknown" in verdicts else OK
 
 
 def show(terminal: Terminal, trials: Trials, mutants: Sequence[Mutant], done: list[Trial]) -> None:
@@ -109,12 +110,13 @@ def summary(trials: Iterable[Trial]) -> list[str]:
     lines: list[str] = []
     for verdict, said in (
         ("survived", "not stopped"), ("false alarm", "stopped without need"), ("held", "neither promoted nor stopped"),
+        ("unknown", "stopped, and it may be this machine's doing (a lower --speed, fewer loads, more cores)"),
     ):  # fmt: skip
         found = [trial for trial in every if trial.verdict == verdict]
         if found:
             lines += [f"{said}: {listed((one.mutant.name for one in found), most=99)}"]
             lines += [f"  {one.mutant.name}: {_about(one)}; {one.why}" for one in found]
-    bad = [trial for trial in every if not trial.mutant.good]
+    bad = [trial for trial in every if not trial.mutant.good and trial.verdict != "unknown"]
     stopped = sum(trial.verdict == "stopped" for trial in bad)
     lines += [f"{stopped} of {plural(len(bad), 'bad version')} stopped, {_false_alarms(every)}"]
     return [*lines, "", *NOTES]
@@ -126,7 +128,7 @@ def _about(trial: Trial) -> str:
 
 
 def _false_alarms(trials: Sequence[Trial]) -> str:
-    good = [trial for trial in trials if trial.mutant.good]
+    good = [trial for trial in trials if trial.mutant.good and trial.verdict != "unknown"]
     alarms = sum(trial.verdict == "false alarm" for trial in good)
     return f"{plural(alarms, 'false alarm')} in {plural(len(good), 'good version')}"
 

@@ -56,6 +56,8 @@ class Table:
     def summary(self, found: Rehearsal) -> None:
         self._terminal.say()
         self._say(str(found), indent="")
+        if found.unproven:
+            self._say(f"  do    {found.remedy}", indent="        ")
 
     def _say(self, text: str, indent: str = "  ") -> None:
         for line in textwrap.wrap(text, self._terminal.width, subsequent_indent=indent, break_on_hyphens=False):
@@ -68,6 +70,8 @@ def said(row: TickRow, canary: Canary) -> Iterator[str]:
     names = "|".join(re.escape(name) for name in (canary.full_name, canary.workload))
     for event in row.events:
         yield re.sub(rf" (?:for )?(?:{names})(?![\w.-])", "", event.partition(" ")[2])
+    if row.unproven:
+        yield f"proves nothing: {row.unproven}"
     yield from row.surprises
 
 

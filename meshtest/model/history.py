@@ -40,7 +40,7 @@ class Event:
     canary.revision template, revision; pods of this template (see pod.start) are of this revision
     canary.promoted revision; from here on it is what users are meant to get
     canary.tick     the fields of model.rehearsal.TickRow
-    canary.end      ending, reason, sentence
+    canary.end      ending, reason, sentence, doubt (why it proves nothing, and what to do; "": it does)
     undo.failed     text; what could not be put back
     certificates.rotated   identities, seconds
     note            text

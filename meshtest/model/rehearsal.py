@@ -10,9 +10,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from meshtest.errors import RolloutFailed
 from meshtest.lib.dataclass import dataclass
+from meshtest.model.verdict import Finding, Outcome, Verdict
 
 FILE = "rehearsal.json"
+
+CHECK = "canary_proven"
+"""The check that speaks of a rehearsal which proves nothing (checks/canary_proven.py)."""
 
 Ending = Literal["promoted", "rolled back", "not finished"]
 
@@ -67,6 +72,8 @@ class TickRow:
     metrics: tuple[Measured, ...] = ()
     surprises: tuple[str, ...] = ()
     """Codes of rollouts/canary/surprises.py."""
+    unproven: str = ""
+    """Why the check that failed in it proves nothing against the version: what this machine did, with figures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +103,9 @@ class Rehearsal:
     exposed_failed: int = 0
     notes: tuple[str, ...] = ()
     """What was not as in production: stand-ins, assumed answers, load tests that were translated."""
+    unproven: str = ""
+    """Why the rollback proves nothing against the version: this machine, or the compressed time, may have led to it.
+    What Flagger would have done is still `ending`."""
 
     @property
     def production_seconds(self) -> float:
@@ -103,19 +113,39 @@ class Rehearsal:
 
     @property
     def promoted(self) -> bool:
-        return self.ending == "promoted"
+        """RolloutFailed (UNKNOWN) where nothing is proven; so is `rolled_back`."""
+        return self._proven == "promoted"
 
     @property
     def rolled_back(self) -> bool:
-        return self.ending == "rolled back"
+        return self._proven == "rolled back"
+
+    @property
+    def _proven(self) -> Ending:
+        if self.unproven:
+            raise RolloutFailed(Verdict((Finding(check=CHECK, outcome=Outcome.UNKNOWN, sentence=self.doubt),)))
+        return self.ending
+
+    @property
+    def doubt(self) -> str:
+        """Of one that proves nothing: why, and what to do."""
+        told = f"{self.canary}: that {self.revision} was {self.ending} proves nothing about it: {self.unproven}"
+        return f"{told}; {self.remedy}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about that."""
+        slower = f"rehearse at a lower speed than {self.speed:g}, " if self.speed > 1 else ""
+        return f"{slower}send fewer loads, or give this machine more cores"
 
     def __str__(self) -> str:
         """One sentence: how it ended, when, why, and what users met."""
         how = f"{'is' if self.ending == 'not finished' else 'was'} {self.ending}"
         when = f"{'after' if self.ticks else 'in'} {self.intervals} interval{'s' * (self.intervals != 1)}"
         told = f"{self.canary}: {self.revision} {how} {when} ({_span(self.production_seconds)} in production)"
-        why = f": {self.reason}" if self.reason and not self.promoted else ""
-        return f"{told}{why}; {self._users()}"
+        why = f": {self.reason}" if self.reason and self.ending != "promoted" else ""
+        doubt = f"; UNKNOWN, for {self.unproven}" if self.unproven else ""
+        return f"{told}{why}{doubt}; {self._users()}"
 
     def _users(self) -> str:
         if not self.requests:

@@ -61,7 +61,7 @@ class Clock:
         """What to make of the values of a series; None: nothing. `types` are those of its scrape, by family."""
         if self.speed == 1:
             return None
-        if _accumulates(name, types):
+        if accumulates(name, types):
             return lambda told: told * self.speed
         return self._moment if name.endswith(_MOMENTS) else None
 
@@ -69,7 +69,7 @@ class Clock:
         return self.at_wall(told) if told > _SINCE_2001 else told
 
 
-def _accumulates(name: str, types: Mapping[str, str]) -> bool:
+def accumulates(name: str, types: Mapping[str, str]) -> bool:
     """As its own type says, if that is told; a series of a histogram has none (its family has one), only its suffix."""
     kind = types.get(name, "untyped")
     return kind == "counter" or (kind in ("untyped", "unknown") and name.endswith(_CUMULATIVE))

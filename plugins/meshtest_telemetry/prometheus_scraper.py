@@ -3,6 +3,9 @@
 On a clock that goes faster (prometheus_clock.py) it is as often as Flagger's own Prometheus scrapes, but a tenth of the
 time at most. Labels that a target tells win over ours (honor_labels), `up` and `scrape_duration_seconds` say how it
 went, and a series that is not there any more, or whose target does not answer, is marked stale.
+
+A counter that appears on a fast clock has risen from 0 since the scrape before, and is given that 0 (as Prometheus does
+with created timestamps): what it holds then are the only requests of a window, not the first of hundreds.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from urllib.parse import urlsplit
 from meshtest.errors import MeshtestError, ProviderError
 from meshtest.spi.provider import Record
 from meshtest_telemetry.prometheus_client import Client
-from meshtest_telemetry.prometheus_clock import Clock
+from meshtest_telemetry.prometheus_clock import Clock, accumulates
 from meshtest_telemetry.prometheus_write import HEADERS, begin_series, snappy, write_request
 
 INTERVAL = 1.0
@@ -75,14 +78,16 @@ class Scraper:
             at = max(self._clock.now(), self.last + 0.001)  # one sample a series and millisecond
             at = round(at, 3)
             said = [target.scrape() for target in self._targets]
-            self._hand_over([one.samples for one in said], at)
+            self._hand_over(said, at)
             self.last = at
         if down := [one.trouble for one in said if one.trouble]:
             raise ProviderError(f"no metrics from {'; '.join(down)}")
 
-    def _hand_over(self, parts: Sequence[Encoded], at: float) -> None:
-        samples = {begun: value for part in parts for begun, value in part.items()}
-        body = snappy(write_request(samples.items(), round(at * 1000)))
+    def _hand_over(self, said: Sequence[_Said], at: float) -> None:
+        begun = {series: 0.0 for one in said for series in one.begun} if self.last else {}
+        samples = {series: value for one in said for series, value in one.samples.items()}
+        told = ((begun, self.last), (samples, at))
+        body = snappy(b"".join(write_request(part.items(), round(when * 1000)) for part, when in told if part))
         status, answer = self._client.request("POST", "/api/v1/write", body, HEADERS)
         if status not in (200, 204):
             raise ProviderError(f"Prometheus refused samples ({status}): {answer[:200].decode(errors='replace')}")
@@ -116,6 +121,8 @@ class Scraper:
 
 class _Said(NamedTuple):
     samples: Encoded
+    begun: Sequence[bytes] = ()
+    """Counters that were not there before, on a fast clock."""
     trouble: str = ""
 
 
@@ -130,9 +137,12 @@ class _Target:
         self._known: dict[str, tuple[bytes, Worth]] = {}
         """Begun series by their text, and what their values are worth: parsed once."""
         self._present: frozenset[bytes] = frozenset()
+        self._begun: list[bytes] = []
+        """Counters that the present scrape has met for the first time."""
 
     def scrape(self) -> _Said:
         began, trouble, told = time.monotonic(), "", Encoded()
+        self._begun = []
         try:
             told = dict(self._samples(self._read()))
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -142,7 +152,7 @@ class _Target:
         self._present = present
         told[self._own("up")] = float(not trouble)
         told[self._own("scrape_duration_seconds")] = time.monotonic() - began
-        return _Said(told, trouble)
+        return _Said(told, [series for series in self._begun if series in told], trouble)
 
     def _read(self) -> str:
         connection = http.client.HTTPConnection(self._parts.netloc, timeout=TIMEOUT)
@@ -175,6 +185,8 @@ class _Target:
         told = {label: _unescaped(value) for label, value in _LABEL.findall(inner)}
         labels = {**self._ours, **{k: v for k, v in told.items() if v}, "__name__": name}
         self._known[series] = found = begin_series(labels), self._clock.worth(name, self._types)
+        if self._clock.speed > 1 and accumulates(name, self._types):
+            self._begun.append(found[0])
         return found
 
     def _own(self, name: str) -> bytes:

@@ -94,6 +94,7 @@ def told(sent: float, began: float) -> str:
         f"took_seconds_sum {sent * 0.1}\ntook_seconds_count {sent}\n"
         f"# TYPE threads gauge\nthreads 12\n"
         f"# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {began}\n"
+        + ("# TYPE rare_total counter\nrare_total 5\n" if sent > 4.5 * RATE else "")
     )
 
 
@@ -127,6 +128,7 @@ class TestAMinuteASecond:
             ('sum(rate(calls_total{code!~"5.*"}[1m])) / sum(rate(calls_total[1m])) * 100', 98.0, ERROR),
             ("histogram_quantile(0.99, sum(rate(took_seconds_bucket[1m])) by (le))", 0.42, ERROR),
             ("rate(took_seconds_sum[1m]) / rate(took_seconds_count[1m])", 0.1, ERROR),
+            ("increase(rare_total[1m])", 5 * SPEED, ERROR),
             ("threads", 12.0, 0.0),
             ("time() - process_start_time_seconds", SECONDS * SPEED, ERROR),
             ("count_over_time(threads[1m])", 13.0, 0.0),

@@ -1,7 +1,8 @@
 """Production's clock, compressed: ticks come from a schedule, as those of Flagger's ticker do.
 
 It does not drift: the n-th slot begins n intervals after the first. A tick that takes longer than its slot is followed
-at once by the next one, and slots that were missed altogether are lost, as in Go's time.Ticker (a channel of one).
+at once by the next one, and slots that were missed altogether are lost, as in Go's time.Ticker (a channel of one). But
+what only this machine makes slow - a change of the mesh, a scrape, a query - takes none of production's time.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Callable
 
 EVERY = 0.05
 """Seconds between two looks while it waits."""
+MOMENT = 0.05
+"""Of a slot: so much work of a tick is thought to take its time in production, too."""
 
 
 class Clock:
@@ -61,6 +64,17 @@ class Clock:
         while (left := self.slot * self.interval - self.after) > 0:
             look()
             self._pause(min(EVERY, left / self.speed))
+
+    def stood(self, seconds: float) -> None:
+        """So many seconds of ours of the present slot were work of the rehearsal. But for a moment they do not count:
+        users have the whole slot for what the tick has changed."""
+        spared = seconds - MOMENT * self.interval / self.speed
+        if self._zero is not None and spared > 0:
+            self._zero += spared
+
+    def pause(self, seconds: float) -> None:
+        """Let so many seconds of ours pass, in the middle of a tick."""
+        self._pause(seconds)
 
     def skip(self, least: float) -> None:
         """Let the rest of this slot pass in `least` seconds of ours."""

@@ -17,15 +17,17 @@ Not here: what a value means (rollouts/canary/metrics.py), the clock (spi/teleme
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshtest.errors import ProcessFailed, ProviderError, UsageError
 from meshtest.lib.words import listed, nearest
+from meshtest.mesh.canary.doubt import Asked
+from meshtest.mesh.canary.machine import CALM, Strain
+from meshtest.mesh.canary.window import Window, window
 from meshtest.mesh.promql import TEMPLATE, Questions
 from meshtest.model.document import Document
-from meshtest.model.history import Hop
 from meshtest.model.rehearsal import Measured
 from meshtest.model.series import Matrix, NoData, Vector
 from meshtest.rollouts.canary import metrics
@@ -55,6 +57,8 @@ class Measures:
         self._asked = Questions(mesh, folder=_free(mesh.run.directory), speed=speed)
         self._why: dict[str, str] = {}
         """By name, why a metric had no value when it was read last."""
+        self._read_at: float | None = None
+        """Second of the run up to which the latest value counts; None: nothing was asked yet."""
         self._refuse_unreadable()
 
     @property
@@ -86,6 +90,7 @@ class Measures:
         """By now: every request that has ended is counted."""
         metric = question.metric
         self._why.pop(metric.name, None)
+        self._read_at = self._mesh.run.now
         if metric.name in self._assumed:
             return Reading(value=self._assumed[metric.name])
         try:
@@ -108,17 +113,41 @@ class Measures:
             least=least,
             most=most,
             ok=not metrics.why_not(self._canary, metric, question.source, reading),
-            requests=self.requests(metric),
+            requests=len(self.seen(metric).served),
         )
 
-    def requests(self, metric: Metric) -> int:
-        """The canary's requests that ended in the window which ends now, mirrored ones too: as sent, not as counted."""
-        now = self._mesh.run.now
-        since = now - seconds(metric.interval) / self._speed
-        history = self._mesh.history(flushed=True)
-        workload = f"{self._canary.namespace}/{self._canary.target}"
-        pods = {event.subject for event in history.of("pod.start") if event.data.get("workload") == workload}
-        return sum(hop.direction == "inbound" and hop.server.pod in pods for hop in _ended(history.hops, since, now))
+    def seen(self, metric: Metric, strain: Strain = CALM) -> Window:
+        """What the record holds of the window that the latest value is of: requests as sent, not as counted."""
+        canary = self._canary
+        return window(
+            self._mesh.history(flushed=True),
+            self._mesh.run.now if self._read_at is None else self._read_at,
+            seconds(metric.interval) / self._speed,
+            workload=f"{canary.namespace}/{canary.target}",
+            service=f"{canary.service.canary}.{canary.namespace}",
+            strain=strain,
+        )
+
+    def asked(self, question: Measure) -> Asked:
+        """What the metric is about."""
+        built_in = question.source is Source.BUILTIN
+        return Asked(
+            of_proxies=built_in and not metrics.asks_applications(self._canary),
+            limit=self._limit(question),
+            speed=self._speed,
+        )
+
+    def _limit(self, question: Measure) -> float | None:
+        """The most seconds that a request may take, of a metric of latencies whose unit can be told."""
+        _, most = metrics_bounds(question.metric)
+        if question.source is Source.BUILTIN:
+            return most / 1e3 if most is not None and question.metric.is_duration else None
+        try:
+            query = self._query(question)
+        except UsageError:
+            return None
+        unit = _LATENCY.search(query)
+        return most * (1e-3 if unit[1] in ("ms", "milliseconds") else 1.0) if most is not None and unit else None
 
     # ---- asking
 
@@ -261,6 +290,8 @@ def metrics_bounds(metric: Metric) -> tuple[float | None, float | None]:
     return (metric.threshold, None) if metric.is_success_rate else (None, metric.threshold)
 
 
+_LATENCY = re.compile(r"(?:duration|latency)_(ms|milliseconds|seconds)_")
+"""Histograms of how long requests take: istio_request_duration_milliseconds_bucket, response_latency_ms_bucket."""
 _PARTS = re.compile(r"(\d+)(ms|[smhdwy])")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0, "y": 31_536_000.0}
 
@@ -270,20 +301,6 @@ def seconds(duration: str) -> float:
     if not duration or _PARTS.sub("", duration):
         raise UsageError(f"interval {duration!r} is no duration of Prometheus: write 30s, 1m, 1h30m")
     return sum(int(amount) * _SECONDS[unit] for amount, unit in _PARTS.findall(duration))
-
-
-LATE = 1.0
-"""Seconds by which a line may stand behind those of requests that ended after its own: each proxy writes for itself."""
-
-
-def _ended(hops: Sequence[Hop], since: float, until: float) -> Iterator[Hop]:
-    """Those that ended between; read from the end, for they are the last of many."""
-    for hop in reversed(hops):
-        ended = hop.at + hop.seconds
-        if ended < since - LATE:
-            return
-        if since < ended <= until:
-            yield hop
 
 
 def _free(directory: Path) -> Path:

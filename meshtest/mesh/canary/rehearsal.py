@@ -13,11 +13,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshtest.checks.canary_proven import CanaryProven
 from meshtest.checks.canary_users import met_by_users
 from meshtest.errors import UsageError
 from meshtest.lib import wait
@@ -197,8 +199,11 @@ class Rehearsing:
             wait.until(lambda: self._world.ready(Who.PRIMARY), within=within, what=str)
 
     def _tick(self) -> Tick:
-        self._world.begin_tick(self._state.status)
-        ticked = drive(tick(self.canary, self._state, self._world.target), self._world.perform)
+        world, began = self._world, time.monotonic()
+        world.begin_tick(self._state.status)
+        ticked = drive(tick(self.canary, self._state, world.target), world.perform)
+        world.end_tick()
+        self._clock.stood(time.monotonic() - began - world.elsewhere)
         self._state = ticked.state
         return ticked
 
@@ -318,7 +323,10 @@ class Rehearsing:
         name = FILE if self._runs == 1 else FILE.replace(".", f"-{self._runs}.")
         write_atomically(mesh.run.directory / name, self.last.as_data())
         ended = {"ending": self.last.ending, "reason": self.last.reason, "sentence": str(self.last)}
-        mesh.record("canary.end", self.canary.full_name, **ended)
+        doubt = self.last.doubt if self.last.unproven else ""
+        mesh.record("canary.end", self.canary.full_name, **ended, doubt=doubt)
+        if doubt:
+            mesh.run.judge([CanaryProven()])
 
 
 def examined(

@@ -44,6 +44,12 @@ class Rolled:
         self._unavailable_since, self._moved = None, 0.0
         self.look()
 
+    @property
+    def waiting(self) -> float:
+        """Seconds of ours for which too few of its pods are available, or nothing has changed."""
+        since = self._moved if self._unavailable_since is None else self._unavailable_since
+        return (self._clock.after - since) / self._clock.speed
+
     def look(self) -> Rollout:
         workload = self.workload
         if workload is None:

@@ -19,6 +19,8 @@ STUCK = ("FL09", "FL10", "FL28", "FL53")
 """Surprises after which nothing moves any more."""
 CONSEQUENCES = ("Canary failed! ", "Rolling back ")
 """How the events begin that tell what was done, not why."""
+MOST = 3
+"""Reasons that are told."""
 
 
 class Story:
@@ -52,10 +54,13 @@ class Story:
             hooks=tuple(world.called),
             metrics=tuple(world.measured),
             surprises=ticked.surprises,
+            unproven=world.unproven,
         )
         self.rows.append(row)
         self._slot, self._last = clock.slot, ticked
         self._note(row, ticked, clock)
+        for why in world.again:
+            self._notes.setdefault(f"tick {number} read again a window later: {why}")
         return row
 
     def _note(self, row: TickRow, ticked: Tick, clock: Clock) -> None:
@@ -102,6 +107,7 @@ class Story:
             exposed=met.exposed,
             exposed_failed=met.exposed_failed,
             notes=(*self._notes, *self._rested(), *self._late()),
+            unproven=unproven(self.rows, self._canary.analysis.threshold) if self.ending == "rolled back" else "",
         )
 
     def _rested(self) -> Iterator[str]:
@@ -143,3 +149,33 @@ class Story:
     def _last_warning(self) -> str:
         warnings = [event for row in self.rows for event in row.events if event.startswith("Warning ")]
         return warnings[-1].removeprefix("Warning ") if warnings else ""
+
+
+def unproven(rows: Sequence[TickRow], threshold: int) -> str:
+    """Why a rollback proves nothing: without the failed checks that prove nothing there would have been none."""
+    last = rows[-1]
+    if last.unproven:  # a deadline: one tick is enough
+        return last.unproven
+    asked = any(hook.type == "rollback" and hook.ok for hook in last.hooks)
+    if asked or len(rows) < 2 or rows[-2].failed_checks < threshold:
+        return ""
+    failing = list(_failing(rows))
+    excused = [row for row in failing if row.unproven]
+    if not excused or len(failing) - len(excused) >= threshold:
+        return ""
+    told = "; ".join(dict.fromkeys(row.unproven for row in excused[:MOST]))
+    more = f"; and {len(excused) - MOST} more" if len(excused) > MOST else ""
+    return f"{len(excused)} of {plural(len(failing), 'failed check')}: {told}{more}"
+
+
+def _failing(rows: Sequence[TickRow]) -> Iterator[TickRow]:
+    """The ticks whose check failed, of the analysis that was rolled back: another revision begins it anew."""
+    counted: list[TickRow] = []
+    before = 0
+    for row in rows[:-1]:
+        if row.failed_checks < before:
+            counted.clear()
+        elif row.failed_checks > before:
+            counted.append(row)
+        before = row.failed_checks
+    yield from counted

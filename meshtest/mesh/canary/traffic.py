@@ -202,6 +202,11 @@ class Users:
         self._until: dict[str, float] = {}
 
     @property
+    def rate(self) -> float:
+        """Requests a second of all of them."""
+        return sum(user.rate for user in self._plan.users)
+
+    @property
     def names(self) -> list[str]:
         return [load.name for load in self._loads]
 

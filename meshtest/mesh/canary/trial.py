@@ -1,7 +1,8 @@
 """What came of one mutant: was it stopped, at which weight, by what, and what did users pay? Pure, from the rehearsal.
 
 A bad version that was promoted has survived: the policy is blind to it. A good one that was rolled back is a false
-alarm. One that is neither promoted nor rolled back is held: nobody is exposed for longer, but nothing says so.
+alarm. One that is neither promoted nor rolled back is held: nobody is exposed for longer, but nothing says so. Of one
+that was rolled back for what this machine did, nothing is known.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from meshtest.mesh.canary.answers import Compared
 from meshtest.mesh.canary.mutants import Mutant
 from meshtest.model.rehearsal import Measured, Rehearsal, TickRow
 
-Verdict = Literal["stopped", "survived", "passed", "false alarm", "held"]
+Verdict = Literal["stopped", "survived", "passed", "false alarm", "held", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Trial:
 
     @property
     def verdict(self) -> Verdict:
+        if self.rehearsal.unproven:
+            return "unknown"
         if self.rehearsal.ending == "not finished":
             return "held"
         if self.mutant.good:
@@ -60,7 +63,7 @@ class Trial:
     @property
     def by(self) -> str:
         """What stopped it: a metric, a hook, or that it was not ready in time. Empty where nothing did."""
-        if not self.rehearsal.rolled_back:
+        if self.rehearsal.ending != "rolled back":
             return ""
         asked = [hook.name for row in self.rehearsal.ticks for hook in row.hooks if hook.type == "rollback" and hook.ok]
         if asked:
@@ -71,6 +74,8 @@ class Trial:
     @property
     def why(self) -> str:
         """Of what went wrong: why it survived, or what raised the false alarm."""
+        if self.verdict == "unknown":
+            return self.rehearsal.unproven
         if self.verdict == "false alarm":
             return self.by
         if self.verdict == "held":

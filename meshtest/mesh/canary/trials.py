@@ -118,7 +118,7 @@ class Trials:
             annotations = mutant.annotated(self.values)
             found = rehearsing.run(to=mutant.name, annotations=annotations, told=looking.look)
             later: Rehearsal | None = None
-            if mutant.later and found.promoted:
+            if mutant.later and found.ending == "promoted":
                 later = rehearsing.run(to="next", annotations=_SOUND)
             return Trial(mutant, found, compare(looking.seen), later)
 

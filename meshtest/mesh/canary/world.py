@@ -3,7 +3,7 @@
     IsReady                    the pods as they are (rolled.py), judged by Flagger's rules (rollouts/canary/readiness)
     CreatePrimary ... Promote  documents by rollouts/canary/objects, into force as one change of the mesh
     CallHook                   hooks.py; the load tests among them are sent by us (traffic.py)
-    Measure, MetricsOnline     measures.py
+    Measure, MetricsOnline     measures.py; again, where what is read may be this machine's doing (doubt.py)
 
 A change returns when every proxy has it; pods come and go by themselves, so that Flagger's rules and deadlines decide.
 What a cluster would refuse, or a proxy does, is thrown into the tick, and becomes the event that Flagger would write.
@@ -12,13 +12,18 @@ What a cluster would refuse, or a proxy does, is thrown into the tick, and becom
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from meshtest.errors import ConfigRejected, ManifestError
+from meshtest.mesh.canary import doubt, machine
 from meshtest.mesh.canary.clock import Clock
+from meshtest.mesh.canary.machine import Strain
 from meshtest.mesh.canary.rolled import Rolled, RolledDaemons
 from meshtest.mesh.canary.traffic import Users
+from meshtest.mesh.canary.window import Window, start_up
 from meshtest.mesh.faults import COUNTERS, described
 from meshtest.model.document import Documents
 from meshtest.model.rehearsal import Called, Measured
@@ -26,7 +31,7 @@ from meshtest.model.route import Fault
 from meshtest.rollouts.canary import affinity, objects, readiness, routers
 from meshtest.rollouts.canary.observations import Target
 from meshtest.rollouts.canary.replies import YES, Answer, Readiness, Reading, Reply
-from meshtest.rollouts.canary.spec import Canary, HookType
+from meshtest.rollouts.canary.spec import TOTAL, Canary, HookType, Metric, Strategy
 from meshtest.rollouts.canary.state import Phase, Routes, Status
 from meshtest.rollouts.canary.steps import (
     CallHook,
@@ -48,6 +53,14 @@ if TYPE_CHECKING:
     from meshtest.mesh.mesh import Mesh
 
 
+OBJECTING = (HookType.PRE_ROLLOUT, HookType.ROLLOUT)
+"""Webhooks whose no is a failed check."""
+TRIES = 3
+"""Times that a metric is read at most, a window after the other, if the machine may have spoilt the one before."""
+LONGEST = 5.0
+"""Seconds of ours that are waited for another window; one that is longer holds enough."""
+
+
 class Calls(Protocol):
     """Answers webhooks (hooks.py)."""
 
@@ -60,6 +73,8 @@ class Reads(Protocol):
     def online(self) -> Answer: ...
     def read(self, question: Measure) -> Reading: ...
     def measured(self, question: Measure, reading: Reading) -> Measured: ...
+    def seen(self, metric: Metric, strain: Strain) -> Window: ...
+    def asked(self, question: Measure) -> doubt.Asked: ...
 
 
 class World:
@@ -77,6 +92,13 @@ class World:
         """The status that the last tick began with, and when."""
         self.called: list[Called] = []
         self.measured: list[Measured] = []
+        self.unproven = ""
+        """Why the check that failed in this tick proves nothing against the version."""
+        self.again: list[str] = []
+        """Why metrics were read again in this tick."""
+        self.elsewhere = 0.0
+        """Seconds of ours for which this tick has waited for webhooks."""
+        self._idle_since = machine.Reading.now()
         self.names: dict[str, str] = {}
         """What a revision is called by people, by Target.revision."""
         self._fault: Fault | None = None
@@ -106,6 +128,7 @@ class World:
         self._note_write(status)
         self.status = status
         self.called, self.measured = [], []
+        self.unproven, self.again, self.elsewhere = "", [], 0.0
         self._spread_fault()
 
     def _note_write(self, status: Status) -> None:
@@ -117,12 +140,16 @@ class World:
                 rolled.written = now if status.phase is Phase.FAILED else min(at, now)
         self._begun = (status, now)
 
+    def end_tick(self) -> None:
+        """From here on users meet what it has changed."""
+        self._idle_since = machine.Reading.now()
+
     # ---- steps
 
     def perform(self, step: Step) -> Reply:
         match step:
             case IsReady(who=who):
-                return self._readiness(who)
+                return self._ready_in_time(who)
             case CallHook():
                 return self._call(step)
             case Measure():
@@ -136,7 +163,21 @@ class World:
     def _readiness(self, who: Who) -> Readiness:
         return readiness.of(self.canary, who, self.rolled[who].look())
 
+    def _ready_in_time(self, who: Who) -> Readiness:
+        found, rolled = self._readiness(who), self.rolled[who]
+        if found.error and not found.retriable and rolled.workload is not None:
+            others = start_up(self._mesh.history(), rolled.workload.template_hash)
+            self.unproven = doubt.of_readiness(str(who), rolled.waiting, others)
+        return found
+
     def _call(self, step: CallHook) -> Answer:
+        began = time.monotonic()
+        try:
+            return self._asked(step)
+        finally:
+            self.elsewhere += time.monotonic() - began
+
+    def _asked(self, step: CallHook) -> Answer:
         hook = step.hook
         if self.users is not None and self.users.is_load_test(hook.name):
             self.users.called(hook.name)
@@ -148,12 +189,39 @@ class World:
             answer, called = self._hooks.call(step)
         if hook.type is not HookType.EVENT:  # these are told of each event, and object to nothing
             self.called.append(called)
+            if not called.ok and hook.type in OBJECTING:
+                seen = Window(seconds=called.seconds, strain=self._idle_since.until(machine.Reading.now()))
+                self.unproven = doubt.of_hook(called, hook.timeout, seen)
         return answer
 
     def _measure(self, step: Measure) -> Reading:
-        reading = self._measures.read(step)
-        self.measured.append(self._measures.measured(step, reading))
+        """Once, by a whole window; after another one, if what it says may be this machine's."""
+        for left in reversed(range(TRIES)):
+            reading = self._measures.read(step)
+            measured = self._measures.measured(step, reading)
+            self.unproven, seconds = self._doubt(step, reading, measured)
+            if not (self.unproven and left and seconds <= LONGEST):
+                break
+            self.again.append(self.unproven)
+            self.end_tick()
+            self._clock.pause(seconds)
+        self.measured.append(measured)
         return reading
+
+    def _doubt(self, step: Measure, reading: Reading, measured: Measured) -> tuple[str, float]:
+        """Why it proves nothing, and the seconds of its window."""
+        if measured.ok or reading.error:
+            return "", 0.0
+        seen = self._measures.seen(step.metric, self._idle_since.until(machine.Reading.now()))
+        asked = replace(self._measures.asked(step), expected=self._expected(seen.seconds))
+        return doubt.of_metric(measured, asked, seen), seen.seconds
+
+    def _expected(self, seconds: float) -> float | None:
+        """Requests of users that the canary's weight sends to it in so many seconds."""
+        by_weight = self.canary.analysis.strategy is Strategy.CANARY and not self.canary.analysis.mirror
+        if self.users is None or not by_weight:
+            return None
+        return self.users.rate * seconds * self.status.weight / TOTAL
 
     # ---- deeds
 

@@ -17,6 +17,7 @@ from meshtest.reporters.html.material import Material
 
 HEADING = "Rehearsal"
 CLASSES = {"promoted": "promoted", "rolled back": "back"}
+"""Of those that prove something."""
 HEIGHT = 130
 """Of the weights."""
 LANE = 22
@@ -59,8 +60,9 @@ def _verdict(rehearsal: Rehearsal) -> Markup:
     return tag(
         "div",
         tag("p", tag("strong", lead[:LONGEST]), colon.strip(), " ", rest, class_="lead"),
+        tag("p", tag("strong", "UNKNOWN"), f": {rehearsal.doubt}", class_="doubt") if rehearsal.unproven else NOTHING,
         tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in _figures(rehearsal))),
-        class_=f"rehearsal {CLASSES.get(rehearsal.ending, '')}".strip(),
+        class_=f"rehearsal {'' if rehearsal.unproven else CLASSES.get(rehearsal.ending, '')}".strip(),
     )
 
 
@@ -228,6 +230,8 @@ def _said(tick: TickRow) -> Iterator[Markup]:
         yield tag("li", words, class_=None if ok else "no")
     for ok, words in [(metric.ok, _measured(metric)) for metric in tick.metrics]:
         yield tag("li", words, class_=None if ok else "no")
+    if tick.unproven:
+        yield tag("li", f"proves nothing: {tick.unproven[:LONGEST]}", class_="doubt")
     for event in tick.events:
         yield tag("li", event[:LONGEST], class_="events")
 
