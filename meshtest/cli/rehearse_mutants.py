@@ -118,7 +118,9 @@ def summary(trials: Iterable[Trial]) -> list[str]:
             lines += [f"  {one.mutant.name}: {_about(one)}; {one.why}" for one in found]
     bad = [trial for trial in every if not trial.mutant.good and trial.verdict != "unknown"]
     stopped = sum(trial.verdict == "stopped" for trial in bad)
-    lines += [f"{stopped} of {plural(len(bad), 'bad version')} stopped, {_false_alarms(every)}"]
+    unknown = sum(trial.verdict == "unknown" for trial in every)
+    left = f"; nothing is known of {plural(unknown, 'version')}" if unknown else ""
+    lines += [f"{stopped} of {plural(len(bad), 'bad version')} stopped, {_false_alarms(every)}{left}"]
     return [*lines, "", *NOTES]
 
 

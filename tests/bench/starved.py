@@ -1,4 +1,4 @@
-"""Rehearsals beside busy processes: is a version ever blamed for what the machine did, and is a bad one still found out?
+"""Rehearsals beside busy processes: is a version ever blamed for what the machine did, and is a bad one found out?
 
 A good version must not be rolled back and proven bad; a bad one must be, on a machine that is not short of CPU.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -82,6 +83,8 @@ def test_codes(ending: Ending, requests: int, users: Outcome, code: int) -> None
     )  # fmt: skip
     verdict = Verdict((Finding(check="canary_users", outcome=users, sentence="", figures={}),))
     assert exit_code(told, verdict) == code
+    if ending == "rolled back":
+        assert exit_code(replace(told, unproven="late"), verdict) == 5
 
 
 TWO = canary("web") + "---" + canary("shop")

@@ -62,6 +62,14 @@ def test_it_ends_with_what_the_policy_is_blind_to() -> None:
     assert lines[4] == "1 of 2 bad versions stopped, 1 false alarm in 2 good versions"
 
 
+def test_what_the_machine_may_have_stopped_counts_neither_way() -> None:
+    doubtful = [trial(name, "rolled back", LOW, unproven="requests left late") for name in ("crash", "slow-start")]
+    lines = summary([*DONE, *doubtful])
+    assert lines[4].startswith("stopped, and it may be this machine's doing (a lower --speed,")
+    assert lines[5].endswith("; requests left late")
+    assert lines[7] == ("1 of 2 bad versions stopped, 1 false alarm in 2 good versions; nothing is known of 2 versions")
+
+
 @pytest.mark.parametrize(("text", "want"), [("100ms", 0.1), ("1.5s", 1.5)])
 def test_the_p99_is_a_time(text: str, want: float) -> None:
     assert seconds(text) == pytest.approx(want)

@@ -93,6 +93,11 @@ class TestVerdicts:
         found = trial(name, ending=ending)
         assert (found.verdict, found.is_as_it_should_be) == (verdict, right)
 
+    @pytest.mark.parametrize("name", ["errors-3", "identical"])
+    def test_of_what_the_machine_may_have_done_nothing_is_known(self, name: str) -> None:
+        found = trial(name, ending="rolled back", unproven="requests left late", ticks=(row(),))
+        assert (found.verdict, found.why, found.is_as_it_should_be) == ("unknown", "requests left late", False)
+
     def test_it_tells_the_largest_share_that_the_bad_version_had(self) -> None:
         rows = [row(routes=routes) for routes in ("100/0", "100/0 mirrored", "90/10", "80/20", "100/0", "")]
         assert trial("errors-3", ticks=tuple(rows)).weight == 20

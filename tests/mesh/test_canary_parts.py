@@ -60,6 +60,16 @@ class TestClock:
         clock.wait(lambda: None)
         assert (clock.slot, time.now) == (4, pytest.approx(112))
 
+    def test_work_of_the_rehearsal_takes_nothing_of_a_slot_but_a_moment(self, clock: Clock, time: Time) -> None:
+        time.now += 2.0  # a change, a scrape and a query, of a slot of 3 s
+        clock.stood(2.0)
+        assert clock.after == pytest.approx(3.0), "0.15 s of ours"
+        clock.wait(lambda: None)
+        assert time.now == pytest.approx(100 + 2.0 + 3.0 - 0.15)
+        assert (clock.slot, clock.missed) == (1, 0)
+        clock.stood(0.1)
+        assert clock.after == pytest.approx(60), "a tick that is quick is as it was"
+
     def test_a_slot_is_cut_short_and_counts_as_a_whole_one(self, clock: Clock, time: Time) -> None:
         clock.skip(0.5)
         clock.wait(lambda: None)

@@ -88,6 +88,7 @@ def rehearsed() -> dict[str, Any]:
 
 def test_a_rehearsal_holds() -> None:
     assert trouble("rehearsal", rehearsed()) == []
+    assert trouble("rehearsal", json.loads(json.dumps(canary_rehearsals.doubtful().as_data()))) == []
     assert rehearsal.Rehearsal.from_data(rehearsed()) == canary_rehearsals.rolled_back()
 
 

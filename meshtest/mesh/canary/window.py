@@ -82,9 +82,16 @@ def _ended(hops: Sequence[Hop], since: float, until: float) -> Iterator[Hop]:
 
 
 def start_up(history: History, template: str) -> float:
-    """Seconds that the slowest pod of any other template needed from its start to be ready; 0: there was none."""
-    began = {e.subject: e.at for e in history.of("pod.start") if e.data.get("template") != template}
+    """Seconds that the slowest pod of any other template needed to be ready, from the change that asked for it."""
+    asked = [event.at for event in history.of("config.apply")]
+    started = {e.subject: e.at for e in history.of("pod.start") if e.data.get("template") != template}
     ready: dict[str, float] = {}
     for event in history.of("pod.ready"):
         ready.setdefault(event.subject, event.at)
-    return max((ready[pod] - at for pod, at in began.items() if pod in ready), default=0.0)
+    needed = (_since(asked, min(at, ready[pod]), ready[pod]) for pod, at in started.items() if pod in ready)
+    return max(needed, default=0.0)
+
+
+def _since(asked: Sequence[float], began: float, ready: float) -> float:
+    """From the last change before it began; that it runs and that it is ready may be told in any order."""
+    return ready - max((at for at in asked if at <= began), default=began)

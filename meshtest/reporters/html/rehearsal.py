@@ -60,7 +60,7 @@ def _verdict(rehearsal: Rehearsal) -> Markup:
     return tag(
         "div",
         tag("p", tag("strong", lead[:LONGEST]), colon.strip(), " ", rest, class_="lead"),
-        tag("p", tag("strong", "UNKNOWN"), f": {rehearsal.doubt}", class_="doubt") if rehearsal.unproven else NOTHING,
+        tag("p", tag("strong", "UNKNOWN"), f": {rehearsal.doubt}") if rehearsal.unproven else NOTHING,
         tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in _figures(rehearsal))),
         class_=f"rehearsal {'' if rehearsal.unproven else CLASSES.get(rehearsal.ending, '')}".strip(),
     )
@@ -231,7 +231,7 @@ def _said(tick: TickRow) -> Iterator[Markup]:
     for ok, words in [(metric.ok, _measured(metric)) for metric in tick.metrics]:
         yield tag("li", words, class_=None if ok else "no")
     if tick.unproven:
-        yield tag("li", f"proves nothing: {tick.unproven[:LONGEST]}", class_="doubt")
+        yield tag("li", f"proves nothing: {tick.unproven[:LONGEST]}")
     for event in tick.events:
         yield tag("li", event[:LONGEST], class_="events")
 

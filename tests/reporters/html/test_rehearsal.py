@@ -16,7 +16,7 @@ from meshtest.reporters.html import page
 from meshtest.reporters.html.rehearsal import canary_share, span
 from meshtest.reporters.markdown import Ended, properties, summary
 from meshtest.run.report import rehearsals_of
-from tests.reporters.canary_rehearsals import promoted, rolled_back, row, unfinished
+from tests.reporters.canary_rehearsals import doubtful, promoted, rolled_back, row, unfinished
 from tests.reporters.html import samples
 from tests.reporters.html.documents import parsed
 
@@ -79,6 +79,16 @@ class TestPage:
     )
     def test_durations_are_short(self, seconds: float, words: str) -> None:
         assert span(seconds) == words
+
+
+def test_one_that_proves_nothing_says_so_on_the_page_and_in_the_summary_of_a_job() -> None:
+    root = parsed(page(report(doubtful())))
+    assert "UNKNOWN: web.shop: that v2 was rolled back proves nothing about it: 1 of 2 failed checks" in root.text
+    assert "rehearse at a lower speed than 20, send fewer loads, or give this machine more cores" in root.text
+    assert "proves nothing: metric request-success-rate had no value, and requests left" in root.text
+    assert 'class="rehearsal back"' not in page(report(doubtful()))
+    ended = Ended("test_a", False, dict(properties(report(doubtful()))))
+    assert "; UNKNOWN, for 1 of 2 failed checks: metric request-success-rate" in ended.rehearsal
 
 
 def test_a_terminal_has_a_line_of_it() -> None:
