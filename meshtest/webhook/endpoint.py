@@ -116,6 +116,10 @@ class Endpoint:
         self.guard.check_namespace(found.key.namespace)
         return found
 
+    def ended_within(self, run: StoredRun, seconds: float) -> bool:
+        """Of one that is over. One of the future has not: the clock was set back, and nobody knows how old it is."""
+        return 0 <= self.now() - run.ended < seconds
+
     def page(self, run: StoredRun) -> str:
         """Where a person reads more."""
         return f"{self.url}/reports/{run.id}/"

@@ -1,8 +1,9 @@
-"""How long and how large the head of a request may be, on a connection and a loop that tests move on."""
+"""How long and how large the head of a request may be, and how many connections, on a loop that tests move on."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from meshtest.webhook.descriptors import Complaints
 from meshtest.webhook.protocol import LARGEST_HEAD, LimitedProtocol
 
 
@@ -34,7 +36,9 @@ class Transport(asyncio.Transport):
 
 
 class Connection:
-    def __init__(self, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch, state: ServerState | None = None
+    ) -> None:
         self.timers: list[tuple[float, Callable[[], object], asyncio.TimerHandle]] = []
         later = loop.call_later
 
@@ -45,7 +49,8 @@ class Connection:
 
         monkeypatch.setattr(loop, "call_later", call_later)
         self.loop, self.transport = loop, Transport()
-        self.protocol = LimitedProtocol(uvicorn.Config(answer, lifespan="off"), ServerState(), {}, _loop=loop)
+        self.state = state or ServerState()
+        self.protocol = LimitedProtocol(uvicorn.Config(answer, lifespan="off"), self.state, {}, _loop=loop)
         self.protocol.connection_made(self.transport)
 
     def send(self, data: bytes) -> bytes:
@@ -111,3 +116,25 @@ def test_large_ones_one_after_the_other(connection: Connection) -> None:
     large = HEAD + b"X: " + b"a" * (LARGEST_HEAD - 100) + b"\r\n\r\n"
     for count in (1, 2, 3):
         assert connection.send(large).count(b"HTTP/1.1 200") == count
+
+
+def test_one_connection_too_many_is_told_so_and_the_others_stay(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LimitedProtocol, "most", 1)
+    another = Connection(connection.loop, monkeypatch, connection.state)
+    assert another.transport.written.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert another.transport.closed
+    another.protocol.connection_lost(None)
+    assert connection.send(HEAD + b"\r\n").startswith(b"HTTP/1.1 200")
+
+
+def test_that_no_connection_can_be_accepted_is_one_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    complain = Complaints()
+    loop: Any = None
+    for _ in range(3):
+        complain(loop, {"message": "accept", "exception": OSError(errno.EMFILE, "Too many open files")})
+    complain(loop, {"message": "something else", "exception": ValueError("whatever")})
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("no connection can be accepted: [Errno 24] Too many open files")
+    assert second == "something else"
