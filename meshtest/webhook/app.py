@@ -29,8 +29,11 @@ from meshtest.webhook.refusal import Refusal
 from meshtest.webhook.routes import ROUTES, TASK, Route
 
 LOG = logging.getLogger("meshtest.webhook")
-ALWAYS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
-_ALWAYS = [(name.encode(), value.encode()) for name, value in ALWAYS.items()]
+ALWAYS = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 
 class App:
@@ -118,7 +121,7 @@ def _of_method(scope: Scope, error: HTTPException) -> Reply:
 
 async def _send(reply: Reply, send: Send) -> None:
     body = reply.body.encode() if isinstance(reply.body, str) else reply.body
-    headers = [*_ALWAYS, (b"content-type", reply.media.encode()), (b"content-length", b"%d" % len(body))]
+    headers = [*ALWAYS, (b"content-type", reply.media.encode()), (b"content-length", b"%d" % len(body))]
     headers += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
