@@ -113,7 +113,7 @@ def _seconds(text: str) -> float:
     with contextlib.suppress(ValueError):
         if 0 <= (seconds := float(text)) < 1e6:
             return seconds
-    raise argparse.ArgumentTypeError(f"{text!r} are no seconds")
+    raise argparse.ArgumentTypeError(f"{text!r} are no seconds, such as 30 or 0.5")
 
 
 def go(arguments: argparse.Namespace) -> int:
