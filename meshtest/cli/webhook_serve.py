@@ -189,7 +189,7 @@ def _renewed(
 @contextlib.contextmanager
 def _endpoint(arguments: argparse.Namespace, guard: Guard, here: str) -> Iterator[Endpoint]:
     """With its store and its queue, which a crash may have left something in."""
-    from meshtest.webhook.endpoint import Endpoint, Rules
+    from meshtest.webhook.endpoint import Endpoint
     from meshtest.webhook.jobs import Jobs, Limits
     from meshtest.webhook.store import Store
     from meshtest.webhook.suites import load_suites
@@ -199,14 +199,15 @@ def _endpoint(arguments: argparse.Namespace, guard: Guard, here: str) -> Iterato
         workers=arguments.workers, queue=arguments.queue, grace=arguments.grace, output=arguments.output_limit,
         keep=arguments.keep_runs, days=arguments.keep_days,
     )  # fmt: skip
-    rules = Rules(body_limit=arguments.body_limit, body_timeout=arguments.header_timeout)
     with contextlib.closing(Store(arguments.state)) as store:
         jobs = Jobs(store, suites, arguments.state, limits)
         try:
             jobs.subscribe(_told)
             jobs.start()
             url = (arguments.url or here).rstrip("/")
-            yield Endpoint(store, jobs, suites, limits=limits, guard=guard, rules=rules, url=url)
+            yield Endpoint(
+                store, jobs, suites, limits=limits, guard=guard, body_limit=arguments.body_limit, url=url
+            )  # fmt: skip
         finally:
             jobs.close()
 

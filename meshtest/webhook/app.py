@@ -86,7 +86,7 @@ class App:
             return await route.handler(endpoint, call)
         admitted = endpoint.guard.check_header(headers)
         if method not in ("GET", "HEAD"):
-            call.body = await read(receive, headers, endpoint.rules.body_limit, endpoint.rules.body_timeout)
+            call.body = await read(receive, headers, endpoint.body_limit)
             auth.check_origin(headers)
         takes = route.payload and method == "POST"
         if not admitted:

@@ -2,7 +2,7 @@
 
 Starlette on uvicorn, one process. The endpoint answers some calls a minute and must be right, so what counts is a
 router and a server that many use, with few dependencies. CPU of a gate check, measured side by side in a closed loop on
-a busy machine: 0.33 ms; of a Starlette application that does nothing else 0.28 ms. h11 in place of httptools costs half
+a busy machine: 0.34 ms; of a Starlette application that does nothing else 0.31 ms. h11 in place of httptools costs half
 as much again or more; uvloop saves nothing, so that would be one more binary for nothing. At 500 checks a second:
 `python -m tests.bench gate`. A second process would need the gates in shared memory, and SQLite has one writer anyway.
 
@@ -182,7 +182,7 @@ def _server(endpoint: Endpoint, serving: Serving, secured: ssl.SSLContext | None
     from meshtest.webhook.protocol import LimitedProtocol
 
     class Protocol(LimitedProtocol):
-        head_within = serving.header_timeout
+        within = serving.header_timeout
         most = connections(endpoint.limits.workers)
 
     class Server(uvicorn.Server):

@@ -48,7 +48,9 @@ class Connection:
             return handle
 
         monkeypatch.setattr(loop, "call_later", call_later)
-        self.loop, self.transport = loop, Transport()
+        self.loop, self.transport, self.late = loop, Transport(), 0.0
+        real = loop.time
+        monkeypatch.setattr(loop, "time", lambda: real() + self.late)
         self.state = state or ServerState()
         self.protocol = LimitedProtocol(uvicorn.Config(answer, lifespan="off"), self.state, {}, _loop=loop)
         self.protocol.connection_made(self.transport)
@@ -61,13 +63,23 @@ class Connection:
         return self.transport.written
 
     def time_is_up(self) -> bytes:
-        for delay, callback, handle in self.timers:
-            if delay == LimitedProtocol.head_within and not handle.cancelled():
-                callback()
+        self.late += LimitedProtocol.within
+        looking = [one for one in self.timers if one[1] == self.protocol._look and not one[2].cancelled()]
+        for one in looking:
+            self.timers.remove(one)
+            one[1]()
+        for _ in range(5):
+            self.loop.run_until_complete(asyncio.sleep(0))
         return self.transport.written
 
 
 async def answer(scope: Any, receive: Any, send: Any) -> None:
+    """After the body, but at /now; at /held never."""
+    if scope["path"] == "/held":
+        await asyncio.Event().wait()
+    if scope["path"] != "/now":
+        while (await receive()).get("more_body"):
+            pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})
 
@@ -97,6 +109,43 @@ def test_one_that_does_and_the_next_on_the_same_connection(connection: Connectio
         assert not connection.transport.closed, "silence between requests is no slow head"
     connection.send(HEAD)
     assert b"408 Request Timeout" in connection.time_is_up()
+
+
+POST = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+
+
+def test_a_body_that_does_not_end_in_time(connection: Connection) -> None:
+    connection.send(POST % b"/" + b"1234")
+    connection.late += LimitedProtocol.within / 2
+    assert connection.send(b"5678") == b""
+    told = connection.time_is_up()
+    assert told.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert told.endswith(b"the body did not come within 10 s (--header-timeout)\n")
+    assert connection.transport.closed
+
+
+def test_one_that_does_after_a_head_that_took_its_time(connection: Connection) -> None:
+    connection.send((POST % b"/")[:-2])
+    connection.late += LimitedProtocol.within * 0.9
+    connection.send(b"\r\n")
+    connection.late += LimitedProtocol.within * 0.9
+    assert connection.send(b"123456789").startswith(b"HTTP/1.1 200")
+    connection.time_is_up()
+    assert not connection.transport.closed
+
+
+def test_what_was_answered_without_its_body_is_closed_without_a_word(connection: Connection) -> None:
+    answered = connection.send(POST % b"/now")
+    assert answered.startswith(b"HTTP/1.1 200")
+    assert connection.time_is_up() == answered
+    assert connection.transport.closed
+
+
+def test_a_body_is_not_late_that_waits_for_the_answer_before_it(connection: Connection) -> None:
+    connection.send(HEAD.replace(b"/", b"/held", 1) + b"\r\n" + POST % b"/" + b"1234")
+    for _ in range(3):
+        assert connection.time_is_up() == b""
+    assert not connection.transport.closed
 
 
 @pytest.mark.parametrize("line", [b"X: " + b"a" * LARGEST_HEAD, b"X: 1\r\n" * (LARGEST_HEAD // 5)])
