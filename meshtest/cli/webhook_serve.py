@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
     from meshtest.webhook.auth import Guard
     from meshtest.webhook.endpoint import Endpoint
+    from meshtest.webhook.renewal import Renewed
     from meshtest.webhook.runs import StoredRun
+    from meshtest.webhook.server import Tls
 
 EPILOG = """\
 A suite is a folder in DIR with test_*.py, and a suite.yaml that declares its parameters. Flagger calls
 http://HOST:PORT/hooks/TYPE/SUITE, Argo /argo/SUITE, people open / and call /gate/open. Without --token-file and
---hmac-key-file everybody who reaches the address may ask.
+--hmac-key-file everybody who reaches the address may ask. The files of tokens, keys and certificates are read anew when
+they change.
 """
 
 
@@ -110,15 +113,15 @@ def _seconds(text: str) -> float:
     with contextlib.suppress(ValueError):
         if 0 <= (seconds := float(text)) < 1e6:
             return seconds
-    raise argparse.ArgumentTypeError(f"{text!r} are no seconds")
+    raise argparse.ArgumentTypeError(f"{text!r} are no seconds, such as 30 or 0.5")
 
 
 def go(arguments: argparse.Namespace) -> int:
     _needs_packages()
-    from meshtest.webhook import auth, server
+    from meshtest.webhook import server
 
-    guard = auth.guard(arguments.token_file, arguments.hmac_key_file, arguments.namespace)
-    secured = _secured(arguments)
+    guard, tls = _guard(arguments), _tls(arguments)
+    secured = server.context(tls) if tls else None
     with contextlib.ExitStack() as open_, _log():
         bound = server.listening(arguments.listen)
         open_.callback(bound.close)
@@ -126,7 +129,8 @@ def go(arguments: argparse.Namespace) -> int:
         endpoint = open_.enter_context(_endpoint(arguments, guard, here))
         if arguments.tethered:
             _end_with_stdin()
-        serving = server.Serving(drain=arguments.drain, header_timeout=arguments.header_timeout)
+        renewed = tuple(_renewed(arguments, endpoint, tls, secured))
+        serving = server.Serving(drain=arguments.drain, header_timeout=arguments.header_timeout, renewed=renewed)
         server.serve(endpoint, bound, serving, secured, lambda: _ready(endpoint, here))
     return OK
 
@@ -146,20 +150,46 @@ def _needs_packages() -> None:
         raise UsageError(f"the endpoint needs {', '.join(missing)}: pip install 'meshtest[webhook]'")
 
 
-def _secured(arguments: argparse.Namespace) -> ssl.SSLContext | None:
-    from meshtest.webhook.server import Tls, context
+def _guard(arguments: argparse.Namespace) -> Guard:
+    from meshtest.webhook import auth
+
+    return auth.guard(arguments.token_file, arguments.hmac_key_file, arguments.namespace)
+
+
+def _tls(arguments: argparse.Namespace) -> Tls | None:
+    from meshtest.webhook.server import Tls
 
     if arguments.tls_cert:
-        return context(Tls(certificate=arguments.tls_cert, key=arguments.tls_key, client_ca=arguments.client_ca))
+        return Tls(certificate=arguments.tls_cert, key=arguments.tls_key, client_ca=arguments.client_ca)
     if arguments.tls_key or arguments.client_ca:
         raise UsageError("--tls-key and --client-ca need --tls-cert")
     return None
 
 
+def _renewed(
+    arguments: argparse.Namespace, endpoint: Endpoint, tls: Tls | None, secured: ssl.SSLContext | None
+) -> Iterator[Renewed]:
+    """Tokens and certificates do not live for as long as an endpoint does."""
+    from meshtest.webhook import server
+    from meshtest.webhook.renewal import Renewed
+
+    def admit() -> None:
+        endpoint.guard = _guard(arguments)
+
+    yield Renewed([arguments.token_file, arguments.hmac_key_file], admit)
+    if tls and secured:
+
+        def secure() -> None:
+            server.context(tls)  # that all of it can be read, before any of it is in force
+            server.load(secured, tls)
+
+        yield Renewed([tls.certificate, tls.key, tls.client_ca], secure)
+
+
 @contextlib.contextmanager
 def _endpoint(arguments: argparse.Namespace, guard: Guard, here: str) -> Iterator[Endpoint]:
     """With its store and its queue, which a crash may have left something in."""
-    from meshtest.webhook.endpoint import Endpoint, Rules
+    from meshtest.webhook.endpoint import Endpoint
     from meshtest.webhook.jobs import Jobs, Limits
     from meshtest.webhook.store import Store
     from meshtest.webhook.suites import load_suites
@@ -169,14 +199,15 @@ def _endpoint(arguments: argparse.Namespace, guard: Guard, here: str) -> Iterato
         workers=arguments.workers, queue=arguments.queue, grace=arguments.grace, output=arguments.output_limit,
         keep=arguments.keep_runs, days=arguments.keep_days,
     )  # fmt: skip
-    rules = Rules(body_limit=arguments.body_limit, body_timeout=arguments.header_timeout)
     with contextlib.closing(Store(arguments.state)) as store:
         jobs = Jobs(store, suites, arguments.state, limits)
         try:
             jobs.subscribe(_told)
             jobs.start()
             url = (arguments.url or here).rstrip("/")
-            yield Endpoint(store, jobs, suites, limits=limits, guard=guard, rules=rules, url=url)
+            yield Endpoint(
+                store, jobs, suites, limits=limits, guard=guard, body_limit=arguments.body_limit, url=url
+            )  # fmt: skip
         finally:
             jobs.close()
 

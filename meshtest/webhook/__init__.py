@@ -13,7 +13,9 @@
     answers.py    from a state to the status and the line that Flagger shows; refusal.py what is none of its states
     app.py        every request's way: call.py its limits, auth.py who may ask, routes.py what there is
     listing.py    runs for programs; page.py for people; files.py reports; numbers.py metrics; openapi.py all of it
-    server.py     a socket until SIGTERM; protocol.py the limits of a request's head
+    server.py     a socket until SIGTERM; protocol.py the limits of a request's head; descriptors.py of open files
+    trouble.py    what a full disk or the want of files looks like, which is no verdict
+    renewal.py    tokens and certificates that change while it serves
     endpoint.py   what the handlers share
     client.py     how Flagger itself calls a webhook: retries, time-outs, which status is a yes; wire.py is one attempt
     effects.py    what Flagger does after an answer; check.py calls somebody's hook in every way

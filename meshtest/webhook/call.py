@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -67,24 +66,20 @@ class Call:
         return ascii(self.headers.get("user-agent", "unknown"))[1:-1][:80]
 
 
-async def read(receive: Receive, headers: Mapping[str, str], limit: int, within: float) -> bytes:
-    """The body. 413 over the limit, 408 if it does not come in time; a client that leaves gets no answer."""
+async def read(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
+    """The body. 413 over the limit; a client that leaves, or is too slow (protocol.py), gets no answer from here."""
     announced = headers.get("content-length", "0")
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > limit:
         raise too_large(limit)
     found, size, more = [], 0, True
-    try:
-        async with asyncio.timeout(within):
-            while more:
-                part = await receive()
-                if part["type"] == "http.disconnect":
-                    raise Refusal(400, "the client left")
-                found.append(part.get("body", b""))
-                size, more = size + len(found[-1]), part.get("more_body", False)
-                if size > limit:
-                    raise too_large(limit)
-    except TimeoutError:
-        raise Refusal(408, f"the body did not come within {within:g} s", {"Connection": "close"}) from None
+    while more:
+        part = await receive()
+        if part["type"] == "http.disconnect":
+            raise Refusal(400, "the client left")
+        found.append(part.get("body", b""))
+        size, more = size + len(found[-1]), part.get("more_body", False)
+        if size > limit:
+            raise too_large(limit)
     return b"".join(found)
 
 

@@ -26,7 +26,7 @@ that took its place. So a run is kept for the rollout *after* a checksum, and it
   failed checks, it would ask for ever.
 - No old verdict, whether it was told or not: `max-age` in suite.yaml, 10 minutes by default. It must be more than an
   interval of the Canary, or each pass is worn out when Flagger asks next, and the rollout waits for ever; the log says
-  so. Nor one from the future: the clock was set back since, and nobody knows how old it is.
+  so. Nor one from the future (the clock was set back since).
 - What remains: v3 that replaced v2 in Waiting less than `max-age` ago is let through by the verdict about v2. No age
   can close that, since at least one interval must lie between a run's begin and the ask that it answers; `?wait=`, with
   a `timeout` above it, makes them one call, so that only the run itself lies between. Nor can a question to the
@@ -77,7 +77,7 @@ def _warn(endpoint: Endpoint, suite: Suite, run: StoredRun) -> None:
 
 def _worn_out(endpoint: Endpoint, suite: Suite, run: StoredRun, asked: Payload, denied_for: float) -> bool:
     has_passed = run.state is RunState.PASSED
-    if not 0 <= endpoint.now() - run.ended < (suite.max_age if has_passed else denied_for):
+    if not endpoint.ended_within(run, suite.max_age if has_passed else denied_for):
         return True
     return has_passed and asked.phase in FIRST and _is_granted(endpoint, run)
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from meshtest.errors import UsageError
-from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import nearest
 from meshtest.webhook.auth import CREDENTIALS, Guard
 from meshtest.webhook.jobs import Draining, Jobs, Limits, ParametersDiffer, QueueFull
@@ -29,16 +28,8 @@ _EVENT = frozenset({"eventMessage", "eventType", "timestamp"})
 """What Flagger itself puts into the metadata of an event hook."""
 HELD = 200
 """Answers that are held back at the same time; a further one comes at once."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What a request may cost."""
-
-    body_limit: int = 256 * 1024
-    """Bytes. Flagger's payload has some hundred; its metadata may carry a script that we refuse with a reason."""
-    body_timeout: float = 10.0
-    """Seconds for the whole body."""
+BODY_LIMIT = 256 * 1024
+"""Bytes. Flagger's payload has some hundred; its metadata may carry a script that we refuse with a reason."""
 
 
 class Endpoint:
@@ -46,10 +37,11 @@ class Endpoint:
 
     def __init__(
         self, store: Store, jobs: Jobs, suites: Mapping[str, Suite], *, limits: Limits | None = None,
-        guard: Guard | None = None, rules: Rules | None = None, url: str = "", now: Callable[[], float] = time.time,
+        guard: Guard | None = None, body_limit: int = BODY_LIMIT, url: str = "",
+        now: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self.store, self.jobs, self.suites = store, jobs, suites
-        self.guard, self.rules, self.url, self.now = guard or Guard(), rules or Rules(), url, now
+        self.guard, self.body_limit, self.url, self.now = guard or Guard(), body_limit, url, now
         self.limits = limits or Limits()
         self.revisions = Revisions(store, jobs)
         self.numbers = Numbers()
@@ -115,6 +107,10 @@ class Endpoint:
             raise Refusal(404, f"no run {shown(id)}; GET /runs lists them")
         self.guard.check_namespace(found.key.namespace)
         return found
+
+    def ended_within(self, run: StoredRun, seconds: float) -> bool:
+        """Of one that is over. One of the future has not: the clock was set back, and nobody knows how old it is."""
+        return 0 <= self.now() - run.ended < seconds
 
     def page(self, run: StoredRun) -> str:
         """Where a person reads more."""

@@ -99,7 +99,8 @@ def _variables(options: Mapping[str, str]) -> Mapping[str, str]:
 
 async def _forget_old_failure(endpoint: Endpoint, key: RunKey, delay: float) -> None:
     known = endpoint.jobs.find(key)
-    if known and known.state.is_over and known.state is not RunState.PASSED and endpoint.now() - known.ended >= delay:
+    has_failed = known and known.state.is_over and known.state is not RunState.PASSED
+    if known and has_failed and not endpoint.ended_within(known, delay):
         await in_thread(lambda: endpoint.store.retire(known.id))
 
 

@@ -2,9 +2,9 @@
 
 Starlette on uvicorn, one process. The endpoint answers some calls a minute and must be right, so what counts is a
 router and a server that many use, with few dependencies. CPU of a gate check, measured side by side in a closed loop on
-a busy machine: 0.41 ms; of a Starlette application that does nothing else 0.31 ms; with h11 in place of httptools 0.65
-ms or more; with uvloop 0.43 ms, so that would be one more binary for nothing. At 500 checks a second: `python -m
-tests.bench gate`. A second process would need the gates in shared memory, and SQLite has one writer anyway.
+a busy machine: 0.34 ms; of a Starlette application that does nothing else 0.31 ms. h11 in place of httptools costs half
+as much again or more; uvloop saves nothing, so that would be one more binary for nothing. At 500 checks a second:
+`python -m tests.bench gate`. A second process would need the gates in shared memory, and SQLite has one writer anyway.
 
     SIGTERM, SIGINT ─► /readyz 503, no run is accepted or begun ─► --drain seconds for those that run
                        ─► the rest is ended, and kept as INTERRUPTED ─► connections are closed ─► exit 0
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from meshtest.errors import PortTaken, UsageError
 from meshtest.lib.dataclass import dataclass
 from meshtest.webhook.descriptors import Complaints, connections
+from meshtest.webhook.renewal import Renewed, watch
 
 if TYPE_CHECKING:
     import uvicorn
@@ -55,6 +56,8 @@ class Serving:
 
     drain: float = 30.0
     header_timeout: float = 10.0
+    renewed: tuple[Renewed, ...] = ()
+    """Files that are looked at while it serves."""
 
 
 def listening(address: str) -> socket.socket:
@@ -112,17 +115,23 @@ def url_of(bound: socket.socket, tls: bool) -> str:
 def context(tls: Tls) -> ssl.SSLContext:
     """TLS 1.2 and later, as Python has it."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    load(made, tls)
+    return made
+
+
+def load(into: ssl.SSLContext, tls: Tls) -> None:
+    """The files as they are now, for connections to come. An authority that was taken out of --client-ca is trusted
+    until a restart: OpenSSL adds to what it has."""
     try:
-        made.load_cert_chain(tls.certificate, tls.key)
+        into.load_cert_chain(tls.certificate, tls.key)
     except (OSError, ssl.SSLError) as error:
         raise UsageError(f"--tls-cert {tls.certificate}, --tls-key {tls.key}: {error}") from None
     if tls.client_ca:
         try:
-            made.load_verify_locations(tls.client_ca)
+            into.load_verify_locations(tls.client_ca)
         except (OSError, ssl.SSLError) as error:
             raise UsageError(f"--client-ca {tls.client_ca}: {error}") from None
-        made.verify_mode = ssl.CERT_REQUIRED
-    return made
+        into.verify_mode = ssl.CERT_REQUIRED
 
 
 def serve(
@@ -158,7 +167,9 @@ async def _serve(
 
     with ending.on_signals():
         announcing = asyncio.create_task(_announce(server, serving_now))
+        watching = asyncio.create_task(watch(serving.renewed))
         await server.serve(sockets=[bound])
+        watching.cancel()
         await announcing
         await ending.done()
     endpoint.close()
@@ -171,7 +182,7 @@ def _server(endpoint: Endpoint, serving: Serving, secured: ssl.SSLContext | None
     from meshtest.webhook.protocol import LimitedProtocol
 
     class Protocol(LimitedProtocol):
-        head_within = serving.header_timeout
+        within = serving.header_timeout
         most = connections(endpoint.limits.workers)
 
     class Server(uvicorn.Server):

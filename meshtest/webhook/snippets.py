@@ -37,6 +37,9 @@ ALONE = (HookType.POST_ROLLOUT, HookType.EVENT)
 """They name no suite."""
 ONE_CALL = 300.0
 """Seconds that one call of Argo's may last: what stands between it and the endpoint may not like longer ones."""
+HELD = 10
+"""Seconds that confirm-rollout is held, so that what is deployed when a short suite begins is what its verdict lets in
+(confirm.py); below `timeout`."""
 RETRIES = 5
 """1 + 2 + 4 + 8 + 16 s of patience while the endpoint is replaced."""
 JOB_IMAGE = "registry.example.com/meshtest:1"
@@ -53,6 +56,9 @@ def flagger(suite: Suite, url: str, types: Sequence[HookType] = TYPES, given: Ma
 def _hook(suite: Suite, url: str, type: HookType, given: Mapping[str, str]) -> Iterator[str]:
     path = f"/hooks/{type}" if type in ALONE else f"/hooks/{type}/{suite.name}"
     yield f"- name: {suite.name}-{type}  # {WHAT[type]}"
+    if type is HookType.CONFIRM_ROLLOUT:
+        yield f"  # a pass is good for {suite.max_age:g} s (max-age in suite.yaml): the interval must be shorter"
+        path += f"?wait={HELD}"
     yield f"  type: {type}"
     yield f"  url: {_quoted(url + path)}"
     yield "  timeout: 15s"

@@ -71,6 +71,16 @@ def test_every_type_has_a_hook(capsys: pytest.CaptureFixture[str]) -> None:
     ]  # fmt: skip
 
 
+def test_a_hook_that_is_asked_about_no_revision_is_held_and_says_how_long_a_pass_is_good(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    snippet = printed(capsys, "acceptance", "--suites", str(SUITES), "--type", "confirm-rollout")
+    assert "# a pass is good for 600 s (max-age in suite.yaml): the interval must be shorter" in snippet
+    (hook,) = canary(snippet).analysis.hooks
+    assert hook.url.endswith("/hooks/confirm-rollout/acceptance?wait=10")
+    assert hook.timeout > 10
+
+
 def test_the_crd_takes_it(schemas: Path, capsys: pytest.CaptureFixture[str]) -> None:
     jsonschema = pytest.importorskip("jsonschema", reason="pip install jsonschema")
     snippet = printed(capsys, "acceptance", "--suites", str(SUITES))
