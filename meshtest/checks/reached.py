@@ -45,3 +45,6 @@ class Reached(BaseCheck):
             text = f"{self.host}: {' and '.join(faults)}; served: {served}"
             return self.finding(Outcome.FAIL, text, served=dict(counts))
         return self.finding(Outcome.PASS, f"{self.host} was served by {served}", served=dict(counts))
+
+
+reached = Reached
