@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from meshtest.checks.base import BaseCheck
@@ -19,9 +20,9 @@ class Reached(BaseCheck):
 
     name: ClassVar[str] = "reached"
     host: str
-    versions: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    exactly: tuple[str, ...] = ()
+    versions: str | Iterable[str] = ()
+    only: str | Iterable[str] = ()
+    exactly: str | Iterable[str] = ()
 
     def __post_init__(self) -> None:
         for name in ("versions", "only", "exactly"):
