@@ -12,6 +12,17 @@ metadata: {name: web}
 spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
 """
 
+UNVERSIONED = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "example/web:1", ports: [{containerPort: 8080}]}]}
+"""
+
 SUBSETS = """\
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -48,6 +59,20 @@ spec:{count}
   template:
     metadata: {{labels: {{app: web, version: {version}}}{told}}}
     spec: {{containers: [{{name: web, image: "example/web:{version}", ports: [{{containerPort: 8080}}]}}]}}
+"""
+
+
+def caller(name: str, namespace: str = "default") -> str:
+    """A Deployment that only calls, under a service account of its own."""
+    return f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec: {{serviceAccountName: {name}, containers: [{{name: {name}, image: "example/{name}:1"}}]}}
 """
 
 

@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from meshtest.checks.canary import Canary
-from meshtest.checks.canary_latency import CanaryLatency
+from meshtest.checks.canary import Canary, canary
+from meshtest.checks.canary_latency import CanaryLatency, canary_latency
 from meshtest.checks.certificate import Certificate, certificate
-from meshtest.checks.fault_bit import FaultBit
-from meshtest.checks.latency import Latency
-from meshtest.checks.masked import Masked, MaskedOutage, masked_outages
-from meshtest.checks.mirrored import Mirrored
-from meshtest.checks.no_downtime import NoDowntime
+from meshtest.checks.fault_bit import FaultBit, fault_bit
+from meshtest.checks.latency import Latency, latency
+from meshtest.checks.masked import Masked, MaskedOutage, masked, masked_outages
+from meshtest.checks.mirrored import Mirrored, mirrored
+from meshtest.checks.no_downtime import NoDowntime, no_downtime
 from meshtest.checks.outages import Outage, outages
-from meshtest.checks.reached import Reached
-from meshtest.checks.share import About, Share, explain, shares
-from meshtest.checks.split import Split
-from meshtest.checks.split_sequential import SplitSequential
-from meshtest.checks.trend import Trend
+from meshtest.checks.reached import Reached, reached
+from meshtest.checks.share import About, Share, about, explain, shares
+from meshtest.checks.split import Split, split
+from meshtest.checks.split_sequential import SplitSequential, split_sequential
+from meshtest.checks.trend import Trend, trend
 from meshtest.errors import UsageError
 from meshtest.model.history import History
 from meshtest.model.verdict import Finding, Outcome, Verdict
@@ -37,18 +37,6 @@ if TYPE_CHECKING:
     from meshtest.checks.traces_path import trace_path as trace_path
     from meshtest.checks.traces_slow import span_duration as span_duration
 
-no_downtime = NoDowntime
-split = Split
-latency = Latency
-reached = Reached
-mirrored = Mirrored
-fault_bit = FaultBit
-masked = Masked
-canary = Canary
-split_sequential = SplitSequential
-canary_latency = CanaryLatency
-trend = Trend
-about = About
 
 CHECKS: Mapping[str, type[Any]] = {
     c.name: c

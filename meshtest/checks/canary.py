@@ -128,3 +128,6 @@ class Canary(BaseCheck):
 
 def outcome_of(race: Race) -> Outcome:
     return {"failed": Outcome.FAIL, "passed": Outcome.PASS}.get(race.decided, Outcome.UNKNOWN)
+
+
+canary = Canary

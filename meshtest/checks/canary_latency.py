@@ -209,3 +209,6 @@ def _ratio(counts: tuple[int, int], n: int, m: int) -> float | None:
 
 def _finite(value: float) -> float | None:
     return value if value < inf else None
+
+
+canary_latency = CanaryLatency

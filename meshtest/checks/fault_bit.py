@@ -37,3 +37,6 @@ class FaultBit(BaseCheck):
 
 def _id(event: Event) -> str:
     return str(event.data.get("id") or event.subject)
+
+
+fault_bit = FaultBit

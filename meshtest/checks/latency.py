@@ -91,3 +91,6 @@ def _of(by_version: Mapping[str, Distribution], version: str | None) -> Distribu
         return next(iter(by_version.values()))
     wanted = [v for name, v in by_version.items() if version in (None, name, name.rpartition("/")[2])]
     return Distribution.merged(wanted)
+
+
+latency = Latency

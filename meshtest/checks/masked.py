@@ -197,3 +197,6 @@ def sentence(found: Collection[MaskedOutage]) -> str:
         f"{told(figures['retried'], figures['slow'], figures['worst'])}, in {plural(len(found), 'masked outage')}, "
         f"longest {seconds(window.seconds)} at t={window.first:.3f}s{part}{happened}"
     )
+
+
+masked = Masked

@@ -59,3 +59,6 @@ class Mirrored(BaseCheck):
 
     def _is_shadow(self, hop: Hop) -> bool:
         return hop.direction == "inbound" and hop.server.version == self.to and same_host(hop.server.service, self.host)
+
+
+mirrored = Mirrored

@@ -163,3 +163,6 @@ def _told(history: History, failure: Failure) -> dict[str, Any]:
         "id": request.id, "at": request.at, "kind": failure.kind, "version": request.version,
         "attempts": request.attempts, "after": cause(history, request.at),
     }  # fmt: skip
+
+
+no_downtime = NoDowntime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from meshtest.checks.base import BaseCheck
@@ -19,9 +20,9 @@ class Reached(BaseCheck):
 
     name: ClassVar[str] = "reached"
     host: str
-    versions: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    exactly: tuple[str, ...] = ()
+    versions: str | Iterable[str] = ()
+    only: str | Iterable[str] = ()
+    exactly: str | Iterable[str] = ()
 
     def __post_init__(self) -> None:
         for name in ("versions", "only", "exactly"):
@@ -45,3 +46,6 @@ class Reached(BaseCheck):
             text = f"{self.host}: {' and '.join(faults)}; served: {served}"
             return self.finding(Outcome.FAIL, text, served=dict(counts))
         return self.finding(Outcome.PASS, f"{self.host} was served by {served}", served=dict(counts))
+
+
+reached = Reached

@@ -134,3 +134,6 @@ def shares(requests: Requests, host: str = "") -> dict[str, Share]:
             counts[server.version] = counts.get(server.version, 0) + count
     n = sum(counts.values())
     return {version: Share(hits, n) for version, hits in sorted(counts.items())}
+
+
+about = About

@@ -168,3 +168,6 @@ def _shares_at(before: Sequence[Event], ack: Event, host: str) -> Mapping[str, f
 
 def _joined(texts: Sequence[str]) -> str:
     return "; ".join(texts[:3]) + (f"; and {len(texts) - 3} more windows" if len(texts) > 3 else "")
+
+
+split = Split

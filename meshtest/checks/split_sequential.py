@@ -128,3 +128,6 @@ def _log_ratio(wrong: float, right: float) -> float:
 
 def _times(ratio: float) -> str:
     return "infinitely" if ratio == inf else f"{exp(min(ratio, 700.0)):.3g} times"
+
+
+split_sequential = SplitSequential

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
 from meshtest.checks.traces import TraceCheck
@@ -22,7 +22,7 @@ class NoHiddenErrors(TraceCheck):
     what `masked` asks. `allowed` services (`ratings`, `ratings@v2`) may fail: their callers do without."""
 
     name: ClassVar[str] = "no_hidden_errors"
-    allowed: tuple[str, ...] = ()
+    allowed: str | Iterable[str] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "allowed", (self.allowed,) if isinstance(self.allowed, str) else tuple(self.allowed))

@@ -20,16 +20,14 @@ Path = tuple[str, ...]
 @dataclass(frozen=True, kw_only=True)
 class TracePath(TraceCheck):
     """Every complete trace took one of `paths`, each as Trace.path tells it: `["gateway", "web@v2", "price@v1"]`. A
-    name without a version stands for all of them."""
+    name without a version stands for all of them. One path may stand alone."""
 
     name: ClassVar[str] = "trace_path"
-    paths: tuple[Path, ...]
+    paths: Sequence[Sequence[str]]
 
     def __post_init__(self) -> None:
-        given: Sequence[Sequence[str]] = self.paths
-        if given and all(isinstance(part, str) for part in given):
-            given = [given]  # type: ignore[list-item]  # one path
-        object.__setattr__(self, "paths", tuple(tuple(path) for path in given))
+        one = bool(self.paths) and all(isinstance(part, str) for part in self.paths)
+        object.__setattr__(self, "paths", tuple(tuple(path) for path in ([self.paths] if one else self.paths)))
         if not self.paths or not all(self.paths):
             raise UsageError('trace_path needs paths=[["gateway", "web@v2", "price"], ...]')
 
@@ -58,7 +56,7 @@ class TracePath(TraceCheck):
 trace_path = TracePath
 
 
-def _fits(path: Path, trace: Trace) -> bool:
+def _fits(path: Sequence[str], trace: Trace) -> bool:
     taken = trace.path
     return len(path) == len(taken) and all(
         want == got or ("@" not in want and want == got.partition("@")[0])

@@ -185,3 +185,6 @@ def _likeness(times: Sequence[float], values: Sequence[float]) -> float:
     rest = np.asarray(values) - np.polyval(np.polyfit(centred, values, 2), centred)
     whole = float(rest @ rest)
     return float(rest[1:] @ rest[:-1]) / whole if whole > 0 else 0.0
+
+
+trend = Trend

@@ -1,5 +1,8 @@
 """The command line: one command, one module. `python -m meshtest` is the same.
 
+What several commands share: options.py, terminal.py (what people see), control.py and acts.py (the way to a mesh that
+is up, and what is done there), explaining.py, rehearse_table.py.
+
 Exit codes are pytest's, so that CI needs no second table: 0 PASS, 1 FAIL, 2 interrupted, 3 our own trouble (provider,
 disk), 4 bad input, 5 UNKNOWN (nothing was proven).
 """

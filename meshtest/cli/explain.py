@@ -9,7 +9,7 @@ from typing import Any
 from meshtest.cli import FAILED, OK
 from meshtest.cli.control import ask
 from meshtest.cli.explaining import explained_of, sent, told_of
-from meshtest.cli.options import add_json
+from meshtest.cli.options import add_json, add_pid
 from meshtest.errors import UsageError
 
 
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-H", "--header", action="append", default=[], metavar="NAME: VALUE")
     text = "manifests to explain (default: those of the `meshtest up` that is running)"
     parser.add_argument("-f", "--file", action="append", default=[], dest="files", metavar="FILE", help=text)
-    parser.add_argument("--pid", type=int, help="which `meshtest up`, where several are running")
+    add_pid(parser)
     parser.add_argument("--send", action="store_true", help="send it too, and compare; exit code 1 if they differ")
     add_json(parser)
 

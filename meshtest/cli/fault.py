@@ -7,7 +7,7 @@ import json
 
 from meshtest.cli import OK
 from meshtest.cli.control import ask
-from meshtest.cli.options import add_json, pairs
+from meshtest.cli.options import add_json, add_pid, pairs
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--percent", type=float, default=100.0, help="of the requests (default: 100)")
     parser.add_argument("--header", action="append", default=[], metavar="NAME=VALUE", help="only requests with it")
     parser.add_argument("--off", action="store_true", help="end it")
-    parser.add_argument("--pid", type=int, help="which `meshtest up`, where several are running")
+    add_pid(parser)
     add_json(parser)
 
 

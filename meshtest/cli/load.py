@@ -9,7 +9,7 @@ from typing import Any
 
 from meshtest.cli import FAILED, OK, UNPROVEN
 from meshtest.cli.control import ask
-from meshtest.cli.options import add_json
+from meshtest.cli.options import add_json, add_pid
 from meshtest.cli.terminal import Terminal
 from meshtest.errors import UsageError
 from meshtest.loads.spec import SAMPLED
@@ -22,6 +22,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "request", nargs="*", help="as `http://web/path` or `POST http://web/path`; several share the load evenly"
     )
     parser.add_argument("--weights", metavar="N,N", help="their shares of the requests, as 9,1")
+    _pace(parser)
+    _each_request(parser)
+    locust = parser.add_argument_group("journeys of Locust, in place of a request")
+    locust.add_argument("--locustfile", metavar="FILE", help="needs: pip install 'meshtest[locust]'")
+    locust.add_argument("--spawn-rate", type=float, metavar="N", help="users that start in a second (default: all)")
+    add_pid(parser)
+    add_json(parser)
+
+
+def _pace(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rps", type=float, help="requests a second (default: 100)")
     parser.add_argument(
         "--stage",
@@ -35,6 +45,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--concurrency", type=int, help="instead of --rps: a closed loop with so many at a time")
     parser.add_argument("--seconds", type=float, help="for so long (default: 10, or as long as the stages last)")
     parser.add_argument("--requests", type=int, help="or until so many")
+
+
+def _each_request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", help="who sends them: a workload, `ingress`, `ingress/PORT` (default: by the host)")
     parser.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'")
     parser.add_argument("--body", default="", help="text, or @FILE")
@@ -57,11 +70,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--sampled", type=float, default=SAMPLED, help="share of the requests to be traced (default: 0.01)"
     )
     parser.add_argument("--processes", type=int, default=1, help="probers that share the load, one for each core of it")
-    locust = parser.add_argument_group("journeys of Locust, in place of a request")
-    locust.add_argument("--locustfile", metavar="FILE", help="needs: pip install 'meshtest[locust]'")
-    locust.add_argument("--spawn-rate", type=float, metavar="N", help="users that start in a second (default: all)")
-    parser.add_argument("--pid", type=int, help="which `meshtest up`, where several are running")
-    add_json(parser)
 
 
 _SAME = (

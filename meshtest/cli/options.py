@@ -32,6 +32,10 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print data, for programs")
 
 
+def add_pid(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--pid", type=int, help="which `meshtest up`, where several are running")
+
+
 def settings_of(arguments: argparse.Namespace, **more: Any) -> Resolved:
     """Command line over environment over pyproject.toml."""
     given = {name: getattr(arguments, name, None) for name in SHARED}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshtest.cli import OK, UNPROVEN
 from meshtest.cli.control import ask
-from meshtest.cli.options import add_json, settings_of
+from meshtest.cli.options import add_json, add_pid, settings_of
 from meshtest.errors import HistoryError, UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     whom.add_argument(
         "--url", help="a Prometheus that runs; credentials as MESHTEST_PROMETHEUS_TOKEN, _USER, _PASSWORD"
     )
-    whom.add_argument("--pid", type=int, help="which `meshtest up`, where several are running")
+    add_pid(whom)
     parser.add_argument(
         "--at", type=float, metavar="S", help="second of the run (of a URL: epoch; default: the end, now)"
     )

@@ -7,7 +7,7 @@ import json
 
 from meshtest.cli import OK
 from meshtest.cli.control import ask
-from meshtest.cli.options import add_json, pairs
+from meshtest.cli.options import add_json, add_pid, pairs
 from meshtest.errors import UsageError
 
 
@@ -15,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("service", help="short name, or name.namespace")
     parser.add_argument("weights", nargs="+", metavar="VERSION=PERCENT", help="what is left of 100 goes to the others")
     parser.add_argument("--rule", default="", help="name of the http rule, where the default ones are not meant")
-    parser.add_argument("--pid", type=int, help="which `meshtest up`, where several are running")
+    add_pid(parser)
     add_json(parser)
 
 

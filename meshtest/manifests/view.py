@@ -252,16 +252,11 @@ class View:
 
     def string_map(self, key: str) -> dict[str, str]:
         """Labels, annotations, headers: strings by name."""
-        value = self._get(key)
-        if value is None:
-            return {}
-        if not isinstance(value, dict):
-            self._wrong("a mapping", value, key)
-            return {}
-        for name, item in value.items():
+        found = self.free(key)
+        for name, item in found.items():
             if not isinstance(item, str):
                 self._wrong("a string (write it in quotes)", item, key, name)
-        return {name: item for name, item in value.items() if isinstance(item, str)}
+        return {name: item for name, item in found.items() if isinstance(item, str)}
 
     def free(self, key: str) -> dict[str, Any]:
         """A mapping whose keys are the user's own and whose values the caller checks."""

@@ -1,5 +1,12 @@
 """The programming interface of a test: `Mesh` and what it hands out.
 
+    Mesh              mesh.py; configured.py (what is in force, how it changes), observed.py (what can be asked of it)
+    mesh["web"]       service.py; shadow.py: mirrored requests
+    mesh.load(...)    load.py, view.py (what came back), decide.py; entering.py (where), engines.py (who sends)
+    mesh.fault(...)   faults.py
+    mesh.query(...)   promql.py, metrics.py, traces.py
+    mesh.canary(...)  canary/
+
 Imported when they are touched: `open_mesh` has the provider's processes start first.
 """
 

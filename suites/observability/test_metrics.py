@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -46,8 +47,13 @@ class Window:
 def assert_same_numbers(mesh: Mesh, window: Window, provider: str, bounds: tuple[float, ...] = ()) -> None:
     """Success rates to the request; p99 within the bucket of the exact one, or beside it if it is at an edge."""
     for version in ("v1", "v2"):
-        asked = {"provider": provider, "target": f"web-{version}", "interval": window.interval, "at": window.ended}
-        seen = {"version": version, "reporter": "destination", "since": window.began}
+        asked: dict[str, Any] = {
+            "provider": provider,
+            "target": f"web-{version}",
+            "interval": window.interval,
+            "at": window.ended,
+        }
+        seen: dict[str, Any] = {"version": version, "reporter": "destination", "since": window.began}
         exact = mesh.success_rate("web", **seen)
         assert mesh.flagger_metric("request-success-rate", **asked) == pytest.approx(exact, abs=0.01)
         if bounds:
@@ -62,7 +68,7 @@ def test_flaggers_queries_for_istio_and_gateway_api_read_what_is_so(mesh: Mesh) 
     window = Window.of_load(mesh)
     assert_same_numbers(mesh, window, "istio", ISTIO_MS)
     assert_same_numbers(mesh, window, "gatewayapi:v1")
-    asked = {"provider": "gatewayapi:v1", "interval": window.interval, "at": window.ended}
+    asked: dict[str, Any] = {"provider": "gatewayapi:v1", "interval": window.interval, "at": window.ended}
     assert mesh.flagger_metric("request-duration", target="web-v2", **asked) >= 25, "told by v2 itself, in ms"
     assert mesh.success_rate("web@v1", since=window.began) == 100
     assert 50 < mesh.success_rate("web@v2", since=window.began) < 100
@@ -78,7 +84,7 @@ def test_what_never_reached_a_pod_is_hidden_from_flagger(mesh: Mesh) -> None:
     """Istio's builtin query reads reporter="destination": for it a canary that users cannot reach does not fail."""
     mesh["web"]["v2"].scale(0)
     window = Window.of_load(mesh)
-    asked = {"interval": window.interval, "at": window.ended}
+    asked: dict[str, Any] = {"interval": window.interval, "at": window.ended}
 
     users = mesh.success_rate("web", since=window.began)
     assert 20 < users < 80, "half of them were sent to v2, where nobody is"

@@ -15,39 +15,10 @@ from meshtest import Mesh
 from meshtest.manifests.istio_security.decide import Facts, decide
 from meshtest.model.identity import identity
 from meshtest.model.security import sidecar
-
-SHOP = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: web, image: "example/web:1", ports: [{containerPort: 8080}]}]}
-"""
-
-
-def caller(name: str, namespace: str = "default") -> str:
-    return f"""
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: {name}, namespace: {namespace}}}
-spec:
-  selector: {{matchLabels: {{app: {name}}}}}
-  template:
-    metadata: {{labels: {{app: {name}}}}}
-    spec: {{serviceAccountName: {name}, containers: [{{name: {name}, image: "example/{name}:1"}}]}}
-"""
-
+from tests.web import SERVICE, UNVERSIONED, caller, joined
 
 CALLERS = {"buyer": "default", "seller": "default", "auditor": "audit"}
-EVERYONE = "---".join([SHOP, *(caller(name, namespace) for name, namespace in CALLERS.items())])
+EVERYONE = joined(SERVICE, UNVERSIONED, *(caller(name, namespace) for name, namespace in CALLERS.items()))
 
 
 def policy(source: str, action: str = "ALLOW") -> str:
@@ -151,8 +122,8 @@ def tunnel(mesh: Mesh, source: str) -> bytes:
 @pytest.mark.mesh(images={"example/echo": f'{sys.executable} -c "{ECHO}"'})
 def test_tcp_connections_are_guarded_too_and_http_attributes_make_a_deny_wider(mesh: Mesh) -> None:
     guard = policy("{namespaces: [default]}", "DENY").replace("web", "bank")
-    callers = "---".join(caller(name, namespace) for name, namespace in CALLERS.items())
-    mesh.apply(text=f"{BANK}---{callers}---{guard}")
+    callers = (caller(name, namespace) for name, namespace in CALLERS.items())
+    mesh.apply(text=joined(BANK, *callers, guard))
     assert {source for source in CALLERS if tunnel(mesh, source) == b"hello\n"} == {"auditor"}
     by_path = """
 apiVersion: security.istio.io/v1

@@ -8,13 +8,9 @@ import socket
 from typing import Any
 
 from meshtest import Mesh, no_downtime
+from tests.web import SERVICE, caller, joined
 
-SHOP = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
----
+KEEPER = """\
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
@@ -30,25 +26,8 @@ apiVersion: v1
 kind: Service
 metadata: {name: metrics}
 spec: {selector: {app: web}, ports: [{name: http, port: 90, targetPort: 9090}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: buyer}
-spec:
-  selector: {matchLabels: {app: buyer}}
-  template:
-    metadata: {labels: {app: buyer}}
-    spec: {serviceAccountName: buyer, containers: [{name: buyer, image: "example/buyer:1"}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: seller}
-spec:
-  selector: {matchLabels: {app: seller}}
-  template:
-    metadata: {labels: {app: seller}}
-    spec: {serviceAccountName: seller, containers: [{name: seller, image: "example/seller:1"}]}
 """
+SHOP = joined(SERVICE, KEEPER, caller("buyer"), caller("seller"))
 
 
 def peers(mode: str, more: str = "") -> str:

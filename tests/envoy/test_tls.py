@@ -22,22 +22,9 @@ from meshtest.model.policy import HostPolicy, TrafficPolicy, UpstreamTls
 from meshtest.model.route import Destination, Gateway, Route, RouteTable, Server, ServerTls, StreamMatch, StreamRoute
 from meshtest.model.service import Endpoint, Service, ServicePort
 from meshtest.model.topology import Topology
+from tests.web import SERVICE, UNVERSIONED, joined
 
-SHOP = """
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: web, image: "example/web:1", ports: [{containerPort: 8080}]}]}
-"""
+SHOP = joined(SERVICE, UNVERSIONED)
 WEB = "web.default.svc.cluster.local"
 
 

@@ -1,3 +1,5 @@
+"""What is told of one request: the rule that takes it, those that do not and why, and where each stands."""
+
 from __future__ import annotations
 
 import pytest

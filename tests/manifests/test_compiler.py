@@ -1,3 +1,5 @@
+"""Documents together: which kinds and names a cluster would refuse, and that every error is told at once."""
+
 from __future__ import annotations
 
 import pytest

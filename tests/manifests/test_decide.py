@@ -1,3 +1,5 @@
+"""Which route a request takes: domains, paths, headers, query."""
+
 from __future__ import annotations
 
 import pytest

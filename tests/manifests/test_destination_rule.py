@@ -1,3 +1,5 @@
+"""DestinationRules: each block of a policy, and which policy counts where several lie over each other."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""An edit as a unified diff of YAML."""
+
 from __future__ import annotations
 
 from meshtest.manifests.compiler import compile

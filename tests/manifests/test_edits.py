@@ -1,3 +1,5 @@
+"""Moving traffic by VirtualServices: weights, mirrors, matches and faults as pure edits of the documents."""
+
 from __future__ import annotations
 
 import copy

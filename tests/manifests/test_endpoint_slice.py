@@ -1,3 +1,5 @@
+"""EndpointSlices: the endpoints of a Service without a selector."""
+
 from __future__ import annotations
 
 from meshtest.manifests.compiler import compile

@@ -1,3 +1,5 @@
+"""Istio's Gateway: its servers, their TLS, and who of several on one port is there."""
+
 from __future__ import annotations
 
 from pathlib import Path

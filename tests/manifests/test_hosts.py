@@ -1,3 +1,5 @@
+"""What a proxy knows: virtual hosts, which table counts for each, and whose routes they are."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping

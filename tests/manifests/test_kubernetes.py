@@ -1,3 +1,5 @@
+"""Services and Deployments: defaults, what is refused and where, and versions."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""A result is remembered as long as its object lives."""
+
 from __future__ import annotations
 
 import gc

@@ -1,3 +1,5 @@
+"""Durations and percentages as Go reads and writes them."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Files to documents: which are found, what YAML means, the line of every node."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""The shares of a service's versions that its rules intend."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""VirtualServices as route tables: matches, destinations, actions, and what is refused with its place."""
+
 from __future__ import annotations
 
 import pytest

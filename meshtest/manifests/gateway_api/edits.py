@@ -11,6 +11,7 @@ from meshtest.manifests.apex import led_to
 from meshtest.manifests.gateway_api import kinds, render, rules
 from meshtest.manifests.gateway_api.rules import MATCH_PREFIX, Rule, host_of
 from meshtest.manifests.gateway_api.versions import selected_by, service_of
+from meshtest.manifests.weights import check_weights
 from meshtest.model.document import Document, Documents
 from meshtest.model.route import Fault, Match
 from meshtest.model.service import Service
@@ -18,12 +19,14 @@ from meshtest.model.topology import Topology
 
 Json = dict[str, Any]
 
+NO_BACKEND = "every request would get 500"
+
 
 def set_weights(
     documents: Documents, topology: Topology, host: str, weights: Mapping[str, int], *, rule: str = ""
 ) -> Documents:
     """Each rule's backendRefs become the Services of these versions in these shares; filters of a backend stay."""
-    check_weights(weights)
+    check_weights(weights, all_zero=NO_BACKEND)
     services = {version: service_of(topology, host, version) for version in weights}
     documents = documents if rule else rules.routed(documents, topology, host)
 
@@ -40,18 +43,6 @@ def _resting(topology: Topology, host: str, rule: Rule, entries: list[Json]) -> 
     known = {service.fqdn for service in led_to(topology, host)} - {s.fqdn for s in selected_by(topology, host)}
     left = [e for e in rule.data.get("backendRefs") or () if host_of(e, rule.document) in known - served]
     return [{**entry, "weight": 0} for entry in left]
-
-
-def check_weights(weights: Mapping[str, int]) -> None:
-    """They are shares: none negative, not all zero."""
-    for name, weight in weights.items():
-        if isinstance(weight, bool) or not isinstance(weight, int):
-            raise UsageError(f"the weight of {name!r} must be a whole number, not {weight!r}")
-        if weight < 0:
-            raise UsageError(f"the weight of {name!r} must not be negative: {weight}")
-    if not sum(weights.values()):
-        shown = ", ".join(f"{name}={weight}" for name, weight in weights.items()) or "none given"
-        raise UsageError(f"weights must not sum to 0, or every request would get 500: {shown}")
 
 
 def _entry(rule: Rule, service: Service) -> Json:

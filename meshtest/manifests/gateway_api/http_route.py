@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from meshtest.manifests.fields import Fields
 from meshtest.manifests.gateway_api import kinds, route
 from meshtest.manifests.gateway_api.fields import HTTP_ROUTE
@@ -19,18 +21,21 @@ ALL = (Match(path=EVERYTHING),)
 
 @per_document
 def http_route(document: Document, notes: list[Diagnostic]) -> RouteSpec | None:
-    return read_route(document, notes, kind=kinds.HTTP_ROUTE, fields=HTTP_ROUTE)
+    return read_route(document, notes, kinds.HTTP_ROUTE, HTTP_ROUTE)
 
 
-def read_route(document: Document, notes: list[Diagnostic], *, kind: str, fields: Fields) -> RouteSpec | None:
-    """Also of other groups whose HTTPRoute has this shape, with the fields theirs has."""
+def read_route(
+    document: Document, notes: list[Diagnostic], kind: str, fields: Fields, rule: Callable[[View], Rule] | None = None
+) -> RouteSpec | None:
+    """Also of other kinds and groups whose routes have this shape; `rule` reads one of theirs."""
+    read = rule or _rule
     view = View.of(document, fields, notes)
     metadata(view)
     spec = view.child("spec")
     if spec is None:
         view.require("spec")
         return None
-    rules = tuple(_rule(rule) for rule in spec.children("rules"))
+    rules = tuple(read(one) for one in spec.children("rules"))
     return RouteSpec(
         kind=kind,
         namespace=document.namespace,

@@ -9,6 +9,7 @@ from meshtest.errors import UsageError
 from meshtest.manifests import patch
 from meshtest.manifests.istio import names, render, rules, subsets
 from meshtest.manifests.istio.rules import FAULT_PREFIX, MATCH_PREFIX, Rule
+from meshtest.manifests.weights import check_weights
 from meshtest.model.document import Document, Documents
 from meshtest.model.route import Fault, Match
 from meshtest.model.topology import Topology
@@ -39,18 +40,6 @@ def _routed(documents: Documents, topology: Topology, host: str) -> Documents:
     if (section := rules.section_of(documents, service)) != "http":
         raise UsageError(f"{service.name!r} is reached by {section} rules: there are no requests to tell apart")
     return rules.routed(documents, service)
-
-
-def check_weights(weights: Mapping[str, int]) -> None:
-    """They are shares: none negative, not all zero."""
-    for name, weight in weights.items():
-        if isinstance(weight, bool) or not isinstance(weight, int):
-            raise UsageError(f"the weight of {name!r} must be a whole number, not {weight!r}")
-        if weight < 0:
-            raise UsageError(f"the weight of {name!r} must not be negative: {weight}")
-    if not sum(weights.values()):
-        shown = ", ".join(f"{name}={weight}" for name, weight in weights.items()) or "none given"
-        raise UsageError(f"weights must not sum to 0, or no request could go anywhere: {shown}")
 
 
 def _entry(rule: Rule, host: str, subset: str, weight: int | None = None) -> Json:

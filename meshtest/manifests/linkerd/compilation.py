@@ -38,7 +38,7 @@ ANNOTATED = (
 
 @per_document
 def linkerd_route(document: Document, notes: list[Diagnostic]) -> RouteSpec | None:
-    return read_route(document, notes, kind=kinds.HTTP_ROUTE, fields=HTTP_ROUTE)
+    return read_route(document, notes, kinds.HTTP_ROUTE, HTTP_ROUTE)
 
 
 class Compilation:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from meshtest.errors import UsageError
 from meshtest.manifests import patch
-from meshtest.manifests.gateway_api.edits import check_weights
+from meshtest.manifests.gateway_api.edits import NO_BACKEND
 from meshtest.manifests.gateway_api.versions import service_of
 from meshtest.manifests.linkerd.kinds import TRAFFIC_SPLIT
 from meshtest.manifests.linkerd.traffic_split import traffic_split
+from meshtest.manifests.weights import check_weights
 from meshtest.model.document import Document, Documents
 from meshtest.model.topology import Topology
 
@@ -22,7 +23,7 @@ def of(documents: Documents, host: str) -> list[Document]:
 
 def set_weights(documents: Documents, topology: Topology, host: str, weights: Mapping[str, int]) -> Documents:
     """The backends become the Services of these versions; others stay, with weight 0."""
-    check_weights(weights)
+    check_weights(weights, all_zero=NO_BACKEND)
     wanted = {service_of(topology, host, version).name: weight for version, weight in weights.items()}
     return documents.apply(_weighted(document, wanted) for document in of(documents, host))
 
