@@ -14,6 +14,7 @@ from meshtest.manifests import view as view_module
 from meshtest.manifests.compiler import compile
 from meshtest.manifests.fields import METADATA, Fields
 from meshtest.manifests.gateway_api import fields
+from meshtest.manifests.nodes import LOADER
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read_text
 from meshtest.manifests.view import View
@@ -58,7 +59,7 @@ def differences(schema: dict[str, Any], table: Fields, path: str, extra: set[str
 
 @pytest.mark.parametrize("plural", TABLES)
 def test_every_property_of_the_crd_is_translated_or_reported(plural: str, schemas: Path) -> None:
-    crd = next(d for d in yaml.safe_load_all((schemas / f"gateway-api-{plural}.yaml").read_text()) if d)
+    crd = next(d for d in yaml.load_all((schemas / f"gateway-api-{plural}.yaml").read_text(), LOADER) if d)
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     spec = TABLES[plural].read["spec"]
     assert spec is not None
