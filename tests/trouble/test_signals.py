@@ -40,7 +40,7 @@ def test_shifts(mesh):
 
 CODES = {signal.SIGINT: 2, signal.SIGTERM: -signal.SIGTERM, signal.SIGKILL: -signal.SIGKILL}
 
-TRIES = [(list(CODES)[n % 3], n) for n in range(int(os.environ.get("TROUBLE_TRIES") or 12))]
+TRIES = [(list(CODES)[n % 3], n) for n in range(int(os.environ.get("TROUBLE_TRIES") or 6))]
 
 
 def under_load(ground: Ground, requests: int) -> tuple[Program, Path]:
