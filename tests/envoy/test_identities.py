@@ -61,8 +61,7 @@ spec: {{selector: {{matchLabels: {{app: web}}}}, action: {action}, rules: [{{fro
 
 
 def status(mesh: Mesh, source: str) -> int:
-    url = "GET http://web.default/"
-    return mesh.load(url, source=source, requests=1).run().requests[0].status
+    return mesh.ask("GET http://web.default/", source=source).status
 
 
 def let_in(mesh: Mesh) -> set[str]:
@@ -99,8 +98,7 @@ def test_a_caller_is_known_by_its_certificate(mesh: Mesh, source: str, action: s
 def test_an_identity_that_is_only_claimed_does_not_count(mesh: Mesh) -> None:
     mesh.apply(text=f"{EVERYONE}---{policy('{namespaces: [audit]}')}")
     forged = {"x-forwarded-client-cert": "URI=spiffe://cluster.local/ns/audit/sa/auditor"}
-    asked = mesh.load("GET http://web.default/", source="outside", headers=forged, requests=1).run()
-    assert asked.requests[0].status == 403
+    assert mesh.ask("GET http://web.default/", source="outside", headers=forged).status == 403
 
 
 ECHO = """
