@@ -54,7 +54,8 @@ class Backwards(pytest.Dir):
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Of two workers one begins at either end: what the other has compiled by then, it only reads."""
-    if os.environ.get("PYTEST_XDIST_WORKER", "gw0")[-1] in "13579":
+    second = os.environ.get("PYTEST_XDIST_WORKER", "gw0")[-1] in "13579"
+    if second and not (path / "__init__.py").is_file():  # those are packages
         backwards: pytest.Collector = Backwards.from_parent(parent, path=path)
         return backwards
     return None
