@@ -38,6 +38,9 @@ MARK = "MESHTEST_TEST_GROUND"
 SETTINGS = ("MESHTEST_", "PYTEST_", "GITHUB_STEP_SUMMARY", "PY_COLORS", "FORCE_COLOR", "XDG_RUNTIME_DIR", "COV_")
 """What of our own environment must not reach the programs."""
 
+UNUSED = " ".join(f"-p no:{name}" for name in ("anyio", "hypothesispytest", "allure_pytest", "locust"))
+"""Plugins that these programs have no use for: together they take half of the CPU of every start of pytest."""
+
 
 def unhurried(seconds: float) -> float:
     """A promise of so many seconds, as a machine can keep it on which several processes want each core."""
@@ -126,7 +129,7 @@ class Ground:
     def environment(self, **more: str) -> dict[str, str]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
         ours = {"TMPDIR": str(self.temporary), MARK: self.mark, "COLUMNS": "100"}
-        return {**inherited, **ours, "PYTEST_ADDOPTS": "-p no:anyio", **more}  # its plugin costs every start 0.3 s
+        return {**inherited, **ours, "PYTEST_ADDOPTS": UNUSED, **more}
 
     def start(self, *words: object, env: Mapping[str, str] | None = None) -> Program:
         """A program in a session of its own."""

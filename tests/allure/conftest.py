@@ -93,4 +93,5 @@ class Project:
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     pytest.importorskip("allure_pytest", reason="needs allure-pytest (pip install 'meshtest[allure]')")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")  # it costs every start 0.3 s
     return Project(pytester)

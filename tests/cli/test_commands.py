@@ -50,16 +50,32 @@ class TestDemo:
         assert cut["outcome"] == "UNKNOWN"
         assert "cut short" in cut["sentence"]
 
-    def test_a_bad_version_fails_and_the_verdict_says_why(self, ground: Ground) -> None:
+    def test_a_bad_version_fails_and_the_verdict_says_why_also_after_a_demo_that_was_killed(
+        self, ground: Ground
+    ) -> None:
+        killed = self._killed(ground)
         program = ground.meshtest("demo", "--fail")
         assert program.wait() == 1, program
+        note = f"note: reports/{killed.name} was cut short (its runner was killed); all it had started has ended"
+        assert note in program.out
         assert "\nFAIL: no_downtime: " in program.out
         assert "  repeat  meshtest demo --fail" in program.out
         assert "\033" not in program.out
         assert "waiting for" not in program.out, "progress is for terminals"
-        (run,) = ground.runs()
+        (run,) = set(ground.runs()) - {killed}
         told = data(ground.meshtest("judge", run, "--json"), 1)
         assert told["sentence"].startswith("FAIL: no_downtime: ")
+        assert data(ground.meshtest("judge", killed, "--json"), 5)["outcome"] == "UNKNOWN"
+
+    def _killed(self, ground: Ground) -> Path:
+        """The run folder of a demo of which nothing else is left."""
+        program = ground.meshtest("demo")
+        program.says("reviews v2 at  25 %")
+        program.signal(signal.SIGKILL)
+        program.wait()
+        ground.nothing_left()
+        (run,) = ground.runs()
+        return run
 
     def test_ctrl_c_ends_it_in_order(self, ground: Ground) -> None:
         program = ground.meshtest("demo")

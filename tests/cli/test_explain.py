@@ -67,6 +67,7 @@ def test_send_compares_what_happens_with_what_was_foretold(ground: Ground) -> No
 
 
 def test_what_is_foretold_wrongly_fails(up: Up, ground: Ground) -> None:
+    ground.write("pyproject.toml", "[tool.meshtest]\nrequest_timeout = 1\n")  # that is waited for in full
     mesh, told = up()
     (pod,) = [pod for pod in told["pods"] if pod["version"] == "v1"]
     os.kill(pod["pid"], signal.SIGSTOP)  # the manifests know nothing of a pod that hangs

@@ -12,6 +12,7 @@ from meshtest_envoy.provider import EnvoyProvider
 
 from meshtest.errors import HistoryError, ProcessFailed
 from meshtest.mesh import Mesh, new_provider, open_mesh
+from meshtest.model.topology import Topology
 from meshtest.run import Run
 from meshtest.settings import Settings
 
@@ -81,3 +82,18 @@ def test_a_provider_that_was_closed_can_be_opened_again(settings: Settings) -> N
     with open_mesh("early", settings, provider=provider) as mesh:
         assert procs.start_time(envoy_of(mesh)) > 0
     provider.close()
+
+
+def test_after_so_many_runs_an_envoy_makes_way_for_a_new_one(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meshtest_envoy.provider.RUNS", 2)
+    provider, seen = new_provider(settings), []
+    for _ in range(3):
+        with open_mesh("again", settings, provider=provider) as mesh:
+            seen.append(envoy_of(mesh))
+            mesh.provider.apply(Topology())
+        assert (mesh.run.directory / "envoy.log").is_file()
+        assert [pid for pid in seen if procs.start_time(pid)] == seen[-1:] * (len(seen) != 2)
+    provider.close()
+    assert seen[0] == seen[1] != seen[2]

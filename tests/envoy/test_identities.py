@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -31,8 +32,7 @@ spec: {{selector: {{matchLabels: {{app: web}}}}, action: {action}, rules: [{{fro
 
 
 def status(mesh: Mesh, source: str) -> int:
-    url = "GET http://web.default/"
-    return mesh.load(url, source=source, requests=1).run().requests[0].status
+    return mesh.ask("GET http://web.default/", source=source).status
 
 
 def let_in(mesh: Mesh) -> set[str]:
@@ -69,8 +69,7 @@ def test_a_caller_is_known_by_its_certificate(mesh: Mesh, source: str, action: s
 def test_an_identity_that_is_only_claimed_does_not_count(mesh: Mesh) -> None:
     mesh.apply(text=f"{EVERYONE}---{policy('{namespaces: [audit]}')}")
     forged = {"x-forwarded-client-cert": "URI=spiffe://cluster.local/ns/audit/sa/auditor"}
-    asked = mesh.load("GET http://web.default/", source="outside", headers=forged, requests=1).run()
-    assert asked.requests[0].status == 403
+    assert mesh.ask("GET http://web.default/", source="outside", headers=forged).status == 403
 
 
 ECHO = """
@@ -119,12 +118,19 @@ def tunnel(mesh: Mesh, source: str) -> bytes:
             return b""
 
 
+def through(mesh: Mesh) -> set[str]:
+    """The callers that get an answer; asked at once, as Envoy takes a second to close on one that gets none."""
+    with ThreadPoolExecutor(len(CALLERS)) as askers:
+        answers = askers.map(lambda source: tunnel(mesh, source), CALLERS)
+        return {source for source, answer in zip(CALLERS, answers, strict=True) if answer == b"hello\n"}
+
+
 @pytest.mark.mesh(images={"example/echo": f'{sys.executable} -c "{ECHO}"'})
 def test_tcp_connections_are_guarded_too_and_http_attributes_make_a_deny_wider(mesh: Mesh) -> None:
     guard = policy("{namespaces: [default]}", "DENY").replace("web", "bank")
     callers = (caller(name, namespace) for name, namespace in CALLERS.items())
     mesh.apply(text=joined(BANK, *callers, guard))
-    assert {source for source in CALLERS if tunnel(mesh, source) == b"hello\n"} == {"auditor"}
+    assert through(mesh) == {"auditor"}
     by_path = """
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -132,6 +138,6 @@ metadata: {name: bank}
 spec: {action: DENY, rules: [{to: [{operation: {paths: ["/never"], ports: ["9000"]}}]}]}
 """
     mesh.apply(text=by_path)
-    assert {source for source in CALLERS if tunnel(mesh, source) == b"hello\n"} == set()
+    assert through(mesh) == set()
     mesh.apply(text=by_path.replace("9000", "9001"))
-    assert {source for source in CALLERS if tunnel(mesh, source) == b"hello\n"} == set(CALLERS)
+    assert through(mesh) == set(CALLERS)

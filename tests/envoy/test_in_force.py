@@ -58,11 +58,11 @@ def test_envoy_takes_the_route_that_the_decision_function_names(mesh: Mesh) -> N
     for method, path, headers in REQUESTS:
         route = decide(hosts, "web", method, path, headers)
         assert route is not None
-        answer = mesh.load(f"{method} http://web{path}", headers=headers, rps=100, requests=1).run().requests[0]
+        answer = mesh.ask(f"{method} http://web{path}", headers=headers)
         if route.direct_response:
             assert answer.status == route.direct_response.status, (method, path, headers)
         else:
-            assert answer.version == route.destinations[0].subset, (method, path, headers, route.name)
+            assert answer.server.version == route.destinations[0].subset, (method, path, headers, route.name)
 
 
 def test_no_answer_after_the_acknowledgement_comes_from_the_old_routes(mesh: Mesh) -> None:

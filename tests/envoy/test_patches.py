@@ -246,9 +246,9 @@ def test_lua_answers_and_a_header_is_added_at_the_gateway(mesh: Mesh) -> None:
     lua = lua_at("GATEWAY").replace("Lua}", f'Lua, inline_code: "{code}"}}')
     mesh.apply(text=f"{WEB}---{envoy_filter(lua, namespace='istio-system')}")
     url = "GET http://shop.example.com/"
-    assert statuses(mesh, url, 1, headers={"x-tea": "1"}, source="ingress") == [418]
-    assert statuses(mesh, url, 1, source="ingress") == [200]
-    assert statuses(mesh, "GET http://web/", 1, headers={"x-tea": "1"}) == [200]
+    assert mesh.ask(url, headers={"x-tea": "1"}, source="ingress").status == 418
+    assert mesh.ask(url, source="ingress").status == 200
+    assert mesh.ask("GET http://web/", headers={"x-tea": "1"}).status == 200
 
 
 def test_envoys_refusal_names_the_line_of_the_patch(mesh: Mesh) -> None:

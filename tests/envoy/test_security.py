@@ -64,7 +64,7 @@ def _text(data: bytes) -> str:
 
 
 def status(mesh: Mesh, request: str, headers: dict[str, str] | None = None, source: str | None = None) -> int:
-    return mesh.load(request, headers=headers or {}, requests=1, source=source).run().requests[0].status
+    return mesh.ask(request, headers=headers or {}, source=source).status
 
 
 @pytest.fixture

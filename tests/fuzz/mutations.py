@@ -10,10 +10,12 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
+from meshtest.manifests.nodes import LOADER
 from meshtest.manifests.reader import read_text
 from meshtest.model.document import Documents
 from tests.conformance.test_istio_config import ELSEWHERE
 
+DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 Where = tuple[str | int, ...]
 
 JUNK: tuple[Any, ...] = (
@@ -69,7 +71,7 @@ def standing(*files: Path) -> Documents:
 def objects_of(path: Path) -> list[dict[str, Any]]:
     """None of a template, nor of what is broken on purpose."""
     try:
-        return [d for d in yaml.safe_load_all(path.read_text()) if isinstance(d, dict) and d.get("kind")]
+        return [d for d in yaml.load_all(path.read_text(), LOADER) if isinstance(d, dict) and d.get("kind")]
     except yaml.YAMLError:
         return []
 
@@ -111,7 +113,7 @@ def mutated(draw: st.DrawFn, originals: list[Bundle], known: Values) -> tuple[st
         places = [place for place in nodes(target) if change is mutate or place[0] == "spec"]
         if places and "kind" in target:
             change(draw, target, draw(st.sampled_from(places)), objects, known)
-    return yaml.safe_dump_all(objects, allow_unicode=True), original.beside
+    return yaml.dump_all(objects, Dumper=DUMPER, allow_unicode=True), original.beside
 
 
 def vary(draw: st.DrawFn, root: dict[str, Any], place: Where, objects: list[dict[str, Any]], known: Values) -> None:

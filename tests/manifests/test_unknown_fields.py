@@ -224,6 +224,7 @@ spec:
     tls: {mode: SIMPLE, sni: web}
   subsets: [{name: v1, labels: {version: v1}}]
 """
+DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 OBJECTS: dict[str, dict[str, Any]] = {f"{o['apiVersion']} {o['kind']}": o for o in yaml.safe_load_all(FULL)}
 OTHERS = read_text(FULL, "others.yaml")
 
@@ -264,7 +265,7 @@ def changed(root: dict[str, Any], at: Where, value: Any) -> dict[str, Any]:
 
 def told(made: dict[str, Any]) -> list[Diagnostic]:
     """What is said of the object, beside the others."""
-    documents = OTHERS.apply(read_text(yaml.safe_dump(made, sort_keys=False), "m.yaml"))
+    documents = OTHERS.apply(read_text(yaml.dump(made, Dumper=DUMPER, sort_keys=False), "m.yaml"))
     notes = compile(documents).diagnostics
     return [n for n in notes if n.severity > Severity.INFO and n.source.file == "m.yaml"]
 

@@ -66,7 +66,7 @@ class TestContents:
 
 class TestInstalled:
     def test_what_xds_protos_would_break_is_intact(self, installed: Environment, tmp_path: Path) -> None:
-        packages = json.loads(installed.run(installed.python, "-m", "pip", "list", "--format=json", cwd=tmp_path))
+        packages = json.loads(installed.pip("list", "--format=json", cwd=tmp_path))
         assert "xds-protos" not in {package["name"] for package in packages}
         code = "from opentelemetry.proto.trace.v1 import trace_pb2; print(trace_pb2.ScopeSpans.DESCRIPTOR.full_name)"
         assert installed.says(code, tmp_path) == "opentelemetry.proto.trace.v1.ScopeSpans"

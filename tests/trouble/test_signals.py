@@ -39,7 +39,7 @@ def test_shifts(mesh):
 
 CODES = {signal.SIGINT: 2, signal.SIGTERM: -signal.SIGTERM, signal.SIGKILL: -signal.SIGKILL}
 
-TRIES = [(list(CODES)[n % 3], n) for n in range(int(os.environ.get("TROUBLE_TRIES") or 12))]
+TRIES = [(list(CODES)[n % 3], n) for n in range(int(os.environ.get("TROUBLE_TRIES") or 6))]
 
 
 def under_load(ground: Ground, requests: int) -> tuple[Program, Path]:
@@ -112,20 +112,3 @@ def test_the_workers_of_a_killed_xdist_run_leave_nothing(ground: Ground) -> None
     program.signal(signal.SIGKILL)
     program.wait()
     ground.nothing_left()
-
-
-def test_a_killed_demo_leaves_nothing_and_the_next_one_says_so_and_works(ground: Ground) -> None:
-    program = ground.meshtest("demo")
-    program.says("reviews v2 at  25 %")
-    program.signal(signal.SIGKILL)
-    program.wait()
-    ground.nothing_left()
-    (killed,) = ground.runs()
-    again = ground.meshtest("demo")
-    assert again.wait() == 0, again
-    note = f"note: reports/{killed.name} was cut short (its runner was killed); all it had started has ended"
-    assert note in again.out
-    assert "PASS: " in again.out
-    judged = ground.meshtest("judge", killed, "--json")
-    assert judged.wait() == 5, judged
-    assert json.loads(judged.out)["outcome"] == "UNKNOWN"
