@@ -14,6 +14,7 @@ from typing import ClassVar
 from meshtest.checks.base import BaseCheck
 from meshtest.checks.failures import Failure, failures
 from meshtest.checks.no_downtime import NoDowntime
+from meshtest.checks.overload import starved
 from meshtest.lib.dataclass import dataclass
 from meshtest.lib.words import plural
 from meshtest.model.history import Event, History
@@ -51,6 +52,8 @@ class Met:
     exposed: int
     """Served by a new revision before it was promoted."""
     exposed_failed: int
+    starved: float = 0.0
+    """Seconds in which the proxies had no CPU to spare: what is lost then may be this machine's."""
 
 
 def met_by_users(history: History, start: Event) -> Met:
@@ -73,6 +76,7 @@ def met_by_users(history: History, start: Event) -> Met:
         failed=len(failed),
         exposed=answered + len(early),
         exposed_failed=len(early),
+        starved=sum(end - begin for begin, end in starved(history.between(start.at))),
     )
 
 

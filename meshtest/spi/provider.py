@@ -29,6 +29,15 @@ class StartsEarly(Protocol):
 
 
 @runtime_checkable
+class TellsBroken(Protocol):
+    """A provider may also tell this between two runs: a warm one that is broken is replaced, not used."""
+
+    def broken(self) -> str:
+        """Why it can serve no further run; empty: it can, as it has just found out."""
+        ...
+
+
+@runtime_checkable
 class Begins(Protocol):
     """A provider may also do this, for those who watch a rollout instead of waiting for it: a controller does."""
 

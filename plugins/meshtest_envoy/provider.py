@@ -16,7 +16,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from meshtest.errors import ProcessFailed, ProviderError
+from meshtest.errors import HistoryError, ProcessFailed, ProviderError
 from meshtest.lib import wait
 from meshtest.manifests import sources
 from meshtest.model.feature import Feature
@@ -101,7 +101,7 @@ class EnvoyProvider:
         from meshtest_envoy.plane import DataPlane
 
         self._log, self._supervisor = ground.log, ground.supervisor
-        self._publisher = Publisher(self._publish)
+        self._publisher = Publisher(self._publish, self._unpublished)
         self._plane = DataPlane(ground.runtime)
         self._spans = ProxySpans(self._plane.admin, self._plane.worker)
         self._open = True
@@ -152,6 +152,18 @@ class EnvoyProvider:
             self._runs = 0
         if opened:
             self._plane.stop()
+
+    def broken(self) -> str:
+        if not self._open or self._ground is None:
+            return ""
+        try:
+            if self._failure:
+                raise self._failure
+            self._ground.supervisor.ping()
+            self._plane.admin.request("GET", "/ready")
+        except ProviderError as error:
+            return str(error).partition("\n")[0]
+        return self._publisher.failure
 
     def heal(self) -> Sequence[str]:
         return [sentence for root in roots() for sentence in heal(root)]
@@ -247,6 +259,10 @@ class EnvoyProvider:
             except ProviderError:
                 if self._open:
                     raise
+
+    def _unpublished(self, why: str) -> None:
+        with contextlib.suppress(HistoryError):  # a full disk is told by whoever must write
+            self._context.record("note", text=f"the mesh does not hear of its pods: {why}")
 
     def _strangers(self, topology: Topology) -> list[Running]:
         """Pods of workloads that are not, or no longer, asked for."""

@@ -8,7 +8,7 @@ from meshtest.errors import ProviderError
 from meshtest.mesh import new_provider, open_mesh
 from meshtest.run import unfinished
 from meshtest.settings import Settings
-from meshtest.spi.provider import Provider
+from meshtest.spi.provider import Provider, TellsBroken
 
 if TYPE_CHECKING:
     from meshtest.mesh import Mesh
@@ -26,16 +26,27 @@ class MeshSession:
         """An empty mesh with its own run folder, on a provider that is warm if it can be."""
         self._look_back(settings)
         key = (settings.provider, settings.envoy)
+        broken = self._end_broken(key)
         provider = self._warm.setdefault(key, self._warm.get(key) or new_provider(settings, early=True))
         mesh = open_mesh(name, settings, command=command, provider=provider)  # if that fails, the provider stays
         self._warm.pop(key, None)
         try:
             mesh.open()
+            if broken:
+                mesh.record("note", text=f"the provider of the test before was broken, this is a fresh one: {broken}")
         except BaseException:
             mesh.provider.close()
             mesh.run.close()
             raise
         return mesh
+
+    def _end_broken(self, key: tuple[str, str]) -> str:
+        """Why the warm one cannot be used, if so: something of it has died since its last test."""
+        warm = self._warm.get(key)
+        broken = warm.broken() if isinstance(warm, TellsBroken) else ""
+        if broken:
+            self._warm.pop(key).close()
+        return broken
 
     def leave(self, mesh: Mesh) -> None:
         """End the test's run; its provider stays, unless the test left it broken (it may do so on purpose)."""

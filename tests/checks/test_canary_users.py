@@ -24,6 +24,7 @@ EVENTS = [
     Event(0.5, "canary.start", "web.test", {"before": "v1", "users": ["load1"]}),
     Event(0.6, "canary.revision", "", {"template": "bbb", "revision": "v2"}),
     started(NEW, "bbb", 0.7),
+    Event(2.0, "proxy.starved", "", {"seconds": 0.25}),
     Event(3.0, "canary.revision", "", {"template": "ccc", "revision": "v2"}),
     Event(3.0, "canary.promoted", "web.test", {"revision": "v2"}),
     started(LATER, "ccc", 3.1),
@@ -66,6 +67,7 @@ def test_exposure_ends_with_the_promotion() -> None:
     (start,) = told.of("canary.start")
     met = met_by_users(told, start)
     assert (met.requests, met.failed, met.exposed, met.exposed_failed) == (5, 1, 2, 1)
+    assert met.starved == 0.25
 
 
 def test_without_a_rehearsal_nothing_is_proven() -> None:

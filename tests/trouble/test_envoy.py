@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from meshtest_envoy.ground import ADMIN
+from meshtest_envoy.provider import EnvoyProvider
+from pytest_meshtest.session import MeshSession
 
-from meshtest import ConfigRejected, Mesh
+from meshtest import ConfigRejected, Mesh, Settings
 from meshtest.errors import PortTaken, ProcessFailed
-from tests.conftest import Ground
+from meshtest.lib.wait import until
+from meshtest.spi.provider import Provider
+from tests.conftest import PATIENCE, Ground
 from tests.web import GATEWAY, WEB, joined, virtual_service
 
 
@@ -98,6 +103,50 @@ class TestDeath:
         program = ground.pytest("-q", "-W", "error")
         assert program.wait() == 0, program
         assert "2 passed" in program.out
+
+
+def kill_envoy(provider: EnvoyProvider) -> None:
+    os.kill(provider.envoy_pid, signal.SIGKILL)
+
+
+def kill_supervisor(provider: EnvoyProvider) -> None:
+    assert provider._ground
+    os.kill(provider._ground.supervisor.pid, signal.SIGKILL)
+
+
+def remove_its_socket(provider: EnvoyProvider) -> None:
+    assert provider._ground
+    (provider._ground.runtime / ADMIN).unlink()
+
+
+def break_it(provider: Provider, harm: Callable[[EnvoyProvider], None]) -> None:
+    assert isinstance(provider, EnvoyProvider)
+    harm(provider)
+    until(lambda: bool(provider.broken()), within=PATIENCE, what=str)
+
+
+def test_what_dies_between_two_tests_is_replaced(session: MeshSession, tmp_path: Path) -> None:
+    settings = Settings(reports=tmp_path / "reports", traces="off")
+    used: list[Provider] = []
+    for number, harm in enumerate((None, kill_envoy, kill_supervisor, remove_its_socket)):
+        if harm:
+            break_it(used[-1], harm)
+        mesh = session.mesh_for(f"test{number}", settings, "pytest")
+        assert mesh.provider not in used
+        notes = [event.data["text"] for event in mesh.history().of("note")]
+        assert any("was broken, this is a fresh one" in note for note in notes) == bool(harm), notes
+        used.append(mesh.provider)
+        session.leave(mesh)
+    mesh = session.mesh_for("last", settings, "pytest")
+    assert mesh.provider is used[-1], "one that lives is used again"
+    session.leave(mesh)
+
+
+@pytest.fixture
+def session() -> Iterator[MeshSession]:
+    made = MeshSession()
+    yield made
+    made.close()
 
 
 class TestRefusal:

@@ -19,6 +19,8 @@ STUCK = ("FL09", "FL10", "FL28", "FL53")
 """Surprises after which nothing moves any more."""
 CONSEQUENCES = ("Canary failed! ", "Rolling back ")
 """How the events begin that tell what was done, not why."""
+TOLD = 1.0
+"""Seconds without a CPU to spare that are worth a word; while pods start there is half a second of them."""
 MOST = 3
 """Reasons that are told."""
 
@@ -106,7 +108,7 @@ class Story:
             failed=met.failed,
             exposed=met.exposed,
             exposed_failed=met.exposed_failed,
-            notes=(*self._notes, *self._rested(), *self._late()),
+            notes=(*self._notes, *self._rested(), *self._late(), *_starved(met)),
             unproven=unproven(self.rows, self._canary.analysis.threshold) if self.ending == "rolled back" else "",
         )
 
@@ -149,6 +151,14 @@ class Story:
     def _last_warning(self) -> str:
         warnings = [event for row in self.rows for event in row.events if event.startswith("Warning ")]
         return warnings[-1].removeprefix("Warning ") if warnings else ""
+
+
+def _starved(met: Met) -> Iterator[str]:
+    if met.starved >= TOLD:
+        yield (
+            f"for {met.starved:.2g} s the proxies had no CPU to spare: what users lost then, and how long they waited,"
+            " may be this machine's doing"
+        )
 
 
 def unproven(rows: Sequence[TickRow], threshold: int) -> str:

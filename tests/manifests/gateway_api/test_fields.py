@@ -13,7 +13,6 @@ from meshtest.manifests import view as view_module
 from meshtest.manifests.compiler import compile
 from meshtest.manifests.fields import METADATA, Fields
 from meshtest.manifests.gateway_api import fields
-from meshtest.manifests.nodes import LOADER
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read_text
 from meshtest.manifests.view import View
