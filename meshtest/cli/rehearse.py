@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--provider", default="", dest="flagger_provider", metavar="NAME",
-        help="Flagger's, where the Canary names none: istio (default), linkerd, gatewayapi:v1, kubernetes",
+        help="Flagger's, where the Canary names none: istio (default), gatewayapi:v1 (with gatewayRefs), linkerd ...",
     )  # fmt: skip
     parser.add_argument(
         "--traffic", action="append", default=[], metavar="'GET / 50rps'",
@@ -95,7 +95,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from meshtest.cli import rehearse_plan
 
     traffic = arguments.traffic[-1] if arguments.traffic else None
-    told = {"provider": arguments.flagger_provider or "istio", "traffic": traffic}
+    told = {"provider": arguments.flagger_provider, "traffic": traffic}
     return rehearse_plan.go(argparse.Namespace(**{**vars(arguments), **told}))
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from meshtest.checks.canary_users import Met
 from meshtest.errors import UsageError
 from meshtest.manifests.reader import read_text
-from meshtest.mesh.canary import commands, stage, traffic
+from meshtest.mesh.canary import commands, stage, story, traffic
 from meshtest.mesh.canary.clock import Clock
 from meshtest.mesh.canary.fault import fault_of
 from meshtest.mesh.canary.length import most_ticks
@@ -21,6 +23,8 @@ from meshtest.model.service import Container, Handler, Probe, Workload
 from meshtest.model.topology import Topology
 from meshtest.rollouts.canary.spec import Canary, Hook
 from tests.rollouts.podinfo import document, podinfo
+
+MET = Met(requests=5, failed=0, exposed=0, exposed_failed=0)
 
 
 class Time:
@@ -309,6 +313,14 @@ class TestStage:
             text = json.dumps(document(spec=spec).data)
             with pytest.raises(UsageError, match=f"c.yaml:1: .*{why}"):
                 stage.canary_of(read_text(text, "c.yaml"), "", "")
+
+
+class TestStory:
+    def test_users_whom_nobody_answers_are_told_of(self) -> None:
+        none = replace(MET, failed=5)
+        assert [list(story._unanswered(one)) for one in (MET, replace(MET, requests=0))] == [[], []]
+        (said,) = story._unanswered(none)
+        assert "is all that leads to it among the manifests?" in said
 
 
 class TestFault:

@@ -196,6 +196,18 @@ def test_what_is_wrong_is_said_where_it_stands(old: str, new: str, said: str) ->
     )
 
 
+def test_a_canary_with_gateway_refs_is_one_of_gateway_api_unless_somebody_says_otherwise() -> None:
+    told = first(LEAST.replace("{port: 9898}", "{port: 9898, gatewayRefs: [{name: public}]}"))
+    assert of(told).provider == "gatewayapi:v1"
+    assert of(told, provider="kubernetes").provider == "kubernetes"
+    assert of(first(LEAST)).provider == "istio"
+
+
+def test_knative_asks_for_no_service() -> None:
+    knative = LEAST.replace("kind: Deployment", "kind: Service").replace("  service: {port: 9898}\n", "")
+    assert of(first(knative), provider="knative").kind == "Service"
+
+
 def test_errors_are_raised_together() -> None:
     with pytest.raises(ManifestError) as caught:
         of(first(LEAST.replace("interval: 1m", "interval: 1").replace("{port: 9898}", "{}")))

@@ -104,7 +104,7 @@ class Rehearsing:
         assume: Mapping[str, float] | None = None,
     ) -> Rehearsing:
         """`name`: which Canary, where the files hold several. `speed`: seconds of production in one of ours.
-        `provider`: Flagger's, where the Canary names none (istio). `traffic`: the users, as `GET http://web.test/
+        `provider`: Flagger's, where the Canary names none (istio, or gatewayapi:v1). `traffic`: the users, as `GET http://web.test/
         50rps`; left out, those of the Canary's own load tests, or 50 requests/s. `allow`: beginnings of the webhook
         URLs that may be called; the others are answered here, by `suites` (a folder of them) if they are named as the
         endpoint names them. `approve`: people open the gates that wait for them at once. `assume`: what metrics read

@@ -35,7 +35,7 @@ def canary_of(documents: Documents, name: str, provider: str) -> Canary:
     chosen = [d for d in found if name in ("", d.name, f"{d.name}.{d.namespace}")]
     if len(chosen) != 1:
         raise UsageError(_which(name, found, chosen))
-    canary = reading.of(chosen[0], provider=provider or reading.DEFAULT_PROVIDER)
+    canary = reading.of(chosen[0], provider=provider)
     _check(canary, chosen[0])
     if not provider:
         _check_named(chosen[0])

@@ -20,6 +20,9 @@ STUCK = ("FL09", "FL10", "FL28", "FL53")
 CONSEQUENCES = ("Canary failed! ", "Rolling back ")
 """How the events begin that tell what was done, not why."""
 
+UNHURRIED = 5.0
+"""Seconds of ours in which the pods of a rollout become ready on a machine that has other work, too."""
+
 
 class Story:
     """Of one run."""
@@ -101,7 +104,7 @@ class Story:
             failed=met.failed,
             exposed=met.exposed,
             exposed_failed=met.exposed_failed,
-            notes=(*self._notes, *self._rested(), *self._late()),
+            notes=(*self._notes, *_unanswered(met), *self._rested(), *self._late(), *self._hurried()),
         )
 
     def _rested(self) -> Iterator[str]:
@@ -120,6 +123,13 @@ class Story:
             slot = self._canary.analysis.interval / self._speed
             late = f"{plural(self._missed, 'tick')} went by while others took longer than {slot:.2g} s"
             yield f"{late}: rehearse at a lower speed"
+
+    def _hurried(self) -> Iterator[str]:
+        """A deadline is compressed like all else; what a process needs to start is not."""
+        deadline = self._canary.deadline
+        if self.ending == "rolled back" and " not ready: " in self._reason and deadline / self._speed < UNHURRIED:
+            told = f"progressDeadlineSeconds {deadline} is {deadline / self._speed:.2g} s here"
+            yield f"{told}: if it was this machine that took long, rehearse at a lower speed"
 
     @property
     def _reason(self) -> str:
@@ -143,3 +153,9 @@ class Story:
     def _last_warning(self) -> str:
         warnings = [event for row in self.rows for event in row.events if event.startswith("Warning ")]
         return warnings[-1].removeprefix("Warning ") if warnings else ""
+
+
+def _unanswered(met: Met) -> Iterator[str]:
+    if met.requests and met.failed == met.requests and not met.exposed:
+        said = "no request of a user was answered, not by the version before either"
+        yield f"{said}: is all that leads to it among the manifests? --traffic names other users"
