@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from meshtest.errors import ManifestError
+from meshtest.errors import ManifestError, UsageError
 from meshtest.manifests.fields import METADATA, Fields
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read_text
@@ -201,6 +201,13 @@ def test_a_canary_with_gateway_refs_is_one_of_gateway_api_unless_somebody_says_o
     assert of(told).provider == "gatewayapi:v1"
     assert of(told, provider="kubernetes").provider == "kubernetes"
     assert of(first(LEAST)).provider == "istio"
+
+
+def test_a_provider_that_flagger_does_not_have_is_told() -> None:
+    with pytest.raises(
+        UsageError, match=r"no provider 'gatewayapi'; did you mean 'gatewayapi:v1'\? simulated are: istio"
+    ):
+        of(first(LEAST), provider="gatewayapi")
 
 
 def test_knative_asks_for_no_service() -> None:

@@ -6,8 +6,8 @@ and verifyCanary of pkg/controller/controller.go.
 
 from __future__ import annotations
 
-from meshtest.errors import ManifestError
-from meshtest.lib.words import listed
+from meshtest.errors import ManifestError, UsageError
+from meshtest.lib.words import listed, nearest
 from meshtest.manifests.memo import Parsed
 from meshtest.manifests.view import View
 from meshtest.model.diagnostic import Diagnostic, Severity
@@ -44,10 +44,18 @@ def of(document: Document, *, provider: str = "") -> Canary:
 def parse(document: Document, *, provider: str = "") -> Parsed[Canary]:
     """The Canary as far as it can be read, and what there is to say about it. `provider`: where it names none; left
     out, the one whose routes heed what it says."""
+    _check_known(provider)
     notes: list[Diagnostic] = []
     view = View.of(document, CANARY, notes)
     spec = view.child("spec") if view.require("spec") else None
     return Parsed(_canary(document, spec, provider), tuple(notes))
+
+
+def _check_known(provider: str) -> None:
+    if provider and provider not in (*SIMULATED, *OTHERS):
+        close = nearest(provider, (*SIMULATED, *OTHERS))
+        hint = f"did you mean {close!r}? " if close else ""
+        raise UsageError(f"Flagger has no provider {provider!r}; {hint}simulated are: {listed(SIMULATED)}")
 
 
 def _canary(document: Document, spec: View | None, provider: str) -> Canary:
