@@ -132,7 +132,9 @@ Made = tuple[dict[str, Any], str]
 def _targets(canary: Canary, documents: Documents) -> Iterator[Made]:
     if not _named(documents, WORKLOADS[canary.kind], canary.namespace, canary.target):
         pods = "one pod a node" if canary.kind == "DaemonSet" else "one pod"
-        said = f"the manifests have no {canary.kind} {canary.workload}: {pods} of the stand-in takes its place"
+        elsewhere = listed(d.namespace for d in documents.of(WORKLOADS[canary.kind]) if d.name == canary.target)
+        only = f", only in namespace {elsewhere}" if elsewhere else ""
+        said = f"the manifests have no {canary.kind} {canary.workload}{only}: {pods} of the stand-in takes its place"
         yield _target(canary), said
 
 
