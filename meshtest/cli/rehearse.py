@@ -139,7 +139,8 @@ def _examine(arguments: argparse.Namespace, asked: dict[str, Any]) -> None:
     canary, _ = examined(documents, *named, _speed(arguments), arguments.traffic)
     documents, _ = stage.furnished(canary, documents)
     wanted = Wanted(to=asked["to"], images=asked["images"], annotations=asked["annotations"])
-    wanted.revised(stage.target_document(canary, documents))
+    _, changed = wanted.revised(stage.target_document(canary, documents))
+    stage.check_pods(canary, documents.apply(changed))
     assumptions(arguments.assume_metric)
     for text in arguments.fault:
         fault_of(text)

@@ -287,6 +287,11 @@ class TestStage:
         _, (newer,) = wanted(to="v2").revised(target)
         assert newer.metadata["annotations"] == {"meshtest.dev/nodes": "2"}
 
+    def test_there_is_no_stand_in_for_a_service(self) -> None:
+        wants = podinfo(spec={"targetRef": {"apiVersion": "v1", "kind": "Service", "name": "podinfo"}})
+        with pytest.raises(UsageError, match=r"no Service podinfo.test, the target of Canary podinfo.test: give it"):
+            stage.furnished(wants, read_text(WEB, "x"))
+
     def test_an_autoscaler_is_told_of_once_there_or_not(self) -> None:
         reference = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "podinfo"}
         wants = podinfo(spec={"autoscalerRef": reference})
@@ -302,7 +307,6 @@ class TestStage:
 
     def test_other_targets_and_providers_are_refused_with_their_line(self) -> None:
         for spec, why in (
-            ({"targetRef": {"apiVersion": "v1", "kind": "Service", "name": "x"}}, "a target of kind Service is not"),
             (
                 {"provider": None, "ingressRef": {"kind": "Ingress", "name": "x"}},
                 "`spec.ingressRef` is for an ingress controller, which",

@@ -145,6 +145,7 @@ class Rehearsing:
         self._initialise(wanted)
         target = stage.target_document(self.canary, self._mesh.documents)
         revision, documents = wanted.revised(target)
+        stage.check_pods(self.canary, self._mesh.documents.apply(documents))
         later = {number: replace(wanted, to=name, image="", images={}) for number, name in (then or {}).items()}
         own = [one for one in broken if one.is_own(self.canary, revision)]
         with self._users() as story, self._broken(own, [one for one in broken if one not in own]):
