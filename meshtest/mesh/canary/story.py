@@ -127,7 +127,7 @@ class Story:
     def _hurried(self) -> Iterator[str]:
         """A deadline is compressed like all else; what a process needs to start is not."""
         deadline = self._canary.deadline
-        if self.ending == "rolled back" and " not ready: " in self._reason and deadline / self._speed < UNHURRIED:
+        if self.ending == "rolled back" and " not ready" in self._reason and deadline / self._speed < UNHURRIED:
             told = f"progressDeadlineSeconds {deadline} is {deadline / self._speed:.2g} s here"
             yield f"{told}: if it was this machine that took long, rehearse at a lower speed"
 
