@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--provider", default="", dest="flagger_provider", metavar="NAME",
-        help="Flagger's, where the Canary names none: istio (default), linkerd, gatewayapi:v1, kubernetes",
+        help="Flagger's, where the Canary names none: istio (default), gatewayapi:v1 (with gatewayRefs), linkerd ...",
     )  # fmt: skip
     parser.add_argument(
         "--traffic", action="append", default=[], metavar="'GET / 50rps'",
@@ -96,7 +96,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     from meshtest.cli import rehearse_plan
 
     traffic = arguments.traffic[-1] if arguments.traffic else None
-    told = {"provider": arguments.flagger_provider or "istio", "traffic": traffic}
+    told = {"provider": arguments.flagger_provider, "traffic": traffic}
     return rehearse_plan.go(argparse.Namespace(**{**vars(arguments), **told}))
 
 
@@ -140,7 +140,8 @@ def _examine(arguments: argparse.Namespace, asked: dict[str, Any]) -> None:
     canary, _ = examined(documents, *named, _speed(arguments), arguments.traffic)
     documents, _ = stage.furnished(canary, documents)
     wanted = Wanted(to=asked["to"], images=asked["images"], annotations=asked["annotations"])
-    wanted.revised(stage.target_document(canary, documents))
+    _, changed = wanted.revised(stage.target_document(canary, documents))
+    stage.check_pods(canary, documents.apply(changed))
     assumptions(arguments.assume_metric)
     for text in arguments.fault:
         fault_of(text)

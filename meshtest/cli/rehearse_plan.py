@@ -38,9 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Those that only the plan needs."""
     from meshtest.cli import rehearse_power
 
-    parser.add_argument(
-        "--provider", choices=PROVIDERS, default=PROVIDERS[0], help="of Canaries that name none (default: istio)"
-    )
+    parser.add_argument("--provider", choices=PROVIDERS, default="", help="of Canaries that name none (default: istio)")
     rehearse_power.arguments(parser)
 
 

@@ -115,7 +115,7 @@ def checked(node: Node, file: str, remarks: tuple[Remark, ...] = ()) -> Document
     for field, value in values.items():
         where = document.where(*field.split("."))
         if value is None or value == "":
-            raise _refused("missing-field", f"`{field}` is required{_about(values)}", where)
+            raise _refused("missing-field", f"`{field}` is required{_about(values)}{_hint(file)}", where)
         if not isinstance(value, str):
             raise _refused("wrong-type", f"`{field}` must be a string, not {value!r}", where)
     namespace = document.metadata.get("namespace")
@@ -128,6 +128,13 @@ def checked(node: Node, file: str, remarks: tuple[Remark, ...] = ()) -> Document
 def _about(values: dict[str, Any]) -> str:
     kind = values["kind"]
     return f" (of this {kind})" if isinstance(kind, str) and kind else ""
+
+
+def _hint(file: str) -> str:
+    """A folder of Kustomize has one file that is none for `kubectl apply`."""
+    if Path(file).stem != "kustomization":
+        return ""
+    return "; it is for Kustomize: give what `kubectl kustomize` makes of its folder"
 
 
 def unique(documents: Iterable[Document]) -> Documents:

@@ -108,6 +108,7 @@ def test_a_daemon_set_that_never_becomes_ready_meets_the_deadline_that_runs_from
     never = mesh.canary(text=canary + AGENT, speed=100).run(to="v2", annotations={"meshtest.dev/ready-after": "10m"})
     assert never.rolled_back, never
     assert "canary damonset podinfo.test not ready with retryable false" in never.reason
+    assert any("progressDeadlineSeconds 40 is 0.4 s here" in note for note in never.notes)
     assert never.intervals > 4
     assert (never.failed, never.exposed) == (0, 0)
 

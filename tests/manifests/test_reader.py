@@ -112,6 +112,13 @@ class TestDocuments:
         assert len(read_text(text)) == 2
 
 
+def test_a_kustomization_is_told_what_it_is() -> None:
+    with pytest.raises(
+        ManifestError, match=r"`apiVersion` is required; it is for Kustomize: give what `kubectl kustomize`"
+    ):
+        read_text("resources: [web.yaml]", "web/kustomization.yaml")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

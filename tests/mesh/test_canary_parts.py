@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from meshtest.checks.canary_users import Met
 from meshtest.errors import UsageError
 from meshtest.manifests.reader import read_text
-from meshtest.mesh.canary import commands, stage, traffic
+from meshtest.mesh.canary import commands, stage, story, traffic
 from meshtest.mesh.canary.clock import Clock
 from meshtest.mesh.canary.fault import fault_of
 from meshtest.mesh.canary.length import most_ticks
@@ -21,6 +23,8 @@ from meshtest.model.service import Container, Handler, Probe, Workload
 from meshtest.model.topology import Topology
 from meshtest.rollouts.canary.spec import Canary, Hook
 from tests.rollouts.podinfo import document, podinfo
+
+MET = Met(requests=5, failed=0, exposed=0, exposed_failed=0)
 
 
 class Time:
@@ -293,6 +297,11 @@ class TestStage:
         _, (newer,) = wanted(to="v2").revised(target)
         assert newer.metadata["annotations"] == {"meshtest.dev/nodes": "2"}
 
+    def test_there_is_no_stand_in_for_a_service(self) -> None:
+        wants = podinfo(spec={"targetRef": {"apiVersion": "v1", "kind": "Service", "name": "podinfo"}})
+        with pytest.raises(UsageError, match=r"no Service podinfo.test, the target of Canary podinfo.test: give it"):
+            stage.furnished(wants, read_text(WEB, "x"))
+
     def test_an_autoscaler_is_told_of_once_there_or_not(self) -> None:
         reference = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "name": "podinfo"}
         wants = podinfo(spec={"autoscalerRef": reference})
@@ -308,7 +317,6 @@ class TestStage:
 
     def test_other_targets_and_providers_are_refused_with_their_line(self) -> None:
         for spec, why in (
-            ({"targetRef": {"apiVersion": "v1", "kind": "Service", "name": "x"}}, "a target of kind Service is not"),
             (
                 {"provider": None, "ingressRef": {"kind": "Ingress", "name": "x"}},
                 "`spec.ingressRef` is for an ingress controller, which",
@@ -319,6 +327,14 @@ class TestStage:
             text = json.dumps(document(spec=spec).data)
             with pytest.raises(UsageError, match=f"c.yaml:1: .*{why}"):
                 stage.canary_of(read_text(text, "c.yaml"), "", "")
+
+
+class TestStory:
+    def test_users_whom_nobody_answers_are_told_of(self) -> None:
+        none = replace(MET, failed=5)
+        assert [list(story._unanswered(one)) for one in (MET, replace(MET, requests=0))] == [[], []]
+        (said,) = story._unanswered(none)
+        assert "is all that leads to it among the manifests?" in said
 
 
 class TestFault:

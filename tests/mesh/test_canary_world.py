@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from meshtest import ConfigRejected, Mesh
+from meshtest.errors import UsageError
 from meshtest.model.rehearsal import TickRow
 from meshtest.testing import FakeProvider
 
@@ -67,3 +70,42 @@ def test_autoscalers_hold_their_minimum_and_nothing_scales_by_load(bare: Mesh, p
     copy = next(d for d in bare.documents if d.kind.startswith("autoscaling") and d.name == "web-primary")
     assert copy.data["spec"]["scaleTargetRef"]["name"] == "web-primary"
     assert (copy.data["spec"]["minReplicas"], copy.data["spec"]["maxReplicas"]) == (4, 5)
+
+
+BOTH = (
+    CANARY.replace("apiVersion: apps/v1, kind: Deployment", "apiVersion: v1, kind: Service")
+    + """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web, version: v1}, ports: [{name: http, port: 80, targetPort: 8080}]}
+"""
+)
+VERSION = """
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web-%s, namespace: shop}
+spec:
+  selector: {matchLabels: {app: web, version: %s}}
+  template:
+    metadata: {labels: {app: web, version: %s}}
+    spec: {containers: [{name: web, image: web, ports: [{containerPort: 8080}]}]}
+"""
+
+
+def test_a_service_is_put_in_front_of_the_pods_of_another_version(bare: Mesh) -> None:
+    """Flagger copies it, and scales nobody."""
+    rehearsing = bare.canary(text=BOTH + "".join(VERSION % ((name,) * 3) for name in ("v1", "v2")), speed=200)
+    with pytest.raises(UsageError, match=r"no Deployment in namespace shop has pods .* \(app=web, version=v3\)"):
+        rehearsing.run(to="v3")
+    with pytest.raises(UsageError, match="the Service web has no pods of its own: --to VERSION of its pods"):
+        rehearsing.run(image="web:v2")
+    found = rehearsing.run(to="v2")
+    assert found.promoted, found
+    services = {d.name: d.data["spec"]["selector"]["version"] for d in bare.documents.of("/Service")}
+    assert services == {"web": "v2", "web-primary": "v2", "web-canary": "v2"}
+    told = [event.data["revision"] for event in bare.history().of("canary.revision")]
+    assert told == ["v1", "v2"]
+    assert [workload.replicas for workload in bare.topology.workloads] == [1, 1]

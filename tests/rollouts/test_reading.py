@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from meshtest.errors import ManifestError
+from meshtest.errors import ManifestError, UsageError
 from meshtest.manifests.fields import METADATA, Fields
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read_text
@@ -194,6 +194,25 @@ def test_what_is_wrong_is_said_where_it_stands(old: str, new: str, said: str) ->
     assert any(said in complaint for complaint in complaints(LEAST.replace(old, new))), complaints(
         LEAST.replace(old, new)
     )
+
+
+def test_a_canary_with_gateway_refs_is_one_of_gateway_api_unless_somebody_says_otherwise() -> None:
+    told = first(LEAST.replace("{port: 9898}", "{port: 9898, gatewayRefs: [{name: public}]}"))
+    assert of(told).provider == "gatewayapi:v1"
+    assert of(told, provider="kubernetes").provider == "kubernetes"
+    assert of(first(LEAST)).provider == "istio"
+
+
+def test_a_provider_that_flagger_does_not_have_is_told() -> None:
+    with pytest.raises(
+        UsageError, match=r"no provider 'gatewayapi'; did you mean 'gatewayapi:v1'\? simulated are: istio"
+    ):
+        of(first(LEAST), provider="gatewayapi")
+
+
+def test_knative_asks_for_no_service() -> None:
+    knative = LEAST.replace("kind: Deployment", "kind: Service").replace("  service: {port: 9898}\n", "")
+    assert of(first(knative), provider="knative").kind == "Service"
 
 
 def test_errors_are_raised_together() -> None:

@@ -106,7 +106,7 @@ class Rehearsing:
         assume: Mapping[str, float] | None = None,
     ) -> Rehearsing:
         """`name`: which Canary, where the files hold several. `speed`: seconds of production in one of ours.
-        `provider`: Flagger's, where the Canary names none (istio). `traffic`: the users, as `GET http://web.test/
+        `provider`: Flagger's, where the Canary names none (istio, or gatewayapi:v1). `traffic`: the users, as `GET http://web.test/
         50rps`; left out, those of the Canary's own load tests, or 50 requests/s. `allow`: beginnings of the webhook
         URLs that may be called; the others are answered here, by `suites` (a folder of them) if they are named as the
         endpoint names them. `approve`: people open the gates that wait for them at once. `assume`: what metrics read
@@ -147,6 +147,7 @@ class Rehearsing:
         self._initialise(wanted)
         target = stage.target_document(self.canary, self._mesh.documents)
         revision, documents = wanted.revised(target)
+        stage.check_pods(self.canary, self._mesh.documents.apply(documents))
         later = {number: replace(wanted, to=name, image="", images={}) for number, name in (then or {}).items()}
         own = [one for one in broken if one.is_own(self.canary, revision)]
         with self._users() as story, self._broken(own, [one for one in broken if one not in own]):

@@ -1,4 +1,5 @@
-"""What is rolled out: the target as it is, but with another image, other annotations, or from a file.
+"""What is rolled out: the target as it is, but with another image, other annotations, or from a file; a Service as it
+is, but in front of the pods of another version.
 
 Pure but for the reading of that file.
 """
@@ -16,11 +17,13 @@ from meshtest.manifests.kubernetes.daemon_set import NODES
 from meshtest.manifests.patch import put
 from meshtest.manifests.reader import read
 from meshtest.model.document import Document, Documents
+from meshtest.model.service import VERSION_LABELS
 
 TEMPLATE = ("spec", "template")
 CONTAINERS = (*TEMPLATE, "spec", "containers")
 ANNOTATIONS = (*TEMPLATE, "metadata", "annotations")
 FILES = (".yaml", ".yml", ".json")
+SERVICE = "/Service"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +46,19 @@ class Wanted:
             raise UsageError('what is rolled out? run(to="v2"), image=, images=, annotations=, or a file: --to v2')
         documents = read(self.to, base=self.base) if self.is_file else Documents((target,))
         (found,) = [d for d in documents if d.key == target.key] or _not_there(self.to, target)
-        changed = _on_as_many_nodes(self._annotated(self._with_images(found)), target)
+        changed = self._changed(found, target)
         if changed.data.get("spec") == target.data.get("spec") and not self.is_file:
             raise UsageError(f"{self.name(target)} is what {target.name} is already: there is no new revision to see")
         return self.name(target), documents.apply([changed])
+
+    def _changed(self, found: Document, target: Document) -> Document:
+        if target.kind != SERVICE:
+            return _on_as_many_nodes(self._annotated(self._with_images(found)), target)
+        if self.image or self.images or self.annotations:
+            raise UsageError(
+                f"the Service {target.name} has no pods of its own: --to VERSION of its pods, or --to FILE"
+            )
+        return found if self.is_file else selecting(found, self.to)
 
     def name(self, target: Document) -> str:
         """`v2`; of a file `new.yaml`."""
@@ -80,6 +92,13 @@ class Wanted:
         for name, value in self.annotations.items():
             document = put(document, (*ANNOTATIONS, name), str(value))
         return document
+
+
+def selecting(service: Document, version: str) -> Document:
+    """In front of the pods with this version label."""
+    selector = (service.data.get("spec") or {}).get("selector") or {}
+    label = next((name for name in VERSION_LABELS if name in selector), VERSION_LABELS[0])
+    return put(service, ("spec", "selector"), {**selector, label: version})
 
 
 def retagged(image: str, tag: str) -> str:

@@ -13,19 +13,19 @@ from meshtest.lib.words import listed, nearest
 from meshtest.manifests.kubernetes import daemon_set
 from meshtest.model.diagnostic import Severity
 from meshtest.model.document import Document, Documents
+from meshtest.model.service import within
 from meshtest.rollouts.canary import objects, reading
 from meshtest.rollouts.canary.routers import GATEWAY_API, family
 from meshtest.rollouts.canary.spec import Canary
 
-WORKLOADS = {"Deployment": "apps/Deployment", "DaemonSet": daemon_set.KIND}
-"""Targets that are rehearsed."""
+TARGETS = {"Deployment": "apps/Deployment", "DaemonSet": daemon_set.KIND, "Service": "/Service"}
 NODES = 2
 """Of a DaemonSet: on a single one, users of its primary would lose requests at each promotion, as they hardly do in
 production."""
 ISTIO_GATEWAY = "networking.istio.io/Gateway"
 HTTP_GATEWAY = "gateway.networking.k8s.io/Gateway"
 IMAGE = "stand-in"
-REHEARSED = ("istio", "linkerd", "gatewayapi", "kubernetes")
+REHEARSED = reading.SIMULATED
 """The routes of others are not made here."""
 
 
@@ -35,7 +35,7 @@ def canary_of(documents: Documents, name: str, provider: str) -> Canary:
     chosen = [d for d in found if name in ("", d.name, f"{d.name}.{d.namespace}")]
     if len(chosen) != 1:
         raise UsageError(_which(name, found, chosen))
-    canary = reading.of(chosen[0], provider=provider or reading.DEFAULT_PROVIDER)
+    canary = reading.of(chosen[0], provider=provider)
     _check(canary, chosen[0])
     if not provider:
         _check_named(chosen[0])
@@ -54,13 +54,9 @@ def _which(name: str, found: list[Document], chosen: list[Document]) -> str:
 
 
 def _check(canary: Canary, document: Document) -> None:
-    if family(canary.provider) not in REHEARSED:
+    if canary.provider not in REHEARSED:
         where = document.where("spec", "provider")
         raise UsageError(f"{where}: provider {canary.provider!r} is not rehearsed; these are: {listed(REHEARSED)}")
-    if canary.kind not in WORKLOADS:
-        where = document.where("spec", "targetRef", "kind")
-        text = f"a target of kind {canary.kind} is not rehearsed: it has no pods of its own to be replaced"
-        raise UsageError(f"{where}: {text}; name the Deployment that it selects, or look at --plan")
     if canary.suspend:
         raise UsageError(f"{document.where('spec', 'suspend')}: this Canary is suspended, nothing would ever happen")
 
@@ -77,9 +73,29 @@ def _check_named(document: Document) -> None:
 
 
 def target_document(canary: Canary, documents: Documents) -> Document:
-    """Its Deployment or DaemonSet, which is there (see furnished)."""
-    (found,) = _named(documents, WORKLOADS[canary.kind], canary.namespace, canary.target)
+    """Its Deployment, DaemonSet or Service, which is there (see furnished)."""
+    (found,) = _named(documents, TARGETS[canary.kind], canary.namespace, canary.target)
     return found
+
+
+def check_pods(canary: Canary, documents: Documents) -> None:
+    """A Service in front of no pods would fail every request, and prove nothing."""
+    if canary.runs_pods:
+        return
+    selector = (target_document(canary, documents).data.get("spec") or {}).get("selector") or {}
+    for document in (one for kind in ("Deployment", "DaemonSet") for one in documents.of(TARGETS[kind])):
+        if document.namespace == canary.namespace and within(selector, _labels_of_pods(document)):
+            return
+    asked = listed(f"{key}={value}" for key, value in selector.items()) or "nothing"
+    text = f"no Deployment in namespace {canary.namespace} has pods that Service {canary.target} would select ({asked})"
+    raise UsageError(f"{text}: is the one of the new version among the manifests?")
+
+
+def _labels_of_pods(document: Document) -> dict[str, str]:
+    found = document.data
+    for key in ("spec", "template", "metadata", "labels"):
+        found = found.get(key) or {}
+    return dict(found)
 
 
 def furnished(canary: Canary, documents: Documents) -> tuple[Documents, tuple[str, ...]]:
@@ -130,9 +146,14 @@ Made = tuple[dict[str, Any], str]
 
 
 def _targets(canary: Canary, documents: Documents) -> Iterator[Made]:
-    if not _named(documents, WORKLOADS[canary.kind], canary.namespace, canary.target):
+    if not _named(documents, TARGETS[canary.kind], canary.namespace, canary.target):
+        if not canary.runs_pods:
+            text = f"the manifests have no Service {canary.workload}, the target of Canary {canary.full_name}"
+            raise UsageError(f"{text}: give it, and the Deployments whose pods it may select")
         pods = "one pod a node" if canary.kind == "DaemonSet" else "one pod"
-        said = f"the manifests have no {canary.kind} {canary.workload}: {pods} of the stand-in takes its place"
+        elsewhere = listed(d.namespace for d in documents.of(TARGETS[canary.kind]) if d.name == canary.target)
+        only = f", only in namespace {elsewhere}" if elsewhere else ""
+        said = f"the manifests have no {canary.kind} {canary.workload}{only}: {pods} of the stand-in takes its place"
         yield _target(canary), said
 
 

@@ -24,6 +24,9 @@ TOLD = 1.0
 MOST = 3
 """Reasons that are told."""
 
+UNHURRIED = 5.0
+"""Seconds of ours in which the pods of a rollout become ready on a machine that has other work, too."""
+
 
 class Story:
     """Of one run."""
@@ -108,7 +111,7 @@ class Story:
             failed=met.failed,
             exposed=met.exposed,
             exposed_failed=met.exposed_failed,
-            notes=(*self._notes, *self._rested(), *self._late(), *_starved(met)),
+            notes=(*self._notes, *_unanswered(met), *self._rested(), *self._late(), *self._hurried(), *_starved(met)),
             unproven=unproven(self.rows, self._canary.analysis.threshold) if self.ending == "rolled back" else "",
         )
 
@@ -128,6 +131,13 @@ class Story:
             slot = self._canary.analysis.interval / self._speed
             late = f"{plural(self._missed, 'tick')} went by while others took longer than {slot:.2g} s"
             yield f"{late}: rehearse at a lower speed"
+
+    def _hurried(self) -> Iterator[str]:
+        """A deadline is compressed like all else; what a process needs to start is not."""
+        deadline = self._canary.deadline
+        if self.ending == "rolled back" and " not ready" in self._reason and deadline / self._speed < UNHURRIED:
+            told = f"progressDeadlineSeconds {deadline} is {deadline / self._speed:.2g} s here"
+            yield f"{told}: if it was this machine that took long, rehearse at a lower speed"
 
     @property
     def _reason(self) -> str:
@@ -189,3 +199,9 @@ def _failing(rows: Sequence[TickRow]) -> Iterator[TickRow]:
             counted.append(row)
         before = row.failed_checks
     yield from counted
+
+
+def _unanswered(met: Met) -> Iterator[str]:
+    if met.requests and met.failed == met.requests and not met.exposed:
+        said = "no request of a user was answered, not by the version before either"
+        yield f"{said}: is all that leads to it among the manifests? --traffic names other users"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,6 +28,8 @@ from meshtest.mesh.faults import COUNTERS, described
 from meshtest.model.document import Documents
 from meshtest.model.rehearsal import Called, Measured
 from meshtest.model.route import Fault
+from meshtest.model.service import Workload
+from meshtest.model.topology import key
 from meshtest.rollouts.canary import affinity, objects, readiness, routers
 from meshtest.rollouts.canary.observations import Target
 from meshtest.rollouts.canary.replies import YES, Answer, Readiness, Reading, Reply
@@ -284,10 +286,18 @@ class World:
 
     def _know(self, who: Who, revision: str) -> None:
         """Pods of what is wanted now are of this revision."""
-        workload = self.rolled[who].workload
-        if workload is not None and workload.template_hash not in self._told:
-            self._told.add(workload.template_hash)
-            self._mesh.record("canary.revision", template=workload.template_hash, revision=self.name(revision))
+        for workload in self._workloads(who):
+            if workload.template_hash not in self._told:
+                self._told.add(workload.template_hash)
+                self._mesh.record("canary.revision", template=workload.template_hash, revision=self.name(revision))
+
+    def _workloads(self, who: Who) -> Sequence[Workload]:
+        """Whose pods they are: of a target that is a Service, those that it selects."""
+        topology, rolled = self._mesh.topology, self.rolled[who]
+        if self.canary.runs_pods:
+            return [rolled.workload] if rolled.workload else []
+        services = [one for one in topology.services if f"{one.namespace}/{one.name}" == rolled.key]
+        return [workload for service in services for workload in topology.backends(service)]
 
     # ---- its fault
 
@@ -311,13 +321,13 @@ class World:
         """It is where the new revision is: with the canary, and with the primary once it has been rolled."""
         if self._fault is None:
             return
-        broken = {self.rolled[Who.CANARY].key}
+        broken = set(map(key, self._workloads(Who.CANARY)))
         if self._promoted == self.target.revision and self.ready(Who.PRIMARY):
-            broken.add(self.rolled[Who.PRIMARY].key)
+            broken |= set(map(key, self._workloads(Who.PRIMARY)))
         self._set_faults(dict.fromkeys(broken, self._fault))
 
     def _set_faults(self, faults: dict[str, Fault]) -> None:
-        ours = {rolled.key for rolled in self.rolled.values()}
+        ours = {key(workload) for who in Who for workload in self._workloads(who)}
         others = {name: fault for name, fault in self._mesh.topology.faults.items() if name not in ours}
         if {**others, **faults} != self._mesh.topology.faults:
             self._mesh.begin(self._mesh.documents, "faults of the new revision", faults={**others, **faults})

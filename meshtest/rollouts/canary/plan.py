@@ -25,7 +25,6 @@ from meshtest.rollouts.canary.surprises import SURPRISES, Surprise
 VERSION = 1
 LONGEST_WAIT = 30.0
 """Seconds between two attempts at a hook: they double from 1 s (hashicorp/go-retryablehttp, RetryWaitMax)."""
-DEFAULT_PROVIDER = "istio"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +110,7 @@ class Plan:
         }
 
 
-def plan(document: Document, *, provider: str = DEFAULT_PROVIDER) -> Plan:
+def plan(document: Document, *, provider: str = "") -> Plan:
     """Of a Canary document; ManifestError names what in it Flagger would refuse. `provider`: where it names none."""
     canary = of(document, provider=provider)
     notes = parse(document, provider=provider).notes

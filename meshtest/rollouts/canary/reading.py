@@ -6,8 +6,8 @@ and verifyCanary of pkg/controller/controller.go.
 
 from __future__ import annotations
 
-from meshtest.errors import ManifestError
-from meshtest.lib.words import listed
+from meshtest.errors import ManifestError, UsageError
+from meshtest.lib.words import listed, nearest
 from meshtest.manifests.memo import Parsed
 from meshtest.manifests.view import View
 from meshtest.model.diagnostic import Diagnostic, Severity
@@ -20,6 +20,7 @@ from meshtest.rollouts.canary.spec import Analysis, Autoscaler, Canary, Service
 KIND = "flagger.app/Canary"
 DEFAULT_PROVIDER = "istio"
 """Of Flagger's flag -mesh-provider."""
+GATEWAY_PROVIDER = "gatewayapi:v1"
 
 SIMULATED = ("istio", "linkerd", "gatewayapi:v1", "gatewayapi:v1beta1", "kubernetes")
 OTHERS = (
@@ -31,7 +32,7 @@ SCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
 DEADLINE = 600
 
 
-def of(document: Document, *, provider: str = DEFAULT_PROVIDER) -> Canary:
+def of(document: Document, *, provider: str = "") -> Canary:
     """The Canary of a document. Raises ManifestError with every error that it has."""
     parsed = parse(document, provider=provider)
     errors = [note for note in parsed.notes if note.severity is Severity.ERROR]
@@ -40,12 +41,21 @@ def of(document: Document, *, provider: str = DEFAULT_PROVIDER) -> Canary:
     return parsed.value
 
 
-def parse(document: Document, *, provider: str = DEFAULT_PROVIDER) -> Parsed[Canary]:
-    """The Canary as far as it can be read, and what there is to say about it. `provider`: where it names none."""
+def parse(document: Document, *, provider: str = "") -> Parsed[Canary]:
+    """The Canary as far as it can be read, and what there is to say about it. `provider`: where it names none; left
+    out, the one whose routes heed what it says."""
+    _check_known(provider)
     notes: list[Diagnostic] = []
     view = View.of(document, CANARY, notes)
     spec = view.child("spec") if view.require("spec") else None
     return Parsed(_canary(document, spec, provider), tuple(notes))
+
+
+def _check_known(provider: str) -> None:
+    if provider and provider not in (*SIMULATED, *OTHERS):
+        close = nearest(provider, (*SIMULATED, *OTHERS))
+        hint = f"did you mean {close!r}? " if close else ""
+        raise UsageError(f"Flagger has no provider {provider!r}; {hint}simulated are: {listed(SIMULATED)}")
 
 
 def _canary(document: Document, spec: View | None, provider: str) -> Canary:
@@ -99,10 +109,16 @@ def _autoscaler(spec: View) -> Autoscaler | None:
 
 
 def _provider(spec: View, default: str) -> str:
-    found = spec.choice("provider", (*SIMULATED, *OTHERS), default)
+    found = spec.choice("provider", (*SIMULATED, *OTHERS), default or _supposed(spec))
     if found in OTHERS:
         spec.not_supported(f"simulated like {DEFAULT_PROVIDER}; exact are {listed(SIMULATED)}", "provider")
     return found
+
+
+def _supposed(spec: View) -> str:
+    """Flagger's flag says it in production. `gatewayRefs` are for Gateway API; to any other router they are nothing."""
+    service = spec.data.get("service")
+    return GATEWAY_PROVIDER if isinstance(service, dict) and service.get("gatewayRefs") else DEFAULT_PROVIDER
 
 
 def _service(spec: View, kind: str, target: str) -> Service:

@@ -13,7 +13,7 @@ from typing import Any
 from meshtest.model.document import Documents
 from meshtest.model.service import VERSION_LABELS
 from meshtest.rollouts.canary.objects import configs, scalers
-from meshtest.rollouts.canary.objects.origin import mapping
+from meshtest.rollouts.canary.objects.origin import Json, mapping
 from meshtest.rollouts.canary.objects.target import Workload, found, workload
 from meshtest.rollouts.canary.observations import Target
 from meshtest.rollouts.canary.spec import Canary
@@ -33,12 +33,17 @@ def target_of(canary: Canary, documents: Documents) -> Target:
 
 def label_of(canary: Canary, documents: Documents) -> str:
     """For people: the version label, else the tag of the first image, else the revision."""
+    revision = target_of(canary, documents).revision
     if not canary.runs_pods:
-        return target_of(canary, documents).revision
+        selector = mapping(mapping(found(canary, documents).data.get("spec")).get("selector"))
+        return _version(selector) or revision
     target = workload(canary, documents)
     labels = mapping(mapping(target.template.get("metadata")).get("labels"))
-    version = next((str(labels[name]) for name in VERSION_LABELS if labels.get(name)), "")
-    return version or _tag(target) or target_of(canary, documents).revision
+    return _version(labels) or _tag(target) or revision
+
+
+def _version(labels: Json) -> str:
+    return next((str(labels[name]) for name in VERSION_LABELS if labels.get(name)), "")
 
 
 def _tag(target: Workload) -> str:
