@@ -110,6 +110,12 @@ class TestDocuments:
         assert len(read_text(text)) == 2
 
 
+def bomb(level: str) -> str:
+    """A few lines that stand for nine to the ninth power."""
+    lines = [f"l{number}: &l{number} " + level.format(f"*l{number - 1}") for number in range(1, 10)]
+    return "\n".join(["l0: &l0 {x: 1}", *lines])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -123,8 +129,19 @@ class TestDocuments:
         ),
         (
             "a: 1\nb:\n\t- c",
-            "m.yaml:3: error: malformed YAML: while scanning for the next token found character that cannot start "
-            "any token [malformed]",
+            "m.yaml:3: error: malformed YAML: a tab; YAML is indented by spaces [malformed]",
+        ),
+        ("a: " + "[" * 101 + "]" * 101, "m.yaml:1: error: malformed YAML: more than 100 levels deep [malformed]"),
+        ("a: " + "[" * 60_000, "m.yaml:1: error: malformed YAML: more than 100 levels deep [malformed]"),
+        (
+            bomb("[{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}]"),
+            "m.yaml:1: error: malformed YAML: its aliases make too much of it; write out what they stand for "
+            "[malformed]",
+        ),
+        (
+            bomb("{{<<: [{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}]}}"),
+            "m.yaml:1: error: malformed YAML: its aliases make too much of it; write out what they stand for "
+            "[malformed]",
         ),
         ("a: \x01", "m.yaml:1: error: malformed YAML: control characters are not allowed [malformed]"),
         (

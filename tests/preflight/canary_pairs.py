@@ -136,6 +136,7 @@ CANARY_PAIRS: Mapping[str, Pair] = {
         [canary(mirror=True, iterations=5, sessionAffinity=SESSIONS)],
         [canary(spec=GATEWAY, mirror=True, iterations=5, sessionAffinity=SESSIONS)],
     ),
+    "FL60": ([canary(maxWeight=500)], [canary(maxWeight=100)]),
     "FL53": (
         [canary(spec=GATEWAY, stepWeightPromotion=50, sessionAffinity=SESSIONS, **AB)],
         [canary(spec=GATEWAY, sessionAffinity=SESSIONS, **AB)],
