@@ -13,8 +13,8 @@ from meshtest.lib.figures import chance, clock, percent
 
 if TYPE_CHECKING:
     from meshtest.model.document import Document, Documents
-    from meshtest.rollouts.canary.plan import Plan
     from meshtest.rollouts.canary.limits import Limit
+    from meshtest.rollouts.canary.plan import Plan
     from meshtest.rollouts.canary.power import Chances, Power
     from meshtest.rollouts.canary.traffic import Traffic
 
@@ -90,7 +90,8 @@ def _head(power: Power) -> Iterator[str]:
     if power.overlap > 1:
         yield f"{INDENT}         windows overlap, {power.overlap} checks read each request: taken into account"
     if not power.exact:
-        yield f"{INDENT}         from {power.table[0].runs:,} runs that were drawn: a chance near 50 % is within 2 points, one near 1 % within 0.5"
+        drawn = max(one.runs for one in power.table)
+        yield f"{INDENT}         from {drawn:,} runs that were drawn: near 50 % within 2 points, near 1 % within 0.5"
 
 
 def _tolerated(limit: Limit) -> str:
@@ -109,8 +110,8 @@ def _verdict(power: Power) -> Iterator[str]:
     yield (
         f"{INDENT}a version that {_does(power)} {percent(power.bad.rate(power.kind))} is promoted with a chance of "
         f"{chance(bad.promoted, bad.runs)} ({percent(power.false_promotion)} is allowed),\n"
-        f"{INDENT}one with {percent(power.good.rate(power.kind))} is rolled back with {chance(good.rolled_back, good.runs)} "
-        f"({percent(power.false_rollback)} is allowed)"
+        f"{INDENT}one with {percent(power.good.rate(power.kind))} is rolled back with "
+        f"{chance(good.rolled_back, good.runs)} ({percent(power.false_rollback)} is allowed)"
     )
     if power.enough:
         yield f"{INDENT}the traffic is enough"

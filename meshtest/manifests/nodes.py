@@ -74,7 +74,7 @@ def _check_depth(text: str, file: str) -> None:
     for event in yaml.parse(text, Loader=LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
-            raise _error(f"malformed YAML: {_TOO_DEEP}", file, event.start_mark.line + 1)
+            raise _error(f"malformed YAML: {_TOO_DEEP}", file, _line(event))
 
 
 def malformed(error: yaml.YAMLError, file: str, text: str) -> ManifestError:
@@ -82,11 +82,16 @@ def malformed(error: yaml.YAMLError, file: str, text: str) -> ManifestError:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         problem = " ".join(str(part) for part in (error.context, error.problem) if part)
-        if mark and any(line[: mark.column + 1].endswith("\t") for line in text.split("\n")[mark.line : mark.line + 1]):
+        if mark is not None and _line_of(text, mark.line)[: mark.column + 1].endswith("\t"):
             problem = "a tab; YAML is indented by spaces"
         return _error(f"malformed YAML: {problem}", file, mark.line + 1 if mark else 1)
     line = text.count("\n", 0, getattr(error, "position", 0)) + 1
     return _error(f"malformed YAML: {getattr(error, 'reason', error)}", file, line)
+
+
+def _line_of(text: str, number: int) -> str:
+    """ "" behind the last one, where what is missing is told."""
+    return "".join(text.split("\n")[number : number + 1])
 
 
 def _error(message: str, file: str, line: int, code: str = "malformed") -> ManifestError:
@@ -179,8 +184,8 @@ class _Builder:
         return _error(f"malformed YAML: {message}", self.file, _line(node))
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+def _line(node: yaml.Node | yaml.Event) -> int:
+    return int(node.start_mark.line) + 1  # type: ignore[union-attr]  # of what was read there is one
 
 
 def _shown(node: yaml.Node) -> str:

@@ -10,9 +10,8 @@ import pytest
 
 from meshtest.cli import FAILED, OK, rehearse_plan
 from meshtest.cli.rehearse_power import rate_of
-from meshtest.lib.figures import chance
 from meshtest.errors import UsageError
-from meshtest.lib.figures import clock
+from meshtest.lib.figures import chance, clock
 
 CANARY = """
 apiVersion: flagger.app/v1beta1

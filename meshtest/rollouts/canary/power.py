@@ -401,14 +401,11 @@ class _Chain:
         return not both and self._many() and (self.cap + 1) ** (self.slots - 1) <= REMEMBERED
 
     def _many(self) -> bool:
-        """What is remembered is the average number of requests, which is right where each weight gets exactly its share,
-        and near where there are some."""
+        """What is remembered is the average number of requests: right where each weight gets exactly its share, and
+        near where there are some."""
         least = min((share for share in self.shares if share), default=1.0)
         arrivals = self.traffic.arrivals(least, self.interval)
         return arrivals.share == 1.0 or arrivals.expected >= FEW
-
-
-_KINDS: tuple[Kind, ...] = ("errors", "slow")
 
 
 _KINDS: tuple[Kind, ...] = ("errors", "slow")
