@@ -14,9 +14,29 @@ from meshtest.cli import EXIT
 from meshtest.cli.options import add_json, pairs, settings_of
 
 PARAMETER = "MESHTEST_PARAM_"
+EPILOG = """\
+judge.yaml, for a canary beside its primary in an Istio mesh (each line but the first may be left out):
+
+  prometheus: http://prometheus.istio-system:9090
+  provider: istio        # or linkerd, gatewayapi, kubernetes; or counters of your own: requests, errors, within
+  allowed: 0.1%          # a version that fails so often is fine ...
+  worse: 1%              # ... and one that fails so often is bad, if it is `ratio` times as bad as the baseline, too
+  ratio: 2
+  alpha: 0.01            # how often, at most, a fine version fails
+  beta: 0.05             # how often, at most, a bad one passes
+  minimum: 100           # requests of the canary before it passes
+  latency: 500ms         # slow answers count, too (slow_allowed: 1%, slow_worse: 5%); left out: they do not
+  every: 10s             # between looks, which may be as many as you like
+  deadline: 10m          # then it is inconclusive, and says how many requests are missing
+
+or canaryConfig: FILE, a Kayenta configuration, and thresholds: {pass: 95, marginal: 75}.
+exit codes: 0 pass, 1 fail, 5 inconclusive
+"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("file", type=Path, help="judge.yaml: whom to ask, about whom, and by which rules")
     parser.add_argument("--canary", default="", metavar="NAME", help="fills {{ name }} (default: MESHTEST_CANARY)")
     parser.add_argument(

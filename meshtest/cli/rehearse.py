@@ -83,6 +83,8 @@ def _answers(group: argparse._ArgumentGroup) -> None:
 
 
 def go(arguments: argparse.Namespace) -> int:
+    if arguments.plan and arguments.mutants:
+        raise UsageError("either --plan, which starts nothing, or --mutants, which rehearses each of them")
     if arguments.plan:
         return _plan(arguments)
     if arguments.mutants:

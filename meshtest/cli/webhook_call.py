@@ -25,7 +25,8 @@ TYPES = (
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", metavar="URL", help="as in the Canary's webhooks")
-    parser.add_argument("--type", choices=TYPES, default="pre-rollout", metavar="TYPE", help=f"{', '.join(TYPES)}")
+    text = f"{', '.join(TYPES)} (default: that of a URL with /hooks/TYPE/, else pre-rollout)"
+    parser.add_argument("--type", choices=TYPES, default="", metavar="TYPE", help=text)
     parser.add_argument("--name", default="podinfo", help="of the Canary (default: %(default)s)")
     parser.add_argument("--namespace", default="test", help="of the Canary (default: %(default)s)")
     parser.add_argument("--phase", help="of the Canary (default: what Flagger sends for the type)")
@@ -49,7 +50,7 @@ def go(arguments: argparse.Namespace) -> int:
     from meshtest.webhook.client import Caller
     from meshtest.webhook.effects import effect, findings, phase_of
 
-    type, timeout = HookType(arguments.type), seconds_of(arguments.timeout)
+    type, timeout = HookType(arguments.type or type_of(arguments.url)), seconds_of(arguments.timeout)
     payload = {
         "name": arguments.name, "namespace": arguments.namespace, "checksum": arguments.checksum,
         "phase": phase_of(type) if arguments.phase is None else arguments.phase,
@@ -67,6 +68,13 @@ def go(arguments: argparse.Namespace) -> int:
         for one in found:
             print(one)
     return code_of(exchange)
+
+
+def type_of(url: str) -> str:
+    """As meshtest's own endpoint has it in its addresses."""
+    words = url.partition("?")[0].split("/")
+    following = words[words.index("hooks") + 1 :][:1] if "hooks" in words else []
+    return following[0] if following and following[0] in TYPES else "pre-rollout"
 
 
 def _tell(type: HookType, exchange: Exchange) -> None:

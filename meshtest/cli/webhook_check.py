@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from meshtest.cli import FAILED, OK, TROUBLE
 from meshtest.cli.options import add_json, pairs
 from meshtest.cli.webhook_call import TYPES, add_calling, as_data, seconds_of, told, url_of
+from meshtest.lib.words import plural
 
 if TYPE_CHECKING:
     from meshtest.webhook.check import Check, Checked
@@ -104,8 +105,8 @@ def _tell(one: Checked) -> None:
 
 def _sum_up(checked: list[Checked]) -> None:
     found = [finding for one in checked for finding in one.findings]
-    counts = [f"{sum(one.weight == weight for one in found)} {weight}s" for weight in ("error", "warning")]
-    print(f"{len(checked)} cases: {', '.join(counts)}" if found else f"{len(checked)} cases: nothing is wrong")
+    counts = [plural(sum(one.weight == weight for one in found), weight) for weight in ("error", "warning")]
+    print(f"{plural(len(checked), 'case')}: {', '.join(counts) if found else 'nothing is wrong'}")
 
 
 def _as_data(one: Checked) -> dict[str, Any]:

@@ -32,6 +32,16 @@ def percent(share: float) -> str:
     return f"{share * 100:.3g} %"
 
 
+def chance(value: float, runs: int = 0) -> str:
+    """`35 %`, `0.13 %`, `< 0.01 %`; never a rounded 0 or 100, nor one that only says that it was not drawn."""
+    least = 3 / runs if runs else 1e-4  # what happens so often is missed by all runs in 5 of 100 cases
+    if value < least and (value or runs):
+        return f"< {least * 100:.2g} %"
+    if value > 1 - least and (value < 1 or runs):
+        return f"> {100 - least * 100:.4g} %"
+    return f"{value * 100:.4g} %" if value > 0.99 else f"{value * 100:.2g} %"
+
+
 def bars(values: Sequence[float], top: float, ramp: str = BARS) -> str:
     """One character a value, its height relative to `top`; blank for zero, and at least the lowest bar above it."""
     last = len(ramp) - 1

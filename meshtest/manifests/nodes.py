@@ -26,6 +26,13 @@ _CONSTRUCT: dict[str, Callable[[yaml.ScalarNode], Any]] = {
     f"{_TAG}int": _SCALARS.construct_yaml_int,
     f"{_TAG}float": _SCALARS.construct_yaml_float,
 }
+DEEPEST = 100
+"""Levels; a CRD with its schema has 30. Go's decoder stops at 10,000, which Python's stack does not reach."""
+SAFE = 5_000
+"""Levels that libyaml composes without a look before; it has no limit but the stack, and dies with it."""
+BY_ALIAS = 100_000
+"""Nodes of a document that only its aliases make: a few short lines of them can stand for more than memory."""
+_TOO_DEEP = f"more than {DEEPEST} levels deep"
 _AS_WRITTEN = frozenset(f"{_TAG}{kind}" for kind in ("str", "timestamp", "value"))
 """Dates stay strings, as JSON has none."""
 
@@ -42,6 +49,8 @@ class Node:
 def parse(text: str, file: str) -> Iterator[Node]:
     """The documents of a text that are not empty. Raises ManifestError for text that is no YAML, with its line."""
     try:
+        if _may_be_deep(text):
+            _check_depth(text, file)
         roots = list(yaml.compose_all(text, Loader=LOADER))
     except yaml.YAMLError as error:
         raise malformed(error, file, text) from None
@@ -49,9 +58,23 @@ def parse(text: str, file: str) -> Iterator[Node]:
         if root is None:
             continue
         lines: dict[Path, int] = {}
-        data = _Builder(file, lines).build(root, ())
+        data = _Builder(file, lines, 2 * len(text) + BY_ALIAS).build(root, ())
         if data is not None:
             yield Node(data, lines, root.start_mark.line + 1)
+
+
+def _may_be_deep(text: str) -> bool:
+    """A level takes a bracket, or a column of its line."""
+    columns = max(map(len, text.split("\n")))
+    return columns > SAFE or text.count("[") + text.count("{") + columns > SAFE
+
+
+def _check_depth(text: str, file: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise _error(f"malformed YAML: {_TOO_DEEP}", file, _line(event))
 
 
 def malformed(error: yaml.YAMLError, file: str, text: str) -> ManifestError:
@@ -60,9 +83,16 @@ def malformed(error: yaml.YAMLError, file: str, text: str) -> ManifestError:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         problem = " ".join(str(part) for part in (error.context, error.problem) if part)
+        if mark is not None and _line_of(text, mark.line)[: mark.column + 1].endswith("\t"):
+            problem = "a tab; YAML is indented by spaces"
         return _error(f"malformed YAML: {problem}{hint}", file, mark.line + 1 if mark else 1)
     line = text.count("\n", 0, getattr(error, "position", 0)) + 1
     return _error(f"malformed YAML: {getattr(error, 'reason', error)}", file, line)
+
+
+def _line_of(text: str, number: int) -> str:
+    """ "" behind the last one, where what is missing is told."""
+    return "".join(text.split("\n")[number : number + 1])
 
 
 def _error(message: str, file: str, line: int, code: str = "malformed") -> ManifestError:
@@ -72,12 +102,16 @@ def _error(message: str, file: str, line: int, code: str = "malformed") -> Manif
 class _Builder:
     """Data from nodes. A mapping entry stands at the line of its key, a list item where it begins."""
 
-    def __init__(self, file: str, lines: dict[Path, int]) -> None:
+    def __init__(self, file: str, lines: dict[Path, int], most: int) -> None:
         self.file = file
         self.lines = lines
         self.open: set[int] = set()
+        self.left = most
 
     def build(self, node: yaml.Node, path: Path) -> Any:
+        self.count(node)
+        if len(path) > DEEPEST:
+            raise self.refuse(node, _TOO_DEEP)
         self.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node)
@@ -91,6 +125,12 @@ class _Builder:
         finally:
             self.open.discard(id(node))
 
+    def count(self, node: yaml.Node) -> None:
+        """Without aliases each node is at least one character of the text, and counted twice if it is a mapping."""
+        self.left -= 1
+        if self.left < 0:
+            raise self.refuse(node, "its aliases make too much of it; write out what they stand for")
+
     def mapping(self, node: yaml.Node, path: Path) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for name, (key, value) in self.entries(node).items():
@@ -100,6 +140,7 @@ class _Builder:
 
     def entries(self, node: yaml.Node) -> dict[str, tuple[yaml.Node, yaml.Node]]:
         """By key; a key given twice is an error, one merged with `<<` gives way."""
+        self.count(node)
         own: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         merged: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         for key, value in node.value:
@@ -144,8 +185,8 @@ class _Builder:
         return _error(f"malformed YAML: {message}", self.file, _line(node))
 
 
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+def _line(node: yaml.Node | yaml.Event) -> int:
+    return int(node.start_mark.line) + 1  # type: ignore[union-attr]  # of what was read there is one
 
 
 def _shown(node: yaml.Node) -> str:

@@ -34,7 +34,8 @@ def read(*patterns: str, base: Path | None = None) -> Documents:
         else:
             documents += documents_of(_text(Path(path)), _shown(Path(path)))
     if not documents:
-        raise UsageError(f"no object in {', '.join(patterns) or 'nothing'} (searched in {base})")
+        where = ", ".join(patterns) or "nothing"
+        raise UsageError(f"no object in {where}: empty, or comments only (searched in {base})")
     return unique(documents)
 
 
@@ -55,7 +56,7 @@ def find(pattern: str, base: Path) -> list[str]:
         found, wanted = [path], ""
     else:
         found = [Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file()]
-        wanted = "matches no file"
+        wanted = "is a symbolic link that leads nowhere" if path.is_symlink() else "matches no file"
     if not found:
         raise UsageError(f"{pattern!r} {wanted} (searched in {base})")
     return sorted(str(p.resolve()) for p in found)

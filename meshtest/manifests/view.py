@@ -152,7 +152,7 @@ class View:
         if value in allowed:
             return value
         close = nearest(value, allowed)
-        hint = f"; did you mean {close!r}?" if close else ""
+        hint = f"; did you mean {str(close)!r}?" if close else ""  # words of an enum, too
         self.error("bad-value", f"{self.name(key)} must be one of {listed(allowed)}, not {value!r}{hint}", key)
         return default
 
@@ -237,9 +237,12 @@ class View:
         value = self._get(key)
         if value is None:
             return ()
-        wrong = not isinstance(value, list) or any(isinstance(i, bool) or not isinstance(i, int) for i in value)
-        if wrong:
+        if not isinstance(value, list):
             self._wrong("a list of integers", value, key)
+            return ()
+        wrong = [index for index, item in enumerate(value) if isinstance(item, bool) or not isinstance(item, int)]
+        for index in wrong:
+            self._wrong("an integer", value[index], key, index)
         return () if wrong else tuple(value)
 
     def header_map(self, key: str) -> dict[str, str]:

@@ -123,4 +123,5 @@ FLAGGER: tuple[Code, ...] = (
     _flagger("FL57", "SplitsAnotherHost", ERROR, "Remove `hosts`: callers in the mesh name the Service."),
     _flagger("FL58", "CookieEndsForAll", INFO, "Set the headers elsewhere, or expect one more on every response."),
     _flagger("FL59", "LeftOut", WARNING, "Ask for it by an object of your own, or remove it."),
+    _flagger("FL60", "MaxWeightOutOfReach", ERROR, "Write a maxWeight of 1 to 100."),
 )

@@ -325,6 +325,22 @@ OURS: tuple[Code, ...] = (
         "fluxcd/flagger #1035; pkg/controller/scheduler.go runBlueGreen",
     ),
     _ours(
+        39,
+        "CanaryQueryBroken",
+        ERROR,
+        "A metric's query that Flagger cannot render, or that is no PromQL: each of its checks fails.",
+        "Correct the query; `meshtest query` tries it.",
+        "fluxcd/flagger pkg/metrics/observers RenderQuery; docs/gitbook/usage/metrics.md#custom-metrics",
+    ),
+    _ours(
+        40,
+        "WebhookUrlBroken",
+        ERROR,
+        "A webhook's URL that nobody can call: each of its calls fails.",
+        "Write a whole URL, as http://flagger-loadtester.test/.",
+        "fluxcd/flagger pkg/controller/webhook.go callWebhook",
+    ),
+    _ours(
         901,
         "SilencedWithoutReason",
         WARNING,

@@ -143,13 +143,19 @@ def render(template: str, variables: Variables, where: str = "") -> str:
     made: list[str] = []
     end, trims = 0, False
     for action in _ACTION.finditer(template):
+        _check_between(template, end, action.start(), where)
         made.append(_between(template[end : action.start()], trims, bool(action[1])))
         made.append(_value(action[2].strip(), variables, _line(where, template, action.start())))
         end, trims = action.end(), bool(action[3])
-    rest = _between(template[end:], trims, False)
-    if "{{" in rest:
-        raise UsageError(f"{_line(where, template, template.index('{{', end))}an action {{{{ that no }}}} ends")
-    return "".join([*made, rest])
+    _check_between(template, end, len(template), where)
+    return "".join([*made, _between(template[end:], trims, False)])
+
+
+def _check_between(template: str, begin: int, end: int, where: str) -> None:
+    """Text is what lies between actions; one that does not end would be taken for it."""
+    at = template.find("{{", begin, end)
+    if at >= 0:
+        raise UsageError(f"{_line(where, template, at)}an action {{{{ that no }}}} ends")
 
 
 def _between(text: str, trims_left: bool, trims_right: bool) -> str:

@@ -87,7 +87,7 @@ def findings(type: HookType, exchange: Exchange, *, timeout: float, interval: fl
 
 def _of_status(type: HookType, exchange: Exchange, last: Attempt) -> Iterator[Finding]:
     if last.status is None:
-        yield Finding(weight="error", says=f"no reply: {last.error}")
+        yield Finding(weight="error", says=f"no reply: {last.error}{_cure(last.error)}")
     elif is_retriable(last.status):
         yield Finding(
             weight="error", code="FL18",
@@ -100,10 +100,20 @@ def _of_status(type: HookType, exchange: Exchange, last: Attempt) -> Iterator[Fi
         yield Finding(weight="error", says=f"{last.status} without a Location that can be followed is a no")
     elif ACCEPTED < last.status < 300:
         yield Finding(weight="error", code="FL17", says=f"{last.status} is a no to Flagger; say 200, 201 or 202")
+    elif last.status in (404, 405):
+        yield Finding(
+            weight="warning",
+            says=f"{last.status} may be a denial or a wrong URL, and Flagger cannot tell: deny with 403 or 412",
+        )
     elif last.status > ACCEPTED:
         yield from _of_reason(last)
     elif type is HookType.ROLLBACK:
         yield Finding(weight="error", says="a rollback hook that says yes rolls every canary back at its first tick")
+
+
+def _cure(error: str) -> str:
+    """Flagger takes no certificate of one's own authority."""
+    return "; disableTLS: true in the Canary does not verify it" if "failed to verify certificate" in error else ""
 
 
 def _of_reason(last: Attempt) -> Iterator[Finding]:

@@ -72,7 +72,9 @@ def turned(kind: Kind, asked: Payload, *, open: bool, binding: str, who: str) ->
 def told(binding: str) -> str:
     """For people."""
     after = binding.removeprefix("after:")
-    return f"the rollout after {after}" if after != binding else f"revision {binding}"
+    if after != binding:
+        return f"the rollout after {after}"
+    return f"revision {binding.removeprefix('ended:')}"
 
 
 def kind_of(gate: Gate) -> Kind | None:

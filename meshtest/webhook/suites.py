@@ -71,9 +71,8 @@ class Suite:
     def _value(self, name: str, parameter: Parameter, given: str | None) -> str:
         value = parameter.default if given is None else given
         if value is None:
-            raise UsageError(
-                f"suite {self.name!r} needs the parameter {name!r}: {parameter.about or parameter.pattern}"
-            )
+            about = parameter.about or f"it must match {parameter.pattern}"
+            raise UsageError(f"suite {self.name!r} needs the parameter {name!r}: {about}")
         if len(value) > LONGEST_VALUE or not value.isprintable() or not regex.matches(parameter.pattern, value):
             raise UsageError(f"parameter {name!r} of suite {self.name!r} must match {parameter.pattern}")
         return value

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from meshtest.cli import FAILED, OK, rehearse_plan
-from meshtest.cli.rehearse_power import chance, rate_of
+from meshtest.cli.rehearse_power import rate_of
 from meshtest.errors import UsageError
-from meshtest.lib.figures import clock
+from meshtest.lib.figures import chance, clock
 
 CANARY = """
 apiVersion: flagger.app/v1beta1
@@ -114,3 +114,8 @@ def test_durations_are_as_flagger_writes_them(seconds: float, shown: str) -> Non
 )
 def test_a_chance_is_never_rounded_to_a_certainty(value: float, shown: str) -> None:
     assert chance(value) == shown
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0, "< 0.15 %"), (0.0005, "< 0.15 %"), (0.05, "5 %"), (1, "> 99.85 %")])
+def test_what_2000_runs_did_not_show_may_yet_be(value: float, shown: str) -> None:
+    assert chance(value, 2000) == shown

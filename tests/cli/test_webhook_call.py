@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from meshtest.cli import main
-from meshtest.cli.webhook_call import TYPES
+from meshtest.cli.webhook_call import TYPES, type_of
 from tests.conftest import deaf
 from tests.webhook.stub_hook import Step, StubHook
 
@@ -170,3 +170,16 @@ def test_a_dry_run_sends_nothing(hook: StubHook, capsys: pytest.CaptureFixture[s
     assert code == 0
     assert "as rollback" in out
     assert "never" not in hook.heard
+
+
+@pytest.mark.parametrize(
+    ("url", "type"),
+    [
+        ("http://h/hooks/post-rollout/acceptance?wait=5", "post-rollout"),
+        ("http://h/hooks/nothing/acceptance", "pre-rollout"),
+        ("http://h/hooks", "pre-rollout"),
+        ("http://h/gate/approve", "pre-rollout"),
+    ],
+)
+def test_the_type_is_that_of_the_address(url: str, type: str) -> None:
+    assert type_of(url) == type

@@ -119,6 +119,12 @@ def test_a_kustomization_is_told_what_it_is() -> None:
         read_text("resources: [web.yaml]", "web/kustomization.yaml")
 
 
+def bomb(level: str) -> str:
+    """A few lines that stand for nine to the ninth power."""
+    lines = [f"l{number}: &l{number} " + level.format(f"*l{number - 1}") for number in range(1, 10)]
+    return "\n".join(["l0: &l0 {x: 1}", *lines])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -137,8 +143,19 @@ def test_a_kustomization_is_told_what_it_is() -> None:
         ),
         (
             "a: 1\nb:\n\t- c",
-            "m.yaml:3: error: malformed YAML: while scanning for the next token found character that cannot start "
-            "any token [malformed]",
+            "m.yaml:3: error: malformed YAML: a tab; YAML is indented by spaces [malformed]",
+        ),
+        ("a: " + "[" * 101 + "]" * 101, "m.yaml:1: error: malformed YAML: more than 100 levels deep [malformed]"),
+        ("a: " + "[" * 60_000, "m.yaml:1: error: malformed YAML: more than 100 levels deep [malformed]"),
+        (
+            bomb("[{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}]"),
+            "m.yaml:1: error: malformed YAML: its aliases make too much of it; write out what they stand for "
+            "[malformed]",
+        ),
+        (
+            bomb("{{<<: [{0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}, {0}]}}"),
+            "m.yaml:1: error: malformed YAML: its aliases make too much of it; write out what they stand for "
+            "[malformed]",
         ),
         ("a: \x01", "m.yaml:1: error: malformed YAML: control characters are not allowed [malformed]"),
         (

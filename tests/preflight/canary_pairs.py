@@ -136,6 +136,7 @@ CANARY_PAIRS: Mapping[str, Pair] = {
         [canary(mirror=True, iterations=5, sessionAffinity=SESSIONS)],
         [canary(spec=GATEWAY, mirror=True, iterations=5, sessionAffinity=SESSIONS)],
     ),
+    "FL60": ([canary(maxWeight=500)], [canary(maxWeight=100)]),
     "FL53": (
         [canary(spec=GATEWAY, stepWeightPromotion=50, sessionAffinity=SESSIONS, **AB)],
         [canary(spec=GATEWAY, sessionAffinity=SESSIONS, **AB)],
@@ -181,6 +182,11 @@ CANARY_PAIRS: Mapping[str, Pair] = {
     "MT035": ([canary(), target(), scaler()], [canary(spec=SCALED_BY), target(), scaler()]),
     "MT036": ([canary(spec={"service": {"port": 80, "portName": "grpc"}})], [canary()]),
     "MT037": ([canary()], [canary(spec={"provider": "linkerd"})]),
+    "MT039": (
+        [canary(metrics=[TEMPLATED]), template('rate(r{namespace="{{ namespac }}"}[1m])')],
+        [canary(metrics=[TEMPLATED]), template('rate(r{namespace="{{ namespace }}"}[1m])')],
+    ),
+    "MT040": ([canary(webhooks=[hook("rollout", url="gate test")])], [canary(webhooks=[hook("rollout")])]),
     "MT038": (
         [canary(iterations=5)],
         [load("hey -z 1m -q 10 -c 2 http://web-canary.default/", iterations=5)],

@@ -26,12 +26,14 @@ def test_a_clean_canary_passes_and_a_bad_one_fails_early() -> None:
     assert (good.verdict, good.outcome) == ("pass", Outcome.PASS)
     assert good.reason.startswith("0 of 400 requests failed (0 % to ")
     assert good.reason.endswith(
-        "a rate of 1 %, or 2 times the baseline's, is ruled out, decided after 340 of its requests"
+        "a rate of 1 %, or 2 times the baseline's, is ruled out, decided after 340 of its requests; "
+        "a version that bad passes in 5 % of the cases at most"
     )
     while bad.add(Counts(requests=10, errors=1), Counts(requests=990, errors=1)) == "inconclusive":
         pass
     assert (bad.verdict, bad.requests) == ("fail", 30)
     assert "more than the 0.1 % allowed and more often than the baseline, decided after 30" in bad.reason
+    assert bad.reason.endswith("; a version that is fine fails in 1 % of the cases at most")
 
 
 def test_few_requests_may_fail_but_not_pass() -> None:

@@ -246,6 +246,7 @@ class TestInTheCanary:
             ("FL08", {"stepWeights": [10, 20], "maxWeight": 50}, "maxWeight"),
             ("FL09", {"mirror": True, "spec": {"provider": "gatewayapi:v1"}}, "mirror"),
             ("FL10", {"stepWeight": 0}, ""),
+            ("FL60", {"stepWeight": 10, "maxWeight": 500}, "maxWeight"),
             ("FL11", {"match": [HEADER]}, "match"),
             ("FL13", {"sessionAffinity": {"cookieName": "a", "primaryCookieName": "b"}},
              "sessionAffinity.primaryCookieName"),

@@ -35,7 +35,12 @@ def test_a_denial_with_a_reason_is_as_it_should_be() -> None:
     [
         (exchange(), "error: Flagger calls nobody"),
         (exchange(attempt(None, error="EOF")), "error: no reply: EOF"),
+        (
+            exchange(attempt(None, error="tls: failed to verify certificate: x509: unknown authority")),
+            "unknown authority; disableTLS: true in the Canary does not verify it",
+        ),
         (exchange(attempt(429)), "takes the hook for broken"),
+        (exchange(attempt(404)), "404 may be a denial or a wrong URL"),
         (exchange(attempt(206)), "206 is a no to Flagger"),
         (exchange(attempt(200, error="unexpected EOF")), "the body did not come"),
         (exchange(attempt(304)), "304 without a Location"),

@@ -114,7 +114,7 @@ class TestGates:
         found, clock, _ = judged(judge_yaml(tmp_path, "provider: gatewayapi\nevery: 1s\n"), asked)
         assert found.verdict == "fail"
         assert clock.time <= 4
-        assert found.reason.endswith("decided after 10 of its requests")
+        assert "decided after 10 of its requests; " in found.reason
 
     def test_slow_answers_count_by_the_bucket_that_ends_there(self, tmp_path: Path) -> None:
         file = judge_yaml(tmp_path, 'latency: 500ms\nbaseline: ""\n')
@@ -129,6 +129,12 @@ class TestGates:
         assert found.verdict == "inconclusive"
         assert found.reason.startswith("not decided within 30 s: 0 of 30 requests failed")
         assert clock.time == 30
+
+    @pytest.mark.parametrize(("given", "who"), [({}, "podinfo"), ({"requests": 5, "errors": 1}, "podinfo-primary")])
+    def test_who_was_never_seen_is_named(self, tmp_path: Path, given: dict[str, float], who: str) -> None:
+        found, _, _ = judged(judge_yaml(tmp_path, "deadline: 30s\n"), Asked(**given))
+        assert found.reason.startswith("not decided within 30 s: there is no series of istio_requests_total{")
+        assert found.reason.endswith(f"which would count the requests of {who}")
 
     def test_a_prometheus_that_is_away_is_waited_for_and_nothing_is_lost(self, tmp_path: Path) -> None:
         file = judge_yaml(tmp_path, "deadline: 5m\n")
@@ -226,6 +232,9 @@ class TestScores:
         ("every: 1s\nallowed: 2%\n", r"judge\.yaml:2: allowed 0\.02 must be below worse 0\.01"),
         ("alpha: 5\n", "alpha 5: a share above 0 and below 1"),
         ("provider: istio\nrequests: x\nerrors: y\n", "either provider or counters of your own"),
+        ("every: 10s\nprovider: nginx\n", r"judge\.yaml:2: no provider 'nginx'; there are: istio"),
+        ("every: 10m\n", r"judge\.yaml:1: every 600 s, and a deadline of 600 s: .*there must be two"),
+        ("minimum: 1.5\n", "minimum must be a whole number, not 1.5"),
         ("requests: x\n", "beside requests there must be errors"),
         ("requests: x\nerrors: y\nlatency: 1s\n", r"judge\.yaml:3: latency is for a provider"),
         ("provider: nginx\n", "no provider 'nginx'"),

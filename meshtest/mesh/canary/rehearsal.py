@@ -319,6 +319,7 @@ class Rehearsing:
         mesh = self._mesh
         history = mesh.history(flushed=story.ending is not None)  # what went wrong is the thing to tell
         start = history.of("canary.start")[-1]
+        story.pods_in_trouble(event.data.get("text", "") for event in history.of("note") if event.at >= start.at)
         self.last = story.rehearsal(met_by_users(history, start))
         self._runs += 1
         name = FILE if self._runs == 1 else FILE.replace(".", f"-{self._runs}.")

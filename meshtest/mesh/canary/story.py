@@ -15,8 +15,10 @@ from meshtest.rollouts.canary.state import ALL_CANARY, Phase
 from meshtest.rollouts.canary.steps import Scale, Who
 from meshtest.rollouts.canary.surprises import SURPRISES
 
-STUCK = ("FL09", "FL10", "FL28", "FL53")
+STUCK = ("FL09", "FL10", "FL28", "FL53", "FL60")
 """Surprises after which nothing moves any more."""
+NOT_STARTED = "a pod could not be started"
+"""How the provider's note begins."""
 CONSEQUENCES = ("Canary failed! ", "Rolling back ")
 """How the events begin that tell what was done, not why."""
 TOLD = 1.0
@@ -93,6 +95,11 @@ class Story:
         for number in numbers:
             if number > len(self.rows):
                 self._notes.setdefault(f"the revision of tick {number} never came: it was over after {len(self.rows)}")
+
+    def pods_in_trouble(self, notes: Iterable[str]) -> None:
+        """Why pods did not come: Flagger says only that it waits for them. Of several the first is enough."""
+        for note in [text for text in notes if text.startswith(NOT_STARTED)][:1]:
+            self._notes.setdefault(note)
 
     def rehearsal(self, met: Met) -> Rehearsal:
         analysis = self._canary.analysis

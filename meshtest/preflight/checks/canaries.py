@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from meshtest.lib.figures import chance, percent
 from meshtest.manifests.quantities import seconds
 from meshtest.model.diagnostic import Diagnostic, Severity
 from meshtest.model.document import Document
@@ -125,9 +126,11 @@ def _chances(document: Document) -> str:
     found = power(parse(document).value, traffic) if traffic and _readable(document) else None
     if found is None or found.enough:
         return ""
-    promoted, back = found.of(found.bad).promoted, found.of(found.good).rolled_back
+    bad, good = found.of(found.bad), found.of(found.good)
+    does = "fails" if found.kind == "errors" else "is too slow in"
     return (
-        f"a version that fails {found.bad.rate(found.kind):.3g} of its requests is promoted with a chance of "
-        f"{promoted:.2g}, one that fails {found.good.rate(found.kind):.3g} is rolled back with {back:.2g} "
-        f"(0.05 and 0.01 would do)"
+        f"a version that {does} {percent(found.bad.rate(found.kind))} of its requests is promoted with a chance of "
+        f"{chance(bad.promoted, bad.runs)}, one with {percent(found.good.rate(found.kind))} is rolled back with "
+        f"{chance(good.rolled_back, good.runs)} "
+        f"({percent(found.false_promotion)} and {percent(found.false_rollback)} would do)"
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
+from meshtest.lib.words import nearest
 from meshtest.model.document import Document, Path
 from meshtest.preflight.checks.canaries import CANARY
 from meshtest.preflight.dig import Object, at, object_at, objects, text
 from meshtest.preflight.finding import Hit
 from meshtest.preflight.kinds import DEPLOYMENT, SERVICE
-from meshtest.preflight.rules import across
+from meshtest.preflight.rules import across, each
 from meshtest.preflight.scene import Scene, pods_of
 
 TEMPLATE = "flagger.app/MetricTemplate"
@@ -31,7 +34,30 @@ def references(scene: Scene) -> Iterator[Hit]:
         for kind, namespace, name, path in _named(document):
             if name and scene.find(kind, namespace, name) is None:
                 message = f"there is no {kind.rpartition('/')[2]} `{name}` in `{namespace}`"
-                yield Hit("MT032", document, path, message)
+                close = nearest(name, [other.name for other in scene.of(kind) if other.namespace == namespace])
+                yield Hit("MT032", document, path, message + (f"; did you mean `{close}`?" if close else ""))
+
+
+@each(CANARY)
+def addresses(document: Document) -> Iterator[Hit]:
+    """MT040: Flagger takes any text."""
+    for index, hook in objects(document.data, *ANALYSIS, "webhooks"):
+        url = text(hook, "url")
+        if url and (why := _uncallable(url)):
+            yield Hit("MT040", document, (*ANALYSIS, "webhooks", index, "url"), f"{text(hook, 'name')}: {url!r} {why}")
+
+
+def _uncallable(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        return f"is no URL: {error}"
+    if parts.scheme not in ("http", "https"):
+        return "does not begin with http:// or https://"
+    if not parts.hostname:
+        return "names no host"
+    return "has a space" if re.search(r"\s", url) else ""
 
 
 Named = tuple[str, str, str, Path]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from meshtest.errors import UsageError
 from meshtest.manifests.quantities import seconds
 from meshtest.model.document import Document, Path
 from meshtest.preflight.checks.canaries import CANARY
-from meshtest.preflight.dig import at, number, object_at, objects, text
+from meshtest.preflight.dig import Object, at, number, object_at, objects, text
 from meshtest.preflight.finding import Hit
 from meshtest.preflight.rules import across, each
 from meshtest.preflight.scene import Scene
+from meshtest.telemetry.flagger import Variables, render
 
 METRICS = ("spec", "analysis", "metrics")
 RATES = ("request-success-rate", "request-duration")
@@ -66,6 +69,45 @@ def _impossible(name: str, least: float | None, most: float | None) -> str:
     if name in RATES and most is not None and most < 0:
         return f"max {most:g} is below 0"
     return ""
+
+
+@across(CANARY)
+def queries(scene: Scene) -> Iterator[Hit]:
+    """MT039: of MetricTemplates that a Canary uses, at their line; and inline queries."""
+    for document in scene.of(CANARY):
+        for index, metric in objects(document.data, *METRICS):
+            found, path, query = _asked(scene, document, (*METRICS, index, "query"), metric)
+            if why := _broken(query, metric):
+                yield Hit("MT039", found, path, f"{text(metric, 'name')}: {why}")
+
+
+def _asked(scene: Scene, document: Document, inline: Path, metric: Object) -> tuple[Document, Path, str]:
+    """Its query and where it stands: in the template for a Prometheus that it names, or with it."""
+    reference = object_at(metric, "templateRef")
+    namespace = text(reference, "namespace") or document.namespace
+    template = scene.find("flagger.app/MetricTemplate", namespace, text(reference, "name"))
+    if template is None or text(template.data, "spec", "provider", "type") != "prometheus":
+        return document, inline, text(metric, "query")
+    return template, ("spec", "query"), text(template.data, "spec", "query")
+
+
+def _broken(query: str, metric: Object) -> str:
+    """Rendered as Flagger does; of PromQL only that each bracket has its other one: Prometheus knows the rest."""
+    given = object_at(metric, "templateVariables")
+    variables = Variables(variables={str(name): str(value) for name, value in given.items()})
+    try:
+        rendered = render(query, variables)
+    except UsageError as error:
+        return str(error)
+    opened: list[str] = []
+    for sign in re.sub(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`|#.*', "", rendered):
+        if sign in "([{":
+            opened.append(")]}"["([{".index(sign)])
+        elif sign in ")]}":
+            if not opened or opened[-1] != sign:
+                return f"`{opened[-1]}` is missing before `{sign}`" if opened else f"`{sign}` closes nothing"
+            opened.pop()
+    return f"`{opened[-1]}` is missing" if opened else ""
 
 
 @across(CANARY)

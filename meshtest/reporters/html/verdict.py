@@ -29,13 +29,21 @@ def badge(outcome: Outcome | None) -> Markup:
 
 def section(material: Material) -> Markup:
     lead, rest = sentence(material)
-    lines = [tag("p", tag("strong", lead), " ", rest, class_="lead")]
+    lines = [tag("p", tag("strong", ended), class_="lead") for ended in _rehearsed(material)]
+    lines.append(tag("p", tag("strong", lead), " ", rest, class_="lead"))
     lines += _reasons(material)
     lines += [tag("p", text, class_="warn") for text in warnings(material)]
     return tag(
         "section", tag("h2", "Verdict", id="verdict", class_="quiet"), *lines, _findings(material),
         class_=f"verdict {CLASSES[material.outcome]}", aria_labelledby="verdict",
     )  # fmt: skip
+
+
+def _rehearsed(material: Material) -> Iterator[str]:
+    """A verdict is about users; that a Canary was rolled back without losing one is no less what was asked."""
+    for one in material.report.rehearsals:
+        verb = "is" if one.ending == "not finished" else "was"
+        yield f"{one.canary}: {one.revision} {verb} {one.ending}."
 
 
 def sentence(material: Material) -> tuple[str, str]:

@@ -11,7 +11,8 @@
     driver.py        performs ticks: on data, or step by step on whatever the caller has
     surprises.py     what Flagger does and does not tell, each with a code; bites.py those that a Canary as written has
     course.py        the state machine asked ahead, until it ends or turns in circles; plan.py what that means to people
-    power.py         exact chances of promotion and rollback: from traffic.py, limits.py (metrics) and chances.py
+    power.py         chances of promotion and rollback: from traffic.py, limits.py (metrics) and chances.py; draws.py
+                     where windows overlap too much to sum them up
     objects/         what it makes of the cluster: primary, autoscaler, Services, routes
 
 Equal to fluxcd/flagger at 15bd6ad (1.44.0): tests/conformance/test_flagger.py. Not here: the deletion of a Canary; what

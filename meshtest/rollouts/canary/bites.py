@@ -53,7 +53,9 @@ def _steps(canary: Canary, _: Mapping[str, Any]) -> Found:
     if analysis.strategy is not Strategy.CANARY or not routers.moves_traffic(canary):
         return
     steps = weights.steps(analysis)
-    if not steps or steps[-1] < analysis.target_weight:
+    if analysis.target_weight > TOTAL:
+        yield "FL60", (*ANALYSIS, "maxWeight")
+    elif not steps or steps[-1] < analysis.target_weight:
         yield ("FL28", (*ANALYSIS, "stepWeights")) if analysis.step_weights else ("FL10", ANALYSIS)
     elif steps[-1] > analysis.target_weight:
         yield "FL07", (*ANALYSIS, "maxWeight")

@@ -78,6 +78,15 @@ def exposed(canary: Canary, state: State) -> float:
     return max(0, min(state.routes.canary, TOTAL)) / TOTAL
 
 
+def asked(canary: Canary, state: State) -> float:
+    """The share of users' requests, of 1, that the canary answers or gets a copy of: what its metrics count."""
+    if state.routes is None or not routers.moves_traffic(canary):
+        return 0.0
+    if state.routes.mirrored:
+        return (canary.analysis.mirror_weight or TOTAL) / TOTAL
+    return max(0, min(state.routes.canary, TOTAL)) / TOTAL
+
+
 def started(canary: Canary) -> State | None:
     """The old version is deployed and stands; None: Flagger never gets that far."""
     state, seen = State(), set[State]()

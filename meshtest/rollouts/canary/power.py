@@ -3,7 +3,8 @@
 A Markov chain over the real course of the state machine (course.py, tick.py): after each interval the checks pass or
 fail with the chance of their limits (limits.py, chances.py); a failed check holds the weight and is never forgotten.
 Where a metric's window is longer than the interval, consecutive checks read the same requests: then the chain remembers
-the counts of the last intervals, as long as those are few; `Power.exact` tells.
+the counts of the last intervals, as long as those are few. What it cannot remember is drawn (draws.py); `Power.exact`
+tells.
 
 Taken as given: requests fail independently, errors and slowness too; pods are ready in time, hooks do not object.
 """
@@ -19,12 +20,12 @@ from typing import Any
 
 from meshtest.lib.dataclass import dataclass
 from meshtest.model.document import Document
-from meshtest.rollouts.canary import course, routers
+from meshtest.rollouts.canary import course, draws
 from meshtest.rollouts.canary.chances import bad_counts, none_bad, passes
 from meshtest.rollouts.canary.driver import advance
 from meshtest.rollouts.canary.limits import Kind, Limit, Limits, limits
 from meshtest.rollouts.canary.observations import Observations
-from meshtest.rollouts.canary.spec import TOTAL, Canary
+from meshtest.rollouts.canary.spec import Canary
 from meshtest.rollouts.canary.state import OVER, Phase, State
 from meshtest.rollouts.canary.steps import Measure
 from meshtest.rollouts.canary.traffic import Traffic
@@ -38,6 +39,8 @@ MINIMUM = 0.001
 """Where nothing bad is tolerated at all, a version is bad from three in a thousand on."""
 REMEMBERED = 400
 """Different pasts of one tick that the chain can carry and still answer at once."""
+FEW = 4.0
+"""Expected requests of an interval below which their number varies too much to be remembered as their average."""
 MOST_TRAFFIC = 2.0**20
 """Times the traffic that there is, after which more of it is no answer."""
 NEGLIGIBLE = 1e-15
@@ -66,6 +69,8 @@ class Chances:
     """On average, until one of them."""
     served: float
     """Requests of users that it serves until then, on average."""
+    runs: int = 0
+    """From so many that were drawn; 0: summed up."""
 
     @property
     def paid(self) -> float:
@@ -100,9 +105,14 @@ class Power:
     false_rollback: float = FALSE_ROLLBACK
     bad: Version
     good: Version
+    _known: dict[tuple[Version, Traffic], Chances] = field(default_factory=dict, repr=False, compare=False)
 
     def of(self, version: Version, traffic: Traffic | None = None) -> Chances:
-        return _Chain(self, traffic or self.traffic, version).run()
+        case = (version, traffic or self.traffic)
+        if case not in self._known:
+            chain = _Chain(self, case[1], version)
+            self._known[case] = chain.run() if chain.exact else chain.drawn()
+        return self._known[case]
 
     @property
     def kind(self) -> Kind:
@@ -147,8 +157,8 @@ class Power:
 
     @property
     def exact(self) -> bool:
-        """The chain carries what overlapping windows have in common."""
-        return _Chain(self, self.traffic, self.bad).exact
+        """Summed up, not drawn: the chain carries what overlapping windows have in common."""
+        return not any(one.runs for one in self.table)
 
     def as_data(self) -> dict[str, Any]:
         return {
@@ -160,6 +170,7 @@ class Power:
             "not_modelled": dict(self.limits.unknown),
             "overlapping_checks": self.overlap,
             "exact": self.exact,
+            "runs": None if self.exact else draws.RUNS,
             "table": [_chances_data(one, self.kind) for one in self.table],
             "false_promotion": {"of": self.bad.rate(self.kind), "is": self.of(self.bad).promoted,
                                 "allowed": self.false_promotion},
@@ -266,6 +277,7 @@ class _Chain:
         self.slots = power.overlap
         self.kinds = tuple(kind for kind in _KINDS if self.limits.of(kind))
         self.needs_one = any(limit.needs_one for limit in self.limits.known)
+        self.shares = [course.asked(self.canary, node.state) for node in self.nodes]
         self.cap = self._cap()
         self.remembers = self.slots > 1 and self._fits()
         self._known: dict[tuple[float, bool], tuple[float, float]] = {}
@@ -277,6 +289,10 @@ class _Chain:
             limit.window <= self.interval or abs(limit.window / self.interval % 1) < 1e-9 for limit in self.limits.known
         )
         return whole and (self.slots == 1 or self.remembers)
+
+    def drawn(self) -> Chances:
+        found = draws.drawn(self.canary, self.nodes, self.limits.known, self.traffic, self.version)
+        return Chances(version=self.version, runs=draws.RUNS, **found._asdict())
 
     def run(self) -> Chances:
         start: Memory = (((0.0, 0),) * (self.slots - 1) if self.remembers else (), False)
@@ -317,7 +333,7 @@ class _Chain:
 
     def _independent(self, node: Node, memory: Memory) -> Iterator[Outcome]:
         seen = memory[1] or not self.needs_one
-        passed, nothing = self._check(share(self.canary, node.state), seen)
+        passed, nothing = self._check(course.asked(self.canary, node.state), seen)
         if seen:
             yield passed, True, ((), True)
             yield 1.0 - passed, False, ((), True)
@@ -349,7 +365,7 @@ class _Chain:
 
     def _remembered(self, node: Node, memory: Memory) -> Iterator[Outcome]:
         past, seen = memory
-        arrivals = self.traffic.arrivals(share(self.canary, node.state), self.interval).expected
+        arrivals = self.traffic.arrivals(course.asked(self.canary, node.state), self.interval).expected
         for bad, chance in bad_counts(arrivals, self._rate, self.cap):
             window, known = (*past, (arrivals, bad)), seen or bad > 0
             passed = node.measures and self._accept(window, known)
@@ -375,23 +391,21 @@ class _Chain:
 
     def _cap(self) -> int:
         """So many bad requests in one interval are too many for every window."""
-        busiest = max(share(self.canary, node.state) for node in self.nodes)
+        busiest = max(self.shares)
         found = [limit for limit in self.limits.known if limit.kind == self._kind]
         most = [limit.most * self.traffic.arrivals(busiest, limit.window).expected for limit in found]
         return floor(max(most, default=0.0)) + 1
 
     def _fits(self) -> bool:
         both = self.version.errors > 0 and self.version.slow > 0
-        return not both and (self.cap + 1) ** (self.slots - 1) <= REMEMBERED
+        return not both and self._many() and (self.cap + 1) ** (self.slots - 1) <= REMEMBERED
+
+    def _many(self) -> bool:
+        """What is remembered is the average number of requests: right where each weight gets exactly its share, and
+        near where there are some."""
+        least = min((share for share in self.shares if share), default=1.0)
+        arrivals = self.traffic.arrivals(least, self.interval)
+        return arrivals.share == 1.0 or arrivals.expected >= FEW
 
 
 _KINDS: tuple[Kind, ...] = ("errors", "slow")
-
-
-def share(canary: Canary, state: State) -> float:
-    """Of users' requests, that the canary answers or gets a copy of."""
-    if state.routes is None or not routers.moves_traffic(canary):
-        return 0.0
-    if state.routes.mirrored:
-        return (canary.analysis.mirror_weight or TOTAL) / TOTAL
-    return max(0, min(state.routes.canary, TOTAL)) / TOTAL

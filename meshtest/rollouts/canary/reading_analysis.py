@@ -85,6 +85,10 @@ def _interval(view: View) -> float:
 
 def _duration(view: View, key: str, default: float) -> float:
     """Seconds; NEVER where the CRD accepts what Go does not parse (`5mm`)."""
+    if isinstance(view.data.get(key), int):
+        value = view.data[key]
+        view.error("wrong-type", f'{view.name(key)} must be text with a unit, as "{value}s", not {value!r}', key)
+        return default
     text = view.string(key)
     if not text:
         return default

@@ -68,6 +68,8 @@ def _grow(turn: Turn, routes: Routes) -> Script[None]:
         yield from turn.note("FL09")
     if grown.canary > turn.analysis.target_weight:
         yield from turn.note("FL07")
+    if grown == routes:
+        yield from turn.note("FL60")
 
 
 def _ab_testing(turn: Turn) -> Script[None]:

@@ -337,6 +337,11 @@ _ALL = (
         "The provider's routes have no such thing, and Flagger leaves it out without a word.",
         f"{_ISTIO}, {_GATEWAY}, pkg/router/gateway_api_v1beta1.go, {_SMI}",
     ),
+    Surprise(
+        "FL60",
+        "A maxWeight above 100 is never reached: the canary gets all users, is checked for ever and never promoted.",
+        f"{_SCHEDULER} runCanary stops at 100 and compares with maxWeight",
+    ),
 )
 
 SURPRISES: Mapping[str, Surprise] = {surprise.code: surprise for surprise in _ALL}

@@ -49,6 +49,8 @@ def steps(analysis: Analysis) -> tuple[int, ...]:
         step_weight=analysis.step_weight, step_weights=analysis.step_weights, max_weight=analysis.max_weight
     )
     while routes.canary < plain.target_weight and increase(plain, routes.canary) > 0:
-        routes = grown(plain, routes)
+        routes, before = grown(plain, routes), routes
+        if routes == before:  # at 100 of 100, below a maxWeight of more
+            break
         weights.append(routes.canary)
     return tuple(weights)

@@ -136,9 +136,11 @@ class Gate:
         race = self._races[aspect]
         low, high = confidence_sequence(race.hits, race.n, race.rules.alpha)
         verb = "failed" if aspect == "errors" else "were too slow"
-        what = f"{race.hits} of {race.n} requests {verb} ({percent(round(low, 6))} to {percent(high)})"
+        sure = percent(1 - race.rules.alpha)
+        what = f"{race.hits} of {race.n} requests {verb} ({percent(round(low, 6))} to {percent(high)}, {sure} sure)"
         other = f", of the baseline {race.other_hits} of {race.others}" if self.rules.compared else ""
-        return f"{what}{other}: {conclusion(race, race.decided, 'the baseline' if self.rules.compared else '')}"
+        why = conclusion(race, race.decided, "the baseline" if self.rules.compared else "")
+        return f"{what}{other}: {why}{_declared(race)}"
 
     def as_data(self) -> dict[str, Any]:
         """The result, for programs; the names are those that Argo's web provider is pointed at."""
@@ -151,6 +153,15 @@ class Gate:
             "beta": self.rules.beta,
             "aspects": {aspect: _figures(race) for aspect, race in self._races.items()},
         }
+
+
+def _declared(race: Race) -> str:
+    """What may be wrong about a decision; the interval is of another error, and may well hold what is ruled out."""
+    if race.decided == "failed":
+        return f"; a version that is fine fails in {percent(race.rules.alpha)} of the cases at most"
+    if race.decided == "passed":
+        return f"; a version that bad passes in {percent(race.rules.beta)} of the cases at most"
+    return ""
 
 
 def _figures(race: Race) -> dict[str, Any]:

@@ -95,14 +95,22 @@ class _Reading:
         made = {key: values.pop(key, None) for key in ("provider", "latency", *_COUNTERS)}
         templates = self._templates(made)
         rules = self._rules(of_rules, latency=bool(templates.within), compared=values.get("baseline") != "")
-        return JudgeFile(path=self._path, templates=templates, rules=rules, **values)
+        found = JudgeFile(path=self._path, templates=templates, rules=rules, **values)
+        if found.every >= found.deadline:
+            key = "every" if "every" in values else "deadline"
+            told = f"every {found.every:g} s, and a deadline of {found.deadline:g} s"
+            raise self._wrong(key, f"{told}: what is counted lies between two looks, so there must be two before it")
+        return found
 
     def _templates(self, made: Mapping[str, Any]) -> Templates:
         own = {key: made[key] for key in _COUNTERS if made[key]}
         if own and made["provider"]:
             raise self._wrong("provider", f"either provider or counters of your own ({listed(own)})")
         if not own:
-            return of_provider(made["provider"] or "istio", made["latency"])
+            try:
+                return of_provider(made["provider"] or "istio", made["latency"])
+            except UsageError as error:
+                raise self._wrong("provider", str(error)) from None
         if missing := [key for key in ("requests", "errors") if key not in own]:
             raise self._wrong(next(iter(own)), f"beside {listed(own)} there must be {listed(missing)}")
         self._refuse(("latency",), "is for a provider; with counters of your own write `within`")
@@ -157,6 +165,11 @@ class _Reading:
             raise UsageError(f"{key} must be a number, not {value!r}")
         return value
 
+    def count(self, key: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise UsageError(f"{key} must be a whole number, not {value!r}")
+        return value
+
     def flag(self, key: str, value: Any) -> bool:
         if not isinstance(value, bool):
             raise UsageError(f"{key} must be true or false, not {value!r}")
@@ -189,7 +202,8 @@ _READERS: Mapping[str, Callable[[_Reading, str, Any], Any]] = {
     **dict.fromkeys(("provider", "canary", "baseline", "location", *_COUNTERS), _Reading.text),
     **dict.fromkeys(("latency", "every", "deadline"), _Reading.seconds),
     **dict.fromkeys(_SHARES, _Reading.share),
-    **dict.fromkeys(("ratio", "minimum"), _Reading.number),
+    "ratio": _Reading.number,
+    "minimum": _Reading.count,
     "canaryConfig": _Reading.config,
     "thresholds": _Reading.thresholds,
     "compatible": _Reading.flag,

@@ -78,6 +78,13 @@ class _Watched:
         self._counters = [Counter(query) for query in (found.requests, found.errors, found.within) if query]
         self._who = who
 
+    @property
+    def missing(self) -> str:
+        """What Prometheus has never had of it."""
+        if self._counters[0].seen:
+            return ""
+        return f"there is no series of {self._counters[0].query}, which would count the requests of {self._who}"
+
     def ask(self, asked: PromQl, at: float) -> list[Vector]:
         """All as of one moment, so that they are of the same scrape."""
         return [_vector(asked, counter.query, at) for counter in self._counters]
@@ -115,14 +122,16 @@ def _gate(file: JudgeFile, names: Names, asked: PromQl, say: Say, wait: Wait, no
             trouble = str(error)
             say(trouble)
         if gate.verdict != "inconclusive" or now() + file.every > ends:
-            return _of_gate(gate, trouble, looks, file)
+            missing = next((one.missing for one in watched if one.missing), "")
+            return _of_gate(gate, missing if looks else trouble, file)
         wait(file.every)
 
 
-def _of_gate(gate: Gate, trouble: str, looks: int, file: JudgeFile) -> Result:
+def _of_gate(gate: Gate, trouble: str, file: JudgeFile) -> Result:
+    """`trouble`: why there was nothing to count, or only of one of the two."""
     reason = gate.reason
     if gate.verdict == "inconclusive":
-        reason = f"not decided within {file.deadline:g} s: {trouble if not looks else reason}"
+        reason = f"not decided within {file.deadline:g} s: {trouble or reason}"
     return Result(verdict=gate.verdict, reason=reason, data={**gate.as_data(), "reason": reason})
 
 

@@ -56,6 +56,8 @@ KNOWN = (
     "crash-after", "leak", "wrong-content", "lose-headers", "drain", "propagate", "log", "server-first",
     "drop-headers", "spans",
 )  # fmt: skip
+OTHERS = ("back-off", "command", "fault", "ignore", "matches", "rps")
+"""Annotations that others read."""
 DRAINS = ("graceful", "abrupt", "ignore")
 OOM_KILLED = 137
 """Exit code of a process that leaked all its memory: 128 + SIGKILL, as a kubelet tells it."""
@@ -170,6 +172,7 @@ class Wish(NamedTuple):
 def read(annotations: Mapping[str, str], calls: tuple[str, ...] = ()) -> Behaviour:
     """The annotations of one pod; `calls` (of the settings) count where it has no such annotation."""
     told = {name: annotations[PREFIX + name].strip() for name in KNOWN if PREFIX + name in annotations}
+    _refuse_misspelt(annotations)
     try:
         return Behaviour(
             calls=_calls(told["calls"].replace(",", " ").split() if "calls" in told else calls),
@@ -193,6 +196,16 @@ def read(annotations: Mapping[str, str], calls: tuple[str, ...] = ()) -> Behavio
         )
     except BadAnnotation as error:
         raise BadAnnotation(f"annotation {PREFIX}{error}") from None
+
+
+def _refuse_misspelt(annotations: Mapping[str, str]) -> None:
+    """What looks like one of ours and is none would be a fault that never comes."""
+    told = {key.removeprefix(PREFIX) for key in annotations if key.startswith(PREFIX)}
+    for name in sorted(told - {*KNOWN, *OTHERS}):
+        from difflib import get_close_matches  # slow to import, and slips are rare
+
+        for close in get_close_matches(name, KNOWN, n=1):
+            raise BadAnnotation(f"annotation {PREFIX}{name} means nothing; did you mean {PREFIX}{close}?")
 
 
 def wish(target: str) -> Wish:

@@ -31,6 +31,12 @@ def test_no_annotation_is_a_service_that_just_answers() -> None:
     assert read({"other/annotation": "x"}) == Behaviour()
 
 
+def test_a_misspelt_annotation_is_refused_and_others_are_not_ours() -> None:
+    with pytest.raises(BadAnnotation, match=r"meshtest.dev/erors means nothing; did you mean meshtest.dev/errors\?"):
+        read({"meshtest.dev/erors": "503:10"})
+    assert read({"meshtest.dev/command": "app", "meshtest.dev/rps": "50", "example.com/erors": "1"}) == read({})
+
+
 def test_every_annotation_of_the_table() -> None:
     assert annotated(
         calls="http://a:1/x, http://b:2\nhttp://c",

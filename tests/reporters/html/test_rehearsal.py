@@ -35,6 +35,12 @@ class TestPage:
         assert text == samples.made(samples.good)
         assert "rehearsal" not in text.lower()
 
+    def test_how_it_ended_is_the_first_thing_that_is_said(self) -> None:
+        """Also where the verdict, which is about users, is green."""
+        leads = [p.text for p in parsed(page(report(rolled_back(), promoted()))).all("p", class_="lead")]
+        assert leads[0].endswith(": v2 was rolled back.")
+        assert leads[1].endswith(": v3 was promoted.")
+
     def test_it_says_how_it_ended_and_who_paid(self) -> None:
         text = page(report(rolled_back()))
         assert 'class="rehearsal back"' in text
