@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING
 from meshtest.cli import EXIT
 from meshtest.cli.options import add_json, add_live, add_settings, settings_of
 from meshtest.cli.terminal import Terminal
+from meshtest.model.verdict import Outcome
 
 if TYPE_CHECKING:
     from meshtest.mesh import Mesh
+    from meshtest.model.history import History
     from meshtest.model.verdict import Verdict
 
 STEPS = (25, 50, 100)
@@ -103,4 +106,13 @@ def _show(mesh: Mesh, verdict: Verdict, terminal: Terminal, command: str) -> Non
     terminal.say()
     text = console.summary(mesh.history(), verdict, folder=mesh.run.directory, command=command, **terminal.look)
     terminal.say(text)
+    for line in advice(verdict, mesh.history()):
+        terminal.say(line)
     terminal.say(f"  again   meshtest judge {mesh.run.directory}")
+
+
+def advice(verdict: Verdict, history: History) -> Iterator[str]:
+    """What to do where the machine, and not the mesh, is why nothing was proven."""
+    if verdict.outcome is Outcome.UNKNOWN and history.of("proxy.starved"):
+        busy, cores = os.getloadavg()[0], os.cpu_count() or 1
+        yield f"  do      run it again when other programs leave it a core (load average {busy:.1f} on {cores} cores)"
