@@ -159,17 +159,19 @@ def _ended(taken: Course, rps: float | None) -> str:
         return f"NEVER ENDS: from tick {taken.intervals + 1} on it stays {where}"
     longest = clock(taken.seconds + taken.canary.analysis.interval)
     took = f"{taken.ending} after {plural(taken.intervals, 'interval')}, {clock(taken.seconds)} ({longest} from apply)"
-    return f"{took}; {_met(taken.exposure, rps)}"
+    users = "users who match" if taken.canary.analysis.strategy == "ab-testing" else "users"
+    return f"{took}; {_met(taken.exposure, rps, users)}"
 
 
-def _met(exposure: Exposure, rps: float | None) -> str:
+def _met(exposure: Exposure, rps: float | None, users: str) -> str:
+    """Of an A/B test the traffic is that of those who match."""
     if not exposure.intervals:
         return "no user meets it before"
     share = f"at most {percent(exposure.most)}" if exposure.most < 1 else "all"
     all_of = f"all requests of {clock(exposure.weighted)}"
     worth = all_of if rps is None else f"about {exposure.requests(rps):,.0f} requests"
     many = plural(exposure.intervals, "interval")
-    return f"users meet it for {many} ({clock(exposure.seconds)}), {share} of them: {worth}"
+    return f"{users} meet it for {many} ({clock(exposure.seconds)}), {share} of them: {worth}"
 
 
 def _hooks(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,8 @@ from meshtest.rollouts.canary.surprises import SURPRISES
 
 HEAD = "tick   after  phase             routes          fails"
 LEAST = 40
-"""Columns of what is said, however narrow the terminal."""
+"""Columns of what is said beside a row; a narrower terminal gets it below."""
+BELOW = " " * 6
 
 
 class Table:
@@ -31,10 +32,12 @@ class Table:
             self._terminal.say(f"{self._title}\n\n{HEAD}")
         failed = str(row.failed_checks or "")
         head = f"{row.number:>4}  {clock(row.after):>6}  {row.phase:<16}  {row.routes or '-':<14}  {failed:>5}  "
-        room = max(self._terminal.width, len(head) + LEAST)
         text = "; ".join(said(row, self._canary)) or "-"
-        for line in textwrap.wrap(head + text, room, subsequent_indent=" " * len(head), break_on_hyphens=False):
-            self._terminal.say(line)
+        if self._terminal.width < len(head) + LEAST:
+            self._terminal.say(head.rstrip())
+            self._say(BELOW + text, indent=BELOW)
+        else:
+            self._say(head + text, indent=" " * len(head))
 
     @property
     def _title(self) -> str:

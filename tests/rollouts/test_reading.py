@@ -176,6 +176,13 @@ def test_everything_that_is_written_is_read() -> None:
         ("stepWeight: 10", "stepWeight: 10, iterations: 2", "exactly one of iterations, stepWeight, stepWeights"),
         (", stepWeight: 10", "", "exactly one of iterations, stepWeight, stepWeights, not none"),
         ("interval: 1m", "interval: fast", "7: `spec.analysis.interval` must begin like"),
+        ("interval: 1m", "interval: 1", '7: `spec.analysis.interval` must be text with a unit, as "1s", not 1'),
+        ("stepWeight: 10", "stepWeights: [10, x]", "7: `spec.analysis.stepWeights[1]` must be an integer, not 'x'"),
+        (
+            "stepWeight: 10",
+            "stepWeight: 10, webhooks: [{name: a, url: 'http://a/', type: pre-rolout}]",
+            "not 'pre-rolout'; did you mean 'pre-rollout'?",
+        ),
         ("stepWeight: 10", "stepWeight: -1", "7: `spec.analysis.stepWeight` must be at least 0, not -1"),
         ("stepWeight: 10", "stepweight: 10", "7: unknown field `spec.analysis.stepweight`; did you mean `stepWeight`?"),
         ("kind: Deployment", "kind: StatefulSet", "5: `spec.targetRef.kind` must be one of Deployment, DaemonSet"),

@@ -16,7 +16,7 @@ from typing import Literal
 
 from meshtest.errors import UsageError
 from meshtest.lib.dataclass import dataclass
-from meshtest.lib.words import listed, nearest
+from meshtest.lib.words import nearest
 
 FEW = 0.05
 """The share of the users that ask for {path}, or send {header}, where no load of the Canary does."""
@@ -106,5 +106,7 @@ def chosen(names: Iterable[str] = ()) -> tuple[Mutant, ...]:
     for name in wanted:
         if name not in NAMES:
             near = nearest(name, NAMES)
-            raise UsageError(f"no mutant {name!r}{f' (did you mean {near}?)' if near else ''}; known: {listed(NAMES)}")
+            raise UsageError(
+                f"no mutant {name!r}{f' (did you mean {near}?)' if near else ''}; known: {', '.join(NAMES)}"
+            )
     return tuple(mutant for mutant in CATALOGUE if not wanted or mutant.name in wanted)
