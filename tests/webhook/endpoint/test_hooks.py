@@ -307,7 +307,7 @@ class TestRefusals:
              "is about"),
             ("pre-rollout/smoke", {"metadata": {"targe": "x"}}, 400, "suite 'smoke' has no parameter 'targe'; did you "
              "mean 'target'?"),
-            ("pre-rollout/strict", {}, 400, "suite 'strict' needs the parameter 'region': [a-z]+"),
+            ("pre-rollout/strict", {}, 400, "suite 'strict' needs the parameter 'region': it must match [a-z]+"),
             ("pre-rollout/strict", {"metadata": {"region": "; rm -rf /"}}, 400, "parameter 'region' of suite 'strict' "
              "must match [a-z]+"),
             ("pre-rollout/payments", {}, 403, "suite 'payments' does not admit namespace 'shop'"),
