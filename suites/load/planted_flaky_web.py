@@ -1,5 +1,7 @@
 """Planted: a web that is gone for 5 ms, ten times. It resets its connections and refuses new ones, then is back.
 
+What it was asked and has not answered goes with it; what it only refuses, its own proxy sends again, as in Istio.
+
 Its time begins with the first request. `GET /outages` tells when it was gone, as it knows itself: pairs of ns of
 CLOCK_MONOTONIC, the clock of the run.
 """
@@ -14,6 +16,7 @@ import time
 
 GONE, TIMES = 0.005, 10
 RESET = struct.pack("ii", 1, 0)
+OUTAGES = b" /outages "
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
 
 chance = random.Random(5)
@@ -44,30 +47,36 @@ def drop(user: socket.socket) -> None:
     user.close()
 
 
-def serve(user: socket.socket) -> bool:
-    """True if there was a request."""
+def asked(user: socket.socket) -> list[bytes]:
+    """The requests that have come in full; a user who has left is dropped."""
     try:
         data = user.recv(65536)
-        users[user] += data
-        *heads, users[user] = users[user].split(b"\r\n\r\n")
-        for head in heads:
-            body = json.dumps(outages).encode() if b"/outages " in head else b"{}"
-            user.sendall(OK % (len(body), body))
     except OSError:
-        data, heads = b"", []
+        data = b""
     if not data:
         drop(user)
-    return bool(heads)
+        return []
+    *heads, users[user] = (users[user] + data).split(b"\r\n\r\n")
+    return heads
+
+
+def answer(user: socket.socket, heads: list[bytes]) -> None:
+    try:
+        for head in heads:
+            body = json.dumps(outages).encode() if OUTAGES in head else b"{}"
+            user.sendall(OK % (len(body), body))
+    except OSError:
+        drop(user)
 
 
 def go(listener: socket.socket) -> socket.socket:
     """Away, and back."""
+    begin = time.monotonic_ns()
     ready.unregister(listener)
     listener.close()
     for user in list(users):
         user.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         drop(user)
-    begin = time.monotonic_ns()
     time.sleep(GONE)
     end = time.monotonic_ns()
     outages.append((begin, end))
@@ -75,18 +84,20 @@ def go(listener: socket.socket) -> socket.socket:
 
 
 def next_time() -> float:
-    """At a random phase; in step with the load, it would always be hit by as many requests."""
+    if len(outages) == TIMES:
+        return float("inf")
     return time.monotonic() + chance.uniform(0.12, 0.15)
 
 
-listener, due = listen(), float("inf")
+listener, due = listen(), 0.0
 while True:
-    pause = None if due == float("inf") else max(due - time.monotonic(), 0)
-    for key, _ in ready.select(pause):
+    for key, _ in ready.select():
         if key.fileobj is listener:
             accept(listener)
-        elif key.fileobj in users and serve(key.fileobj) and due == float("inf") and not outages:
-            due = next_time()
-    if time.monotonic() >= due:
-        listener = go(listener)
-        due = next_time() if len(outages) < TIMES else float("inf")
+        elif key.fileobj in users and (heads := asked(key.fileobj)):
+            due = due or next_time()
+            if time.monotonic() >= due and OUTAGES not in heads[0]:
+                listener = go(listener)
+                due = next_time()
+            else:
+                answer(key.fileobj, heads)

@@ -76,6 +76,8 @@ def test_outages_of_5_ms_are_caught(mesh: Mesh) -> None:
     planted = _planted(mesh)
     for failure in load.failures:  # none is invented: web was gone while it was under way
         assert any(begin <= failure.request.ended_at and end >= failure.sent_at for begin, end in planted)
+    for begin, end in planted:  # and none is missed
+        assert any(begin <= failure.request.ended_at and end >= failure.sent_at for failure in load.failures)
 
 
 def _planted(mesh: Mesh) -> list[tuple[float, float]]:
