@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from meshtest.lib.wait import until
 from meshtest.loads import Load, LoadSpec
+from meshtest.mesh.canary.machine import Reading
 from meshtest.model.request import Fate, Requests
 from meshtest.model.tables import quantile
 from meshtest.spi.load import Place
@@ -102,22 +103,6 @@ def one_round(server: Served, folder: Path, number: int, taken: Taken) -> None:
     taken.cpu.append((cpu(server.pid) - before) / len(requests) * 1e6)
 
 
-class Host(NamedTuple):
-    """Ticks of all CPUs since the boot, as /proc/stat counts them (proc_stat(5))."""
-
-    all: int
-    stolen: int
-
-    @classmethod
-    def now(cls) -> Host:
-        user, nice, system, idle, iowait, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
-        return cls(user + nice + system + idle + iowait + irq + softirq + steal, steal)
-
-    def stolen_since(self, before: Host) -> float:
-        """Percent."""
-        return 100 * (self.stolen - before.stolen) / max(1, self.all - before.all)
-
-
 def main() -> None:
     with tempfile.TemporaryDirectory() as made, contextlib.ExitStack() as open_:
         folder = Path(made)
@@ -133,14 +118,14 @@ def main() -> None:
         opening = urllib.request.Request(f"http://127.0.0.1:{servers[0].port}/gate/open", PAYLOAD.encode(), HEADERS)
         urllib.request.urlopen(opening, timeout=60).close()
         taken = {server: Taken([], [], [], []) for server in servers}
-        before = Host.now()
+        before = Reading.now()
         for number in range(ROUNDS):
             for server in servers:
                 one_round(server, folder, number, taken[server])
-        stolen = Host.now().stolen_since(before)
+        stolen = before.until(Reading.now()).stolen
         for server, found in taken.items():
             _print(server.name, found)
-        print(f"the host stole {stolen:.1f} % of the CPU during the rounds")
+        print(f"the host stole {stolen * 100:.1f} % of the CPU during the rounds")
 
 
 def _print(name: str, taken: Taken) -> None:
